@@ -1,0 +1,246 @@
+"""What a bundle says: specs of a competition (contract.md section 1).
+
+Specs name files by their path inside the bundle; they hold no files. Times are timezone-aware and in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from codabench.core.base import Record
+
+DEFAULT_IMAGE = "codalab/codalab-legacy:py37"
+"""The image of a bundle that names none (contract.md appendix B)."""
+
+
+class SubmissionRule(StrEnum):
+    """How submissions come to stand on the leaderboard (contract.md 5.5)."""
+
+    ADD = "Add"
+    ADD_AND_DELETE = "Add_And_Delete"
+    ADD_AND_DELETE_MULTIPLE = "Add_And_Delete_Multiple"
+    FORCE_LAST = "Force_Last"
+    FORCE_LATEST_MULTIPLE = "Force_Latest_Multiple"
+    FORCE_BEST = "Force_Best"
+
+
+class Sorting(StrEnum):
+    """``desc``: larger is better."""
+
+    DESC = "desc"
+    ASC = "asc"
+
+
+class Computation(StrEnum):
+    """How a column is computed from others (contract.md 5.3); the ``*rank`` ones are v1.5's (section 2.4)."""
+
+    SUM = "sum"
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+    MEAN_RANK = "mean_rank"
+    MRR = "mrr"
+
+
+class DataSpec(Record):
+    """A data set, program or kit of the bundle: a directory or an archive.
+
+    Attributes
+    ----------
+    path
+        Inside the bundle, as resolved (``X/`` where the bundle names ``X.zip`` and only the folder is there).
+    key
+        Instead of a path: UUID of a data set on a server.
+    """
+
+    path: str | None = None
+    key: str | None = None
+
+
+class ProgramSpec(DataSpec):
+    """A program: a directory with a metadata file that holds its command (contract.md 4.5).
+
+    Attributes
+    ----------
+    commands
+        As written, before substitution; more than one where ``command`` is a list. Empty: nothing to run.
+    metadata
+        ``metadata.yaml`` or ``metadata``, or None if there is none.
+    """
+
+    commands: tuple[str, ...] = ()
+    metadata: str | None = None
+
+
+class PageSpec(Record):
+    """A page of the competition; `content` is Markdown or HTML, verbatim."""
+
+    title: str
+    file: str
+    content: str
+
+
+class TaskSpec(Record):
+    """What is scored: programs and data (contract.md 1.4).
+
+    Attributes
+    ----------
+    index
+        The identifier that phases and solutions use inside the bundle.
+    extras
+        Unknown keys, kept aside.
+    """
+
+    index: int | str
+    name: str
+    description: str | None = None
+    key: str | None = None
+    scoring_program: ProgramSpec | None = None
+    ingestion_program: ProgramSpec | None = None
+    input_data: DataSpec | None = None
+    reference_data: DataSpec | None = None
+    ingestion_only_during_scoring: bool = False
+    extras: dict[str, Any] = {}
+
+
+class PhaseSpec(Record):
+    """A period with its tasks and limits (contract.md 1.6).
+
+    Attributes
+    ----------
+    index
+        Place after sorting, 0-based.
+    start, end
+        UTC; the phase is open for ``start <= now < end``; ``end`` None: open for ever.
+    tasks
+        Indexes of tasks, in the order of the phase's own list.
+    max_submissions_per_day, max_submissions
+        None: unlimited.
+    execution_time_limit
+        Seconds, wall clock, for each step.
+    """
+
+    index: int
+    name: str
+    description: str | None = None
+    start: datetime
+    end: datetime | None = None
+    tasks: tuple[int | str, ...] = ()
+    max_submissions_per_day: int | None = 5
+    max_submissions: int | None = 100
+    execution_time_limit: int = 600
+    auto_migrate_to_this_phase: bool = False
+    accepts_only_result_submissions: bool = False
+    hide_output: bool = False
+    hide_prediction_output: bool = False
+    hide_score_output: bool = False
+    public_data: DataSpec | None = None
+    starting_kit: DataSpec | None = None
+    extras: dict[str, Any] = {}
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether submissions are accepted at `now`: ``start <= now < end``."""
+        return self.start <= now and (self.end is None or now < self.end)
+
+
+class ColumnSpec(Record):
+    """A column of a leaderboard (contract.md 1.9)."""
+
+    key: str
+    title: str
+    index: int
+    sorting: Sorting = Sorting.DESC
+    precision: int = 2
+    hidden: bool = False
+    computation: Computation | None = None
+    computation_indexes: tuple[int, ...] = ()
+    computation_weights: tuple[float, ...] = ()
+    extras: dict[str, Any] = {}
+
+
+class LeaderboardSpec(Record):
+    """A leaderboard; columns are kept in the order of their index."""
+
+    key: str
+    title: str
+    columns: tuple[ColumnSpec, ...]
+    primary_index: int = 0
+    hidden: bool = False
+    submission_rule: SubmissionRule = SubmissionRule.ADD
+    extras: dict[str, Any] = {}
+
+    @property
+    def primary(self) -> ColumnSpec:
+        """The column that ranks first."""
+        return next(c for c in self.columns if c.index == self.primary_index)
+
+
+class QuestionSpec(Record):
+    """A question of the fact sheet (contract.md 1.10)."""
+
+    key: str
+    title: str
+    type: Literal["checkbox", "text", "select"]
+    selection: tuple[bool | str, ...] = ()
+    is_required: bool = False
+    is_on_leaderboard: bool = False
+
+
+class SolutionSpec(DataSpec):
+    """A sample submission of the organizer (contract.md 1.8)."""
+
+    index: int | str
+    name: str | None = None
+    description: str | None = None
+    tasks: tuple[int | str, ...] = ()
+    extras: dict[str, Any] = {}
+
+
+class CompetitionSpec(Record):
+    """A whole competition as its bundle describes it (contract.md 1.2)."""
+
+    format: Literal["v2", "v1.5"] = "v2"
+    title: str
+    description: str = ""
+    image: str | None = None
+    terms: str = ""
+    terms_file: str | None = None
+    pages: tuple[PageSpec, ...] = ()
+    tasks: tuple[TaskSpec, ...] = ()
+    phases: tuple[PhaseSpec, ...] = ()
+    leaderboards: tuple[LeaderboardSpec, ...] = ()
+    solutions: tuple[SolutionSpec, ...] = ()
+    fact_sheet: tuple[QuestionSpec, ...] = ()
+    docker_image: str = DEFAULT_IMAGE
+    registration_auto_approve: bool = False
+    make_programs_available: bool = False
+    make_input_data_available: bool = False
+    enable_detailed_results: bool = False
+    show_detailed_results_in_submission_panel: bool = True
+    show_detailed_results_in_leaderboard: bool = True
+    auto_run_submissions: bool = True
+    can_participants_make_submissions_public: bool = True
+    forum_enabled: bool = True
+    competition_type: Literal["competition", "benchmark"] = "competition"
+    queue: str | None = None
+    reward: str | None = None
+    contact_email: str | None = None
+    extras: dict[str, Any] = {}
+
+    def task(self, index: int | str) -> TaskSpec:
+        """The task with this index; KeyError if there is none."""
+        for task in self.tasks:
+            if task.index == index:
+                return task
+        raise KeyError(index)
+
+    def tasks_of(self, phase: PhaseSpec) -> tuple[TaskSpec, ...]:
+        """The tasks of a phase, in the phase's own order."""
+        return tuple(self.task(i) for i in phase.tasks)
+
+    @property
+    def leaderboard(self) -> LeaderboardSpec:
+        """The leaderboard that ranks every phase: the first."""
+        return self.leaderboards[0]

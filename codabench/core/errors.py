@@ -1,0 +1,153 @@
+"""Every exception this library raises on purpose.
+
+::
+
+    CodabenchError                    .code  .hint
+    ├── BundleError                   a bundle or an archive cannot be used; carries .report
+    │   └── ArchiveError              one archive is unsafe or damaged
+    ├── SubmissionRejected            phase closed, limit reached, fact sheet incomplete
+    ├── NotFound                      (also LookupError) no phase, task, run of that name; says what there is
+    ├── UsageError                    (also ValueError) an argument that cannot be meant
+    ├── PolicyError                   the engine cannot enforce what the policy demands
+    ├── EngineError                   the engine failed to do its work (the machine failed, not the program)
+    │   ├── EngineUnavailable         (also ConnectionError) nothing answers
+    │   ├── ImageNotFound             (also FileNotFoundError) no such image here, and it could not be pulled
+    │   └── EngineTimeout             (also TimeoutError) the engine did not answer in time
+    ├── StorageError                  (also OSError) bytes could not be written, read or verified
+    ├── StateError                    a transition that the table of legal transitions does not have
+    ├── RunFailed                     only from raise_for_status(): a failed program is a value
+    ├── Interrupted                   work was cancelled before it had a result
+    └── MissingExtra                  (also ImportError) an optional dependency is not installed
+
+A message says what, where and why; ``hint`` is the next step. ``code`` is stable (``CB601``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from codabench.core.report import Report
+
+
+class CodabenchError(Exception):
+    """The root of all errors of this library.
+
+    Parameters
+    ----------
+    message
+        What, where and why.
+    code
+        Stable identifier, ``CB`` and three digits.
+    hint
+        The next step, shown on a line of its own.
+    """
+
+    default_code = "CB000"
+
+    def __init__(self, message: str, *, code: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")
+
+    def __str__(self) -> str:
+        return f"[{self.code}] {self.message}"
+
+
+class BundleError(CodabenchError):
+    """A bundle cannot be used. ``report`` holds every problem, not only the first."""
+
+    default_code = "CB100"
+
+    def __init__(
+        self, message: str, *, report: Report | None = None, code: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.report = report
+
+
+class ArchiveError(BundleError):
+    """An archive is unsafe or damaged; ``code`` says how."""
+
+    default_code = "CB020"
+
+
+class SubmissionRejected(CodabenchError):
+    """A submission was not admitted; nothing was stored."""
+
+    default_code = "CB330"
+
+
+class NotFound(CodabenchError, LookupError):
+    """There is nothing of that name; the message lists what there is."""
+
+    default_code = "CB340"
+
+
+class UsageError(CodabenchError, ValueError):
+    """An argument that cannot be meant."""
+
+    default_code = "CB350"
+
+
+class PolicyError(CodabenchError):
+    """The engine cannot enforce what the policy demands; nothing was started."""
+
+    default_code = "CB360"
+
+
+class EngineError(CodabenchError):
+    """The engine failed to do its work. The program is not to blame."""
+
+    default_code = "CB600"
+
+
+class EngineUnavailable(EngineError, ConnectionError):
+    """No engine answers."""
+
+    default_code = "CB601"
+
+
+class ImageNotFound(EngineError, FileNotFoundError):
+    """The image is not here and could not be pulled."""
+
+    default_code = "CB603"
+
+
+class EngineTimeout(EngineError, TimeoutError):
+    """The engine did not answer in time."""
+
+    default_code = "CB604"
+
+
+class StorageError(CodabenchError, OSError):
+    """Bytes could not be written, read or verified."""
+
+    default_code = "CB700"
+
+
+class StateError(CodabenchError):
+    """A transition that the table of legal transitions does not have, or that somebody else made first."""
+
+    default_code = "CB710"
+
+
+class RunFailed(CodabenchError):
+    """A run failed, and the caller asked for an exception (``raise_for_status``)."""
+
+    default_code = "CB620"
+
+
+class Interrupted(CodabenchError):
+    """Work was cancelled before it had a result."""
+
+    default_code = "CB630"
+
+
+class MissingExtra(CodabenchError, ImportError):
+    """An optional dependency is not installed."""
+
+    default_code = "CB370"

@@ -1,0 +1,166 @@
+"""What happened: submissions, runs, attempts, steps, scores."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from codabench.core.base import Record
+from codabench.core.problems import Problem
+from codabench.core.trees import BlobRef, TreeRef
+
+
+class Status(StrEnum):
+    """Where a submission or a run stands; the words are Codabench's (contract.md 4.3)."""
+
+    SUBMITTING = "Submitting"
+    SUBMITTED = "Submitted"
+    PREPARING = "Preparing"
+    RUNNING = "Running"
+    SCORING = "Scoring"
+    FINISHED = "Finished"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Finished, Failed or Cancelled: never left again."""
+        return self in (Status.FINISHED, Status.FAILED, Status.CANCELLED)
+
+
+StepName = Literal["prediction", "scoring"]
+Role = Literal["program", "ingestion"]
+
+
+class ExitReason(StrEnum):
+    """How a container ended."""
+
+    EXITED = "exited"
+    NOT_STARTED = "not_started"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    CANCELLED = "cancelled"
+
+
+class Exit(Record):
+    """How one program of a step ended.
+
+    Attributes
+    ----------
+    code
+        Exit code; 128 + n for signal n; 126 or 127 with ``not_started`` where the command cannot be executed or is not
+        there; None where the program was killed by us.
+    seconds
+        Wall clock from start to end.
+    detail
+        The engine's words where it could not start the program.
+    """
+
+    reason: ExitReason
+    code: int | None = None
+    seconds: float = 0.0
+    detail: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """It ended by itself with exit code 0."""
+        return self.reason is ExitReason.EXITED and self.code == 0
+
+
+class LogRecord(Record):
+    """One stream of one program: what was kept, and how much there was."""
+
+    name: str
+    blob: BlobRef
+    total: int
+    truncated: bool = False
+
+
+class StepResult(Record):
+    """What one step came to.
+
+    Attributes
+    ----------
+    exits
+        By role; a role that did not run is absent.
+    output
+        What was in ``/app/output``, as stored.
+    digest
+        Of everything that decides the outcome (architecture.md section 2).
+    """
+
+    name: StepName
+    digest: str = ""
+    exits: dict[Role, Exit] = {}
+    output: TreeRef | None = None
+    logs: tuple[LogRecord, ...] = ()
+    seconds: float = 0.0
+    skipped: bool = False
+
+
+class Outcome(Record):
+    """What an attempt came to: a value also when the program failed.
+
+    Attributes
+    ----------
+    scores
+        Columns of the leaderboard only; `raw_scores` is the whole scores file.
+    problem
+        Why it failed, root cause first; `warnings` are visible also on a finished run.
+    provenance
+        One portable JSON record: image digest, tree digests, policy, engine, host, versions.
+    """
+
+    status: Status
+    scores: dict[str, float] = {}
+    raw_scores: dict[str, Any] = {}
+    problem: Problem | None = None
+    warnings: tuple[Problem, ...] = ()
+    steps: tuple[StepResult, ...] = ()
+    detailed_results: BlobRef | None = None
+    provenance: dict[str, Any] = {}
+    seconds: float = 0.0
+
+    def step(self, name: StepName) -> StepResult | None:
+        """The step of that name, if it took place."""
+        return next((s for s in self.steps if s.name == name), None)
+
+
+class Submission(Record):
+    """A submission as it was admitted."""
+
+    id: str
+    competition: str
+    phase: int
+    name: str
+    participant: str
+    tree: TreeRef
+    created_at: datetime
+    tasks: tuple[int | str, ...] = ()
+    fact_sheet: dict[str, Any] = {}
+    number: int = 1
+
+
+class Run(Record):
+    """One task of one submission."""
+
+    id: str
+    submission: str
+    task: int | str
+    position: int
+    status: Status = Status.SUBMITTED
+    sequence: int = 0
+    created_at: datetime
+    attempt: str | None = None
+    outcome: Outcome | None = None
+
+
+class Attempt(Record):
+    """One try at a run. Its token decides whether its result counts."""
+
+    id: str
+    run: str
+    number: int
+    token: str
+    started_at: datetime

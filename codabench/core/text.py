@@ -1,0 +1,82 @@
+"""Small pure functions on text: what people read, what people type."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", re.IGNORECASE)
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)?\s*", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def printable(text: str) -> str:
+    """`text` with control, bidirectional and other invisible characters escaped (security.md H07, Z11)."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 error``, ``2 errors``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str | None:
+    """The known name that `wrong` most likely stands for, or None."""
+    choices = [str(k) for k in known]
+    folded = {_fold(k): k for k in reversed(choices)}
+    if _fold(wrong) in folded:
+        return folded[_fold(wrong)]
+    close = difflib.get_close_matches(_fold(wrong), folded, n=1, cutoff=0.6)
+    if close:
+        return folded[close[0]]
+    prefixed = [k for k in choices if _fold(k) and _fold(wrong).startswith(_fold(k))]
+    return prefixed[0] if prefixed else None
+
+
+def _fold(text: str) -> str:
+    return re.sub(r"[\s_\-]+", "_", text.strip().lower())
+
+
+def parse_size(value: int | str) -> int:
+    """Bytes from ``1073741824``, ``"1 GiB"``, ``"512m"``; units are powers of 1024, as container engines read them.
+
+    Raises
+    ------
+    ValueError
+        If it is no size.
+    """
+    if isinstance(value, int):
+        return value
+    match = _SIZE.fullmatch(value)
+    if not match:
+        raise ValueError(f"not a size: {value!r} (write 512m or 4 GiB)")
+    return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+
+
+def parse_duration(value: float | str) -> float:
+    """Seconds from ``90``, ``"90"``, ``"20 min"``, ``"1.5 h"``.
+
+    Raises
+    ------
+    ValueError
+        If it is no duration.
+    """
+    if isinstance(value, (int, float)):
+        return float(value)
+    match = _DURATION.fullmatch(value)
+    if not match:
+        raise ValueError(f"not a duration: {value!r} (write 90, 20 min or 1.5 h)")
+    unit = (match[2] or "s").lower()
+    return float(match[1]) * _SECONDS["ms" if unit == "ms" else unit[0]]
+
+
+def human_size(size: float) -> str:
+    """``1.2 kB``, ``4.0 GiB``: for people, not for programs."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
