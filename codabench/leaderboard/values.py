@@ -91,7 +91,7 @@ def comparable(value: float) -> float:
     """
     if abs(value) >= 0.1:
         return round(value, 10)
-    return float(f"{value:.9e}") + 0.0
+    return float(f"{value:.9e}")
 
 
 def dense_ranks(values: Sequence[float | None], *, ascending: bool) -> list[int]:

@@ -154,6 +154,11 @@ def test_several_tasks(aggregation, order, scores):
     assert board.aggregation == aggregation
 
 
+def test_first_means_the_first_task_of_the_phase_and_not_the_first_that_succeeded():
+    board = rank(TWO, [entry("a", tasks={"y": {"acc": 8}}, expected=("x", "y"))], aggregation="first")
+    assert board.rows[0].scores["acc"] is None
+
+
 def test_computed_columns_are_computed_for_each_task_and_then_averaged():
     spec = board_spec(column("best", 0, computation="max", computation_indexes=(1, 2)), column("p", 1), column("q", 2))
     row = rank(spec, [entry("a", tasks={1: {"p": 1, "q": 5}, 2: {"p": 3, "best": 77}}, expected=(1, 2))]).rows[0]

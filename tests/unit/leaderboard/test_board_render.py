@@ -137,6 +137,10 @@ def test_html():
     assert not re.search(r"<script|https?:|url\(", text)
 
 
+def test_a_single_value_is_not_called_the_best():
+    assert "<b>" not in board_html(rank(SPEC, [entry("only", {"acc": 1})]))
+
+
 def test_html_stays_small():
     many = [entry(f"submission number {n}", {"acc": n / 7, "sec": n / 3}) for n in range(1000)]
     text = board_html(rank(SPEC, many))
