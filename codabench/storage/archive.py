@@ -1,0 +1,362 @@
+"""Zips as trees, and trees written out: to a directory, to a zip (security.md Z01-Z16)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from codabench.core.errors import ArchiveError, StorageError
+from codabench.core.text import human_size
+from codabench.core.trees import TreeEntry
+from codabench.storage.directory import allow_owner
+from codabench.storage.names import shown
+from codabench.storage.tree import ArchiveLimits, SourceEntry, TreeSource, directories, only_leaves
+from codabench.storage.zipformat import STORED, Member, Window, read_directory
+
+CHUNK = 1 << 18
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class ZipSource(TreeSource):
+    """A zip in a local file. It is opened once; what was checked is what is read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        For messages, if not the path.
+    allow_twins
+        Take names that differ only by case or by the way an accent is written: for archives packed by `write_zip` from
+        a file system that tells them apart.
+    owned
+        Closed, and thereby deleted, together with the source: the temporary file that `path` is.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        limits: ArchiveLimits = ArchiveLimits.OWN,
+        allow_twins: bool = False,
+        owned: Any = None,
+    ) -> None:
+        name = name or os.fspath(path)
+        self._owned = owned
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            if not Path(path).is_file():
+                raise ArchiveError(f"{shown(name)} is neither a file nor a folder", code="CB028")
+            self._members, odd = read_directory(self._fd, name, limits, allow_twins=allow_twins)
+        except BaseException:
+            self.close()
+            raise
+        entries = only_leaves(m.entry for m in self._members.values())
+        super().__init__(name, entries, problems=odd, archive=Path(path))
+
+    def open(self, path: str) -> BinaryIO:
+        size = self.entry(path).size
+        content = _Inflated(self._fd, self._members[path], self.name)
+        return io.BufferedReader(content, min(CHUNK, max(512, size + 1)))
+
+    def read_bytes(self, path: str, limit: int | None = None) -> bytes:
+        size = self.entry(path).size
+        if size > CHUNK or (limit is not None and limit < size):
+            return super().read_bytes(path, limit)
+        content = _Inflated(self._fd, self._members[path], self.name)
+        return content.readall()
+
+    def raw_archive(self) -> BinaryIO:
+        return io.BufferedReader(Window(self._fd, 0, os.fstat(self._fd).st_size), CHUNK)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._owned is not None:
+            self._owned.close()
+
+
+class _Inflated(io.RawIOBase):
+    """The content of one member: never more than its size says, checked against its checksum at the end."""
+
+    def __init__(self, fd: int, member: Member, archive: str) -> None:
+        super().__init__()
+        self._packed = Window(fd, member.start, member.start + member.packed)
+        self._zlib = None if member.method == STORED else zlib.decompressobj(-15)
+        self._member, self._archive = member, archive
+        self._left, self._crc, self._done = member.entry.size, 0, False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._next(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _next(self, most: int) -> bytes:
+        if self._done or not most:
+            return b""
+        data = self._inflate(most) if self._zlib else self._packed.read(most) or b""
+        self._left -= len(data)
+        if self._left < 0:
+            raise self._broken("it is larger than the archive says")
+        self._crc = zlib.crc32(data, self._crc)
+        if not data:
+            self._done = True
+            if self._left:
+                raise self._broken("it is shorter than the archive says")
+            if self._crc != self._member.crc:
+                raise self._broken("its checksum is wrong")
+        return data
+
+    def _inflate(self, most: int) -> bytes:
+        assert self._zlib is not None  # noqa: S101
+        while not self._zlib.eof:
+            packed = self._zlib.unconsumed_tail or self._packed.read(CHUNK) or b""
+            try:
+                # One byte beyond the promised size is enough to see that the promise is broken.
+                data = self._zlib.decompress(packed, min(most, self._left + 1))
+            except zlib.error as error:
+                raise self._broken(str(error).partition(": ")[2] or str(error)) from None
+            if data:
+                return data
+            if not packed:
+                raise self._broken("it ends too early")
+        return b""
+
+    def _broken(self, why: str) -> ArchiveError:
+        path = self._member.entry.path
+        return ArchiveError(
+            f"{shown(path)} in {shown(self._archive)} is damaged: {why}",
+            code="CB025",
+            hint="pack the archive again; it may have been changed while it was sent",
+        )
+
+
+def zip_from_stream(stream: BinaryIO, *, name: str, limits: ArchiveLimits = ArchiveLimits.OWN) -> ZipSource:
+    """A zip that comes from elsewhere (a URL, another zip), by way of a private temporary file.
+
+    Raises
+    ------
+    ArchiveError
+        As `ZipSource`; ``CB029`` as soon as more arrives than is allowed.
+    """
+    file = tempfile.NamedTemporaryFile(prefix="codabench-", suffix=".zip")  # noqa: SIM115
+    try:
+        size = 0
+        while chunk := stream.read(CHUNK):
+            size += len(chunk)
+            if size > limits.archive_bytes:
+                raise ArchiveError(f"{shown(name)} is larger than {human_size(limits.archive_bytes)}", code="CB029")
+            file.write(chunk)
+        file.flush()
+        return ZipSource(file.name, name=name, limits=limits, owned=file)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            file.close()
+        raise
+
+
+def extract(
+    source: TreeSource,
+    dest: Path,
+    *,
+    owner: tuple[int, int] | None = None,
+    read_only: bool = False,
+    limits: ArchiveLimits = ArchiveLimits.OWN,
+) -> None:
+    """Write a tree into an existing, empty, private directory.
+
+    Files get mode 0644 or 0755 and directories 0755, without the write bits if `read_only`; nothing else of the modes,
+    owners and times in an archive is kept. On failure nothing of it is left.
+
+    Parameters
+    ----------
+    owner
+        User and group id of everything written; that of the caller if None.
+
+    Raises
+    ------
+    ArchiveError
+        The content is damaged or larger than allowed.
+    StorageError
+        ``CB705``: the disk has not enough room, known before a byte is written.
+    """
+    entries = source.entries()
+    _check_room(dest, source, limits)
+    mask = 0o555 if read_only else 0o777
+    root = os.open(dest, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folders = {"": root}
+    try:
+        _make_folders(entries, folders)
+        written = 0
+        for entry in entries:
+            if entry.kind == "file":
+                parent, _, name = entry.path.rpartition("/")
+                with _create(folders[parent], name) as target:
+                    written += _copy(source, entry.path, target, limits.inflated_bytes - written)
+                    os.fchmod(target, (0o755 if entry.executable else 0o644) & mask)
+                    if owner:
+                        os.fchown(target, *owner)
+        for path, fd in folders.items():
+            if path:
+                os.fchmod(fd, 0o755 & mask)
+                if owner:
+                    os.fchown(fd, *owner)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            empty_folder(root)
+        raise
+    finally:
+        for fd in folders.values():
+            os.close(fd)
+
+
+def _check_room(dest: Path, source: TreeSource, limits: ArchiveLimits) -> None:
+    needed = source.total_size
+    limits.check_total(needed, source.name)
+    limits.check_entries(len(source.entries()), source.name)
+    disk = os.statvfs(dest)
+    free = disk.f_bavail * disk.f_frsize
+    if needed > free:
+        raise StorageError(
+            f"{shown(source.name)} needs {human_size(needed)}, and {dest} has {human_size(free)} left",
+            code="CB705",
+            hint="make room, or choose another directory (TMPDIR)",
+        )
+
+
+def _make_folders(entries: Any, folders: dict[str, int]) -> None:
+    """Every folder of the tree, open: files are made relative to these descriptors."""
+    for path in sorted(directories(entries)):
+        parent, _, name = path.rpartition("/")
+        os.mkdir(name, 0o700, dir_fd=folders[parent])
+        folders[path] = os.open(name, _DIR, dir_fd=folders[parent])
+
+
+@contextlib.contextmanager
+def _create(folder: int, name: str) -> Iterator[int]:
+    fd = os.open(name, _NEW, 0o600, dir_fd=folder)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _copy(source: TreeSource, path: str, target: int, room: int) -> int:
+    size = 0
+    with source.open(path) as content:
+        while chunk := content.read(CHUNK):
+            size += len(chunk)
+            if size > room:
+                raise ArchiveError(f"{shown(source.name)} holds more than it said it would", code="CB029")
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(target, view) :]
+    return size
+
+
+def empty_folder(fd: int) -> None:
+    """Remove everything in an open directory, whatever its mode, following nothing."""
+    with os.scandir(fd) as listed:
+        found = list(listed)
+    for item in found:
+        if item.is_dir(follow_symlinks=False):
+            try:
+                inner = os.open(item.name, _DIR, dir_fd=fd)
+            except PermissionError:
+                allow_owner(item.name, fd)
+                inner = os.open(item.name, _DIR, dir_fd=fd)
+            try:
+                with contextlib.suppress(PermissionError):
+                    os.fchmod(inner, 0o700)
+                empty_folder(inner)
+            finally:
+                os.close(inner)
+            os.rmdir(item.name, dir_fd=fd)
+        else:
+            os.unlink(item.name, dir_fd=fd)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory that untrusted code wrote into: modes are overcome where it is ours, nothing is followed."""
+    with contextlib.suppress(FileNotFoundError):
+        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with contextlib.suppress(PermissionError):
+                allow_owner(path.name, parent)
+            fd = os.open(path.name, _DIR, dir_fd=parent)
+            try:
+                empty_folder(fd)
+            finally:
+                os.close(fd)
+            os.rmdir(path.name, dir_fd=parent)
+        finally:
+            os.close(parent)
+
+
+class _Hashed:
+    """Counts and hashes what passes."""
+
+    def __init__(self, target: Any) -> None:
+        self._target, self.size, self._digest = target, 0, hashlib.sha256()
+
+    def write(self, chunk: bytes) -> int:
+        self.size += len(chunk)
+        self._digest.update(chunk)
+        if self._target is not None:
+            self._target.write(chunk)
+        return len(chunk)
+
+    def entry(self, entry: SourceEntry) -> TreeEntry:
+        return TreeEntry(path=entry.path, executable=entry.executable, size=self.size, sha256=self._digest.hexdigest())
+
+
+def manifest(source: TreeSource) -> tuple[TreeEntry, ...]:
+    """The entries of a tree with the sha256 of each file; reads everything once."""
+    return tuple(_hash(source, entry, None) for entry in source.entries())
+
+
+def write_zip(source: TreeSource, dest: BinaryIO, *, level: int = 1) -> tuple[TreeEntry, ...]:
+    """Pack a tree so that equal trees give equal bytes, and return its manifest.
+
+    Entries are sorted, dated 1980, of mode 0644 or 0755; a directory is an entry only if it is empty.
+    """
+    import zipfile
+
+    found = []
+    with zipfile.ZipFile(dest, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+        for entry in source.entries():
+            name = entry.path + "/" * (entry.kind == "dir")
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.create_system = 3
+            info.external_attr = (0o040755 if entry.kind == "dir" else 0o100755 if entry.executable else 0o100644) << 16
+            if entry.kind == "dir":
+                archive.writestr(info, b"")
+                found.append(_hash(source, entry, None))
+                continue
+            info.compress_type, info._compresslevel = zipfile.ZIP_DEFLATED, level  # type: ignore[attr-defined]
+            with archive.open(info, "w", force_zip64=entry.size > 1 << 30) as target:
+                found.append(_hash(source, entry, target))
+    return tuple(found)
+
+
+def _hash(source: TreeSource, entry: SourceEntry, target: Any) -> TreeEntry:
+    if entry.kind == "dir":
+        return TreeEntry(path=entry.path, kind="dir")
+    hashed = _Hashed(target)
+    with source.open(entry.path) as content:
+        shutil.copyfileobj(content, hashed, CHUNK)
+    return hashed.entry(entry)
