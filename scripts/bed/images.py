@@ -13,8 +13,6 @@ import os
 import re
 import shutil
 import stat
-import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -51,7 +49,7 @@ class TestImage:
 
 def python_name() -> str:
     """``python3.11``: Debian's own Python, whatever is first on PATH."""
-    return os.path.basename(os.path.realpath("/usr/bin/python3"))  # noqa: PTH119, PTH120
+    return os.path.basename(os.path.realpath("/usr/bin/python3"))
 
 
 def python_packages() -> list[str]:
@@ -108,7 +106,7 @@ def copy(path: str, root: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if Path(path).is_symlink():
         target.symlink_to(os.readlink(path))
-        copy(os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path))), root)  # noqa: PTH118, PTH120
+        copy(os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path))), root)
     else:
         shutil.copyfile(path, target)
         target.chmod(stat.S_IMODE(Path(path).stat().st_mode))
@@ -182,10 +180,9 @@ class Store:
         name = self.full(image.name, pulled=False)
         here = self.found(name)
         if here is None or (here.get("Config") or {}).get("Labels", {}).get(LABEL) != recipe:
-            self.bring(name, tar, [*image.changes, f"LABEL {LABEL}={recipe}"])
-            here = self.found(name)
-        if here is None:
-            raise BedError(f"{self.service.name}: {name} was imported and is not there")
+            old, here = here, self.bring(name, tar, [*image.changes, f"LABEL {LABEL}={recipe}"])
+            if old is not None:
+                self.forget(str(old["Id"]), image)
         for alias in image.aliases:
             full = self.full(alias, pulled=True)
             other = self.found(full)
@@ -193,7 +190,7 @@ class Store:
                 repository, _, tag = full.rpartition(":")
                 self.post(f"images/{quote(name, safe='')}/tag?repo={quote(repository, safe='')}&tag={tag}")
 
-    def bring(self, name: str, tar: Path, changes: list[str]) -> None:
+    def bring(self, name: str, tar: Path, changes: list[str]) -> dict[str, object]:
         wanted = "&".join(f"changes={quote(each, safe='')}" for each in changes)
         if self.libpod:
             path = f"images/import?reference={quote(name, safe='')}&{wanted}"
@@ -203,6 +200,16 @@ class Store:
         say(f"{self.service.name}: importing {name}")
         with tar.open("rb") as body:
             self.post(path, body)
+        here = self.found(name)
+        if here is None:
+            raise BedError(f"{self.service.name}: {name} was imported and is not there")
+        return here
+
+    def forget(self, image_id: str, image: TestImage) -> None:
+        """Drop what an older recipe made; where a container still uses it, the engine refuses, and that is fine."""
+        for alias in image.aliases:
+            self.service.request("DELETE", f"{self.prefix}/images/{quote(self.full(alias, pulled=True), safe='')}")
+        self.service.request("DELETE", f"{self.prefix}/images/{quote(image_id, safe='')}")
 
     def post(self, path: str, body: io.BufferedReader | None = None) -> None:
         status, answer = self.service.request("POST", f"{self.prefix}/{path}", body)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-BED = Path(os.environ.get("CODABENCH_TEST_BED", "/var/tmp/codabench-test-bed"))  # noqa: S108 - ours, made 0755
+BED = Path(os.environ.get("CODABENCH_TEST_BED", "/var/tmp/codabench-test-bed"))
 USER = "codabench-test"
 
 # A program that must be on PATH, and the Debian/Ubuntu package that brings it. A machine may have the program from

@@ -37,7 +37,7 @@ class UnixConnection(http.client.HTTPConnection):
 class Service:
     """One daemon: its directory, its socket, its process.
 
-    A process that was killed leaves its pidfile and its socket behind; `start` therefore trusts neither, only an answer.
+    A killed process leaves its pidfile and its socket behind; `start` therefore trusts neither, only an answer.
     """
 
     def __init__(self, name: str) -> None:
@@ -174,7 +174,7 @@ class BlindDocker(Docker):
 
     def command(self) -> list[str]:
         hidden = [f"/{each.name}" for each in Path("/").iterdir() if each.name not in self.KEPT and each.is_dir()]
-        hidden += [each for each in ("/var/tmp", "/run/containerd", "/run/user") if Path(each).is_dir()]  # noqa: S108
+        hidden += [each for each in ("/var/tmp", "/run/containerd", "/run/user") if Path(each).is_dir()]
         home = shlex.quote(str(self.home))
         lines = ["set -e", f"cd {home}"]
         lines += [f"mount -t tmpfs -o mode=1777 none {shlex.quote(each)}" for each in sorted(hidden)]
@@ -186,9 +186,6 @@ class BlindDocker(Docker):
             f"exec {shlex.join(super().command())}",
         ]
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", "\n".join(lines)]
-
-    def stop(self) -> None:
-        super().stop()  # the namespace goes with its last process, and its mounts with it
 
 
 class Podman(Service):

@@ -1,0 +1,139 @@
+"""All checks and tests, in parts that run whatever became of the parts before them.
+
+    scripts/test [unit|engines|all] [--bundles DIR] [PYTEST-OPTION...]
+
+unit      ruff, mypy, import rules and tests/unit: seconds, without engine and without root
+engines   all other tests with real engines: as root, and again as an ordinary user (rootless Podman)
+all       both (default)
+--bundles also the acceptance bundles of that folder
+
+Everything needed is installed on first use: packages (as root, Debian or Ubuntu) and a virtual environment .venv.
+What this command started it stops; a test bed that ran before (scripts/testbed up) keeps running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cli
+import venvs
+from machine import BED, USER, BedError, as_user, ensure_user, is_root, say, user_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTHING_SELECTED = 5
+PASSED_ON = re.compile(
+    r"CI|TERM|COLUMNS|LANG|LC_\w+|TZ|PIP_\w+|UV_\w+|\w+_(proxy|PROXY)|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|PYTEST_ADDOPTS"
+)
+"""What the ordinary user gets of our environment: how to reach the network, never a secret."""
+
+
+@dataclass
+class Parts:
+    """Runs one part after the other and remembers how each ended."""
+
+    options: list[str]
+    results: list[tuple[str, int, float]] = field(default_factory=list)
+
+    def run(self, name: str, argv: list[str], **options: object) -> None:
+        print(f"\n== {name}", flush=True)
+        began = time.monotonic()
+        code = subprocess.run(argv, check=False, **{"cwd": ROOT, "env": environment(), **options}).returncode
+        self.results.append((name, code, time.monotonic() - began))
+
+    def pytest(self, name: str, python: Path, arguments: list[str], **options: object) -> None:
+        self.run(name, [str(python), "-m", "pytest", *arguments, *self.options], **options)
+        if self.options and self.results[-1][1] == NOTHING_SELECTED:  # a -k may well leave nothing of one part
+            self.results[-1] = (name, 0, self.results[-1][2])
+
+    def fail(self, name: str, why: object) -> None:
+        say(f"{name}: {why}")
+        self.results.append((name, 1, 0.0))
+
+    def summary(self) -> int:
+        print("\n== summary")
+        for name, code, seconds in self.results:
+            print(f"{'passed' if code == 0 else 'FAILED':8} {seconds:7.1f} s  {name}")
+        failed = [name for name, code, _ in self.results if code]
+        print(f"scripts/test: {f'FAILED: {", ".join(failed)}' if failed else f'{len(self.results)} parts passed'}")
+        return 1 if failed else 0
+
+
+def environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PATH": f"{venvs.folder(ROOT)}/bin:{os.environ['PATH']}"}
+
+
+def unit(parts: Parts, python: Path) -> None:
+    parts.run("ruff check", [str(python), "-m", "ruff", "check", "--quiet", "."])
+    parts.run("ruff format", [str(python), "-m", "ruff", "format", "--quiet", "--check", "."])
+    parts.run("import rules", [str(python.with_name("lint-imports"))])
+    parts.run("mypy", [str(python), "-m", "mypy"])
+    parts.pytest("unit tests", python, ["tests/unit"])
+
+
+def engines(parts: Parts, python: Path, bundles: Path | None) -> None:
+    """Everything beyond tests/unit, on the engines of the test bed."""
+    started: list[str] = []
+    bed = {**cli.environment(), "CODABENCH_TEST_REQUIRE_ENGINES": "1"}
+    if not is_root():  # whoever has engines of their own names them in these variables
+        bed.update({name: os.environ[name] for name in bed if name in os.environ})
+    try:
+        if is_root():
+            started = cli.up([])
+        me = USER if not is_root() else "root"
+        arguments = ["tests", "--ignore=tests/unit", "-m", "not bundles"]
+        parts.pytest(f"engine tests as {me}", python, arguments, env={**environment(), **bed})
+        if is_root():
+            as_ordinary_user(parts, bed, arguments)
+        if bundles is not None:
+            chosen = ["tests", "-m", "bundles", "--bundles", str(bundles)]
+            parts.pytest(f"bundles as {me}", python, chosen, env={**environment(), **bed})
+    except BedError as error:
+        parts.fail("test bed", error)
+    finally:
+        if started:
+            cli.down(started, purge=False)
+
+
+def as_ordinary_user(parts: Parts, bed: dict[str, str], arguments: list[str]) -> None:
+    """The same tests by a user who owns a copy of the checkout: the checkout may be unreadable to others."""
+    entry = ensure_user()
+    copy, python = venvs.copy_for(entry, ROOT, BED / "user")
+    own = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
+    own |= user_environment(entry) | bed | {"CONTAINER_HOST": bed["CODABENCH_TEST_PODMAN_ROOTLESS"]}
+    own |= {"PATH": f"{python.parent}:{own['PATH']}", "XDG_RUNTIME_DIR": str(BED / "rootless/run")}
+    parts.pytest(f"engine tests as {USER}", python, arguments, cwd=copy, env=own, **as_user(entry))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="scripts/test", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", nargs="?", choices=["unit", "engines", "all"], default="all")
+    parser.add_argument("--bundles", metavar="DIR", type=Path)
+    asked, options = parser.parse_known_args()
+    if asked.bundles is not None and not asked.bundles.is_dir():
+        parser.error(f"--bundles: no such folder: {asked.bundles}")
+    parts = Parts(options)
+    try:
+        python = venvs.ensure(ROOT)
+    except BedError as error:
+        say(str(error))
+        return 1
+    if asked.what != "engines":
+        unit(parts, python)
+    if asked.what != "unit":
+        engines(parts, python, asked.bundles.resolve() if asked.bundles else None)
+    return parts.summary()
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main())
