@@ -1,0 +1,96 @@
+"""Define, run, rank and host machine-learning competitions and benchmarks.
+
+>>> import codabench as cb
+>>> comp = cb.load("iris.zip")              # a directory, a zip, a URL
+>>> comp.check()                            # every problem at once
+>>> sub = comp.run("solution/")             # in a container, with live progress
+>>> comp.leaderboard().to_frame()
+
+Importing this package imports nothing heavy: every name below is loaded when it is first used (PEP 562).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from codabench._version import __version__
+
+if TYPE_CHECKING:
+    from codabench.backends.backend import Backend
+    from codabench.backends.docker import DockerEngine
+    from codabench.backends.engine import ContainerEngine
+    from codabench.backends.local import LocalBackend
+    from codabench.backends.podman import PodmanEngine
+    from codabench.backends.process import ProcessEngine
+    from codabench.core import errors
+    from codabench.core.competition import CompetitionSpec
+    from codabench.core.policy import Limits, Policy
+    from codabench.core.problems import Fault, Problem, Severity
+    from codabench.core.records import Status
+    from codabench.core.report import Report
+    from codabench.workspace.competition import Competition, load
+    from codabench.workspace.handles import RunHandle, SubmissionHandle
+    from codabench.workspace.leaderboard import Leaderboard
+    from codabench.workspace.workspace import Workspace
+
+_HOMES = {
+    "Backend": "codabench.backends.backend",
+    "Competition": "codabench.workspace.competition",
+    "CompetitionSpec": "codabench.core.competition",
+    "ContainerEngine": "codabench.backends.engine",
+    "DockerEngine": "codabench.backends.docker",
+    "Fault": "codabench.core.problems",
+    "Leaderboard": "codabench.workspace.leaderboard",
+    "Limits": "codabench.core.policy",
+    "LocalBackend": "codabench.backends.local",
+    "PodmanEngine": "codabench.backends.podman",
+    "Policy": "codabench.core.policy",
+    "Problem": "codabench.core.problems",
+    "ProcessEngine": "codabench.backends.process",
+    "Report": "codabench.core.report",
+    "RunHandle": "codabench.workspace.handles",
+    "Severity": "codabench.core.problems",
+    "Status": "codabench.core.records",
+    "SubmissionHandle": "codabench.workspace.handles",
+    "Workspace": "codabench.workspace.workspace",
+    "load": "codabench.workspace.competition",
+}
+
+__all__ = [
+    "Backend",
+    "Competition",
+    "CompetitionSpec",
+    "ContainerEngine",
+    "DockerEngine",
+    "Fault",
+    "Leaderboard",
+    "Limits",
+    "LocalBackend",
+    "PodmanEngine",
+    "Policy",
+    "Problem",
+    "ProcessEngine",
+    "Report",
+    "RunHandle",
+    "Severity",
+    "Status",
+    "SubmissionHandle",
+    "Workspace",
+    "__version__",
+    "errors",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name == "errors":
+        return import_module("codabench.core.errors")
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'codabench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

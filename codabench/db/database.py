@@ -1,0 +1,350 @@
+"""`Database`: guarded changes and plain questions. Every public method is one transaction."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, delete, event, func, insert, select, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+from sqlmodel import SQLModel
+
+from codabench.core.competition import CompetitionSpec
+from codabench.core.errors import NotFound, StateError, StorageError
+from codabench.core.events import EventKind, StatusEvent, next_status
+from codabench.core.records import Attempt, Outcome, Run, Status, Submission
+from codabench.core.trees import TreeRef
+from codabench.db.tables import (
+    FORMAT,
+    AttemptRow,
+    CompetitionRow,
+    LeaseRow,
+    MetaRow,
+    RunRow,
+    ScoreRow,
+    StatusEventRow,
+    SubmissionRow,
+)
+
+_COMPETITION, _SUBMISSION, _RUN = CompetitionRow.__table__, SubmissionRow.__table__, RunRow.__table__  # type: ignore[attr-defined]
+_ATTEMPT, _EVENT, _SCORE = AttemptRow.__table__, StatusEventRow.__table__, ScoreRow.__table__  # type: ignore[attr-defined]
+_META, _LEASE = MetaRow.__table__, LeaseRow.__table__  # type: ignore[attr-defined]
+
+
+class Database:
+    """The rows of one workspace.
+
+    Parameters
+    ----------
+    url
+        An SQLAlchemy URL; ``sqlite://`` is in memory and lives as long as this object.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be opened, or was written by a later version.
+    """
+
+    def __init__(self, url: str = "sqlite://") -> None:
+        self.url = url
+        in_memory = make_url(url).get_backend_name() == "sqlite" and make_url(url).database in (None, "", ":memory:")
+        # One connection for a database in memory: each connection would have a database of its own.
+        options: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
+        if make_url(url).get_backend_name() == "sqlite":
+            options["connect_args"] = {"check_same_thread": False, "timeout": 30}
+        self._lock = threading.RLock()
+        try:
+            self._engine = create_engine(url, **options)
+            if make_url(url).get_backend_name() == "sqlite":
+                event.listen(self._engine, "connect", _sqlite_pragmas)
+                event.listen(self._engine, "begin", _sqlite_begin)
+            self._open()
+        except SQLAlchemyError as error:
+            raise StorageError(f"the database {url} cannot be opened: {error}", code="CB720") from error
+
+    def _open(self) -> None:
+        SQLModel.metadata.create_all(self._engine)
+        with self._change() as db:
+            found = db.execute(select(_META.c.value).where(_META.c.key == "format")).scalar()
+            if found is None:
+                db.execute(insert(_META).values(key="format", value=str(FORMAT)))
+            elif int(found) > FORMAT:
+                raise StorageError(
+                    f"the database {self.url} has format {found}; this version knows {FORMAT}",
+                    code="CB721",
+                    hint="install a newer codabench",
+                )
+
+    @contextmanager
+    def _change(self) -> Iterator[Connection]:
+        with self._lock, self._engine.begin() as connection:
+            yield connection
+
+    # ------------------------------------------------------------------ competitions
+    def add_competition(
+        self, id: str, spec: CompetitionSpec, trees: dict[str, TreeRef], *, source: str, at: datetime
+    ) -> None:
+        """Keep a competition; one that is known by this id stays as it is."""
+        row = {
+            "id": id,
+            "title": spec.title,
+            "source": source,
+            "spec": spec.model_dump_json(),
+            "trees": json.dumps({k: v.model_dump() for k, v in trees.items()}),
+            "created_at": at,
+        }
+        with self._change() as db:
+            if db.execute(select(_COMPETITION.c.id).where(_COMPETITION.c.id == id)).first() is None:
+                db.execute(insert(_COMPETITION).values(**row))
+
+    def competition(self, id: str) -> tuple[CompetitionSpec, dict[str, TreeRef]]:
+        """A competition and the trees of its programs and data."""
+        with self._change() as db:
+            row = db.execute(select(_COMPETITION).where(_COMPETITION.c.id == id)).first()
+        if row is None:
+            raise NotFound(f"no competition {id!r} in {self.url}")
+        trees = {k: TreeRef.model_validate(v) for k, v in json.loads(row.trees).items()}
+        return CompetitionSpec.model_validate_json(row.spec), trees
+
+    # ------------------------------------------------------------------ submissions and runs
+    def add_submission(self, submission: Submission, runs: Sequence[Run], *, kind: EventKind) -> Submission:
+        """Keep a submission, its runs and their first event; returns it with its number counted."""
+        with self._change() as db:
+            count = select(func.coalesce(func.max(_SUBMISSION.c.number), 0)).where(
+                _SUBMISSION.c.competition == submission.competition, _SUBMISSION.c.participant == submission.participant
+            )
+            submission = submission.model_copy(update={"number": int(db.execute(count).scalar() or 0) + 1})
+            db.execute(insert(_SUBMISSION).values(**_submission_row(submission)))
+            for run in runs:
+                status = next_status(None, kind)
+                db.execute(
+                    insert(_RUN).values(
+                        id=run.id,
+                        submission=submission.id,
+                        task=json.dumps(run.task),
+                        position=run.position,
+                        status=status.value,
+                        last_event=1,
+                        created_at=run.created_at,
+                    )
+                )
+                self._insert_event(db, StatusEvent(run=run.id, sequence=1, kind=kind, at=run.created_at))
+        return submission
+
+    def submissions(self, competition: str, phase: int | None = None) -> list[Submission]:
+        """In the order in which they were admitted."""
+        query = select(_SUBMISSION).where(_SUBMISSION.c.competition == competition)
+        if phase is not None:
+            query = query.where(_SUBMISSION.c.phase == phase)
+        with self._change() as db:
+            return [_submission(row) for row in db.execute(query.order_by(_SUBMISSION.c.sequence))]
+
+    def runs(self, submissions: Iterable[str]) -> list[Run]:
+        """The runs of some submissions, by submission and place of the task."""
+        query = (
+            select(_RUN, _SUBMISSION.c.sequence)
+            .join(_SUBMISSION, _RUN.c.submission == _SUBMISSION.c.id)
+            .where(_RUN.c.submission.in_(list(submissions)))
+            .order_by(_SUBMISSION.c.sequence, _RUN.c.position)
+        )
+        with self._change() as db:
+            return [_run(row) for row in db.execute(query)]
+
+    def run(self, id: str) -> Run:
+        """One run."""
+        with self._change() as db:
+            return _run(self._run_row(db, id))
+
+    def events(self, run: str) -> list[StatusEvent]:
+        """The history of a run."""
+        with self._change() as db:
+            rows = db.execute(select(_EVENT).where(_EVENT.c.run == run).order_by(_EVENT.c.sequence))
+            return [
+                StatusEvent(
+                    run=r.run, sequence=r.sequence, kind=r.kind, at=r.at, attempt=r.attempt, data=json.loads(r.data)
+                )
+                for r in rows
+            ]
+
+    def queued(self, limit: int) -> list[Run]:
+        """Runs that wait, oldest first."""
+        query = (
+            select(_RUN)
+            .join(_SUBMISSION, _RUN.c.submission == _SUBMISSION.c.id)
+            .where(_RUN.c.status == Status.SUBMITTED.value)
+            .order_by(_SUBMISSION.c.sequence, _RUN.c.position)
+            .limit(limit)
+        )
+        with self._change() as db:
+            return [_run(row) for row in db.execute(query)]
+
+    # ------------------------------------------------------------------ transitions
+    def start_attempt(self, run: str, *, attempt: str, token: str, at: datetime) -> Attempt:
+        """Begin an attempt at a queued run. From now on only its token may change the run.
+
+        Raises
+        ------
+        StateError
+            If the run does not wait any more.
+        """
+        with self._change() as db:
+            row = self._run_row(db, run)
+            number = db.execute(select(func.count()).select_from(_ATTEMPT).where(_ATTEMPT.c.run == run)).scalar() or 0
+            made = Attempt(id=attempt, run=run, number=number + 1, token=token, started_at=at)
+            db.execute(insert(_ATTEMPT).values(**made.model_dump()))
+            self._append(db, row, EventKind.ATTEMPT_STARTED, at, attempt, {}, attempt=attempt)
+        return made
+
+    def append(
+        self,
+        run: str,
+        kinds: Sequence[EventKind],
+        *,
+        at: datetime,
+        attempt: str | None = None,
+        token: str | None = None,
+        data: dict[str, Any] | None = None,
+        outcome: Outcome | None = None,
+    ) -> Status:
+        """Append events, and with the last of them keep the outcome and its scores: one transaction.
+
+        Parameters
+        ----------
+        attempt, token
+            Who reports. If given they must be the run's current attempt and its token.
+
+        Raises
+        ------
+        StateError
+            If the table of transitions forbids it, or the attempt does not count any more.
+        """
+        with self._change() as db:
+            row = self._run_row(db, run)
+            if attempt is not None:
+                self._check_token(db, row, attempt, token)
+            status = Status(row.status)
+            for kind in kinds:
+                status = self._append(db, self._run_row(db, run), kind, at, attempt, data or {})
+            if outcome is not None:
+                db.execute(update(_RUN).where(_RUN.c.id == run).values(outcome=outcome.model_dump_json()))
+                if status is Status.FINISHED and outcome.scores:
+                    rows = [{"run": run, "key": k, "value": v} for k, v in outcome.scores.items()]
+                    db.execute(insert(_SCORE), rows)
+        return status
+
+    def _append(
+        self, db: Connection, row: Any, kind: EventKind, at: datetime, reporter: str | None, data: dict[str, Any], **also: Any
+    ) -> Status:
+        status = next_status(Status(row.status), kind)
+        sequence = row.last_event + 1
+        guarded = (
+            update(_RUN)
+            .where(_RUN.c.id == row.id, _RUN.c.last_event == row.last_event)
+            .values(status=status.value, last_event=sequence, **also)
+        )
+        if db.execute(guarded).rowcount != 1:
+            raise StateError(f"run {row.id} was changed by somebody else")
+        try:
+            self._insert_event(
+                db, StatusEvent(run=row.id, sequence=sequence, kind=kind, at=at, attempt=reporter, data=data)
+            )
+        except IntegrityError as error:
+            raise StateError(f"run {row.id} was changed by somebody else") from error
+        return status
+
+    def _insert_event(self, db: Connection, made: StatusEvent) -> None:
+        values = made.model_dump()
+        values["kind"] = made.kind.value
+        values["data"] = json.dumps(made.data)
+        db.execute(insert(_EVENT).values(**values))
+
+    def _check_token(self, db: Connection, row: Any, attempt: str, token: str | None) -> None:
+        found = db.execute(select(_ATTEMPT.c.token).where(_ATTEMPT.c.id == attempt)).scalar()
+        if row.attempt != attempt or found != token:
+            raise StateError(f"attempt {attempt} of run {row.id} does not count any more", code="CB711")
+
+    def _run_row(self, db: Connection, id: str) -> Any:
+        row = db.execute(select(_RUN).where(_RUN.c.id == id)).first()
+        if row is None:
+            raise NotFound(f"no run {id!r} in {self.url}")
+        return row
+
+    # ------------------------------------------------------------------ the dispatcher's lease
+    def take_lease(self, name: str, *, holder: str, token: str, now: datetime, seconds: float) -> bool:
+        """Take or renew a lease; False if somebody else holds it and it has not expired."""
+        values = {"holder": holder, "token": token, "expires_at": now + timedelta(seconds=seconds)}
+        with self._change() as db:
+            row = db.execute(select(_LEASE).where(_LEASE.c.name == name)).first()
+            if row is None:
+                db.execute(insert(_LEASE).values(name=name, **values))
+                return True
+            if row.token != token and row.expires_at > now:
+                return False
+            mine = (_LEASE.c.name == name) & (_LEASE.c.token == row.token)
+            return db.execute(update(_LEASE).where(mine).values(**values)).rowcount == 1
+
+    def release_lease(self, name: str, *, token: str) -> None:
+        """Let go of a lease that is ours."""
+        with self._change() as db:
+            db.execute(delete(_LEASE).where(_LEASE.c.name == name, _LEASE.c.token == token))
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+
+def _sqlite_pragmas(connection: Any, _record: Any) -> None:
+    # The driver must not begin transactions by itself: we say BEGIN IMMEDIATE, so that a writer waits at its start.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _submission_row(submission: Submission) -> dict[str, Any]:
+    row = submission.model_dump()
+    row["tree"] = submission.tree.model_dump_json()
+    row["tasks"] = json.dumps(submission.tasks)
+    row["fact_sheet"] = json.dumps(submission.fact_sheet)
+    return row
+
+
+def _submission(row: Any) -> Submission:
+    return Submission(
+        id=row.id,
+        competition=row.competition,
+        phase=row.phase,
+        name=row.name,
+        participant=row.participant,
+        number=row.number,
+        tree=TreeRef.model_validate_json(row.tree),
+        tasks=tuple(json.loads(row.tasks)),
+        fact_sheet=json.loads(row.fact_sheet),
+        created_at=row.created_at,
+    )
+
+
+def _run(row: Any) -> Run:
+    return Run(
+        id=row.id,
+        submission=row.submission,
+        task=json.loads(row.task),
+        position=row.position,
+        status=Status(row.status),
+        sequence=row.last_event,
+        attempt=row.attempt,
+        created_at=row.created_at,
+        outcome=Outcome.model_validate_json(row.outcome) if row.outcome else None,
+    )

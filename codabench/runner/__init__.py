@@ -1,0 +1,1 @@
+"""One submission to one result: the /app contract as data, the plan, the run directory, scores, provenance."""

@@ -1,0 +1,314 @@
+"""`execute_run`: the function that travels. One plan to one outcome, both steps one after the other, on one host."""
+
+from __future__ import annotations
+
+import platform
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from codabench.backends.backend import WorkHost
+from codabench.backends.engine import Container, ContainerSpec, Deadline, Image
+from codabench.core.problems import Fault, Problem, Severity
+from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult
+from codabench.runner import results, verdict
+from codabench.runner.contract import ENVIRONMENT, PROGRAM, command_line
+from codabench.runner.layout import RunDirectory
+from codabench.runner.logs import ProgramLog
+from codabench.runner.plan import ProgramPlan, RunPlan
+from codabench.runner.provenance import provenance, step_digest
+from codabench.storage.store import Storage
+
+_storages: dict[tuple[str, str | None], Storage] = {}
+_storages_lock = threading.Lock()
+
+
+def execute_run(payload: dict[str, Any], host: WorkHost) -> dict[str, Any]:
+    """Carry out a plan.
+
+    Parameters
+    ----------
+    payload
+        A `RunPlan` as JSON.
+    host
+        What this place gives: engine, scratch directory, stop signal, live events.
+
+    Returns
+    -------
+    dict
+        An `Outcome` as JSON; it has also been written to storage under (run, attempt).
+
+    Raises
+    ------
+    EngineError, StorageError
+        If the machine failed; a failed program is an outcome.
+    """
+    plan = RunPlan.model_validate(payload)
+    storage = _storage(plan)
+    outcome = _Execution(plan, host, storage).run()
+    result = outcome.model_dump(mode="json")
+    storage.put_result(plan.run, plan.attempt, result)
+    return result
+
+
+def _storage(plan: RunPlan) -> Storage:
+    with _storages_lock:
+        key = (plan.storage, plan.cache)
+        if key not in _storages:
+            _storages[key] = Storage(plan.storage, cache=Path(plan.cache) if plan.cache else None)
+        return _storages[key]
+
+
+class _Execution:
+    def __init__(self, plan: RunPlan, host: WorkHost, storage: Storage) -> None:
+        self.plan, self.host, self.storage = plan, host, storage
+        self.engine = host.engine
+        self.began = time.monotonic()
+        self.steps: list[StepResult] = []
+        self.warnings: list[Problem] = list(plan.warnings)
+        self.logs: dict[tuple[StepName, Role], ProgramLog] = {}
+
+    def run(self) -> Outcome:
+        plan = self.plan
+        self._emit("preparing", image=plan.image)
+        self.image = self._resolve()
+        owner = self.engine.file_owner(plan.policy.user)
+        self.directory = RunDirectory(self.host.scratch / "runs" / plan.attempt, plan, self.storage, owner)
+        self.owner = owner
+        try:
+            with ThreadPoolExecutor(1, thread_name_prefix="codabench-ahead") as ahead:
+                return self._both_steps(ahead)
+        finally:
+            if not plan.keep:
+                self.directory.remove()
+
+    def _resolve(self) -> Image:
+        pull: Any = self.plan.pull
+        return self.engine.resolve(self.plan.image, pull=pull, platform=self.plan.platform, emit=self.host.emit)
+
+    def _both_steps(self, ahead: ThreadPoolExecutor) -> Outcome:
+        if self.plan.step("scoring").program("program") is None:
+            return self._outcome(verdict.no_scoring_program(self.plan.scorer_metadata))
+        prepared = ahead.submit(self.directory.prepare, "scoring")
+        scoring: Future[dict[Role, Container]] | None = None
+        try:
+            step = self.plan.step("prediction")
+            if step.programs:
+                self.directory.prepare("prediction")
+                containers = self._create_all("prediction")
+                # The scoring containers are made while prediction runs: their directories are filled before they start.
+                scoring = ahead.submit(self._create_all, "scoring")
+                failed = self._prediction(containers, prepared)
+            else:
+                scoring = ahead.submit(self._create_all, "scoring")
+                failed = self._take_submission(prepared)
+            if failed is not None:
+                return self._outcome(failed)
+            ready, scoring = scoring.result(), None
+            return self._scoring(ready)
+        finally:
+            if scoring is not None:
+                for container in scoring.result().values():
+                    container.discard()
+
+    # ------------------------------------------------------------------ prediction
+    def _take_submission(self, prepared: Future[None]) -> None:
+        """Nothing runs: what the submission holds is the prediction result."""
+        tree = self.plan.trees["submission"]
+        prepared.result()
+        self.storage.materialise(tree, self._received, owner=self.owner)
+        results.place_metadata(self._received, {}, self.owner)
+        self.steps.append(StepResult(name="prediction", output=tree, skipped=True))
+        self._share_predictions()
+
+    def _prediction(self, containers: dict[Role, Container], prepared: Future[None]) -> Problem | None:
+        self._emit("PredictionStarted")
+        began = time.monotonic()
+        output = self.directory.path("prediction_output")
+        if self.plan.step("prediction").copy_submission:
+            self.storage.materialise(self.plan.trees["submission"], output, owner=self.owner)
+        exits = self._run_all("prediction", containers)
+        results.place_metadata(output, exits, self.owner)
+        with results.collected(output) as source:
+            self.warnings += source.problems
+            tree = self.storage.put_tree(source)
+            prepared.result()
+            results.copy_into(source, self._received, self.owner)
+        self._finish("prediction", exits, tree, began)
+        self._share_predictions()
+        return self._prediction_failed(exits)
+
+    @property
+    def _received(self) -> Path:
+        """The scorer's ``/app/input/res``."""
+        return self.directory.path("scoring_input") / "res"
+
+    def _share_predictions(self) -> None:
+        """Ingestion during scoring gets its own copy of the predictions: what it writes never reaches the scorer."""
+        if self.plan.during_scoring:
+            with results.collected(self._received) as source:
+                results.copy_into(source, self.directory.path("ingested_predictions"), self.owner)
+
+    def _prediction_failed(self, exits: dict[Role, Exit]) -> Problem | None:
+        """A failing submission fails the run; a failing ingestion program is a warning (section 7)."""
+        found = {r: self._exit_problem("prediction", r, e) for r, e in exits.items()}
+        own, ingestion = found.get("program"), found.get("ingestion")
+        for role, problem in found.items():
+            killed = exits[role].reason in (ExitReason.TIMEOUT, ExitReason.OUT_OF_MEMORY, ExitReason.CANCELLED)
+            if problem is not None and killed:
+                return problem
+        if own is not None:
+            return own
+        if ingestion is not None:
+            copied = self.plan.step("prediction").copy_submission
+            taken = "the files of the submission were scored as they are" if copied else "scoring went on"
+            self.warnings.append(verdict.as_warning(ingestion, taken))
+        return None
+
+    # ------------------------------------------------------------------ scoring
+    def _scoring(self, containers: dict[Role, Container]) -> Outcome:
+        self._emit("ScoringStarted")
+        began = time.monotonic()
+        exits = self._run_all("scoring", containers)
+        output = self.directory.path("scoring_output")
+        results.place_metadata(output, exits, self.owner)
+        with results.collected(output) as source:
+            self.warnings += source.problems
+            tree = self.storage.put_tree(source)
+            self._finish("scoring", exits, tree, began)
+            ingestion = exits.get("ingestion")
+            if ingestion is not None and (late := self._exit_problem("scoring", "ingestion", ingestion)):
+                if ingestion.reason in (ExitReason.TIMEOUT, ExitReason.CANCELLED):
+                    return self._outcome(late)
+                self.warnings.append(verdict.as_warning(late, "scoring went on"))
+            if problem := self._exit_problem("scoring", "program", exits["program"]):
+                return self._outcome(self._root_cause(problem))
+            found = results.read(source, self.plan, self.storage)
+        self.warnings += found.scores.warnings
+        if found.scores.problem:
+            return self._outcome(self._root_cause(found.scores.problem), raw=found.scores.raw, page=found.page)
+        self._emit("ScoresParsed")
+        return self._outcome(None, scores=found.scores.scores, raw=found.scores.raw, page=found.page)
+
+    def _root_cause(self, problem: Problem) -> Problem:
+        """Where ingestion had failed before, that is why (section 7, non-zero exit in prediction)."""
+        prediction = self._step("prediction")
+        ingestion = prediction.exits.get("ingestion")
+        if ingestion is not None and (earlier := self._exit_problem("prediction", "ingestion", ingestion)):
+            hint = f"then {problem.message}"
+            return earlier.model_copy(update={"hint": f"{earlier.hint}; {hint}" if earlier.hint else hint})
+        if self.plan.wrapped_in:
+            return verdict.wrapped_hint(problem, self.plan.wrapped_in)
+        return problem
+
+    # ------------------------------------------------------------------ containers
+    def _create_all(self, step: StepName) -> dict[Role, Container]:
+        self.directory.prepare(step)
+        made: dict[Role, Container] = {}
+        try:
+            for program in self.plan.step(step).programs:
+                made[program.role] = self.engine.create(self._spec(step, program.role, program.commands[0]))
+        except BaseException:
+            for container in made.values():
+                container.discard()
+            raise
+        return made
+
+    def _spec(self, step: StepName, role: Role, command: str) -> ContainerSpec:
+        policy = self.plan.policy
+        return ContainerSpec(
+            image=self.image,
+            argv=command_line(command, step, role),
+            mounts=self.directory.mounts(step, role),
+            workdir=PROGRAM,
+            env=ENVIRONMENT,
+            network=policy.network,
+            user=policy.user,
+            read_only_root=policy.read_only_root,
+            no_new_privileges=policy.no_new_privileges,
+            limits=policy.limits,
+            gpus=policy.gpus,
+            labels={"codabench.run": self.plan.run, "codabench.attempt": self.plan.attempt, "codabench.step": step},
+        )
+
+    def _run_all(self, step: StepName, containers: dict[Role, Container]) -> dict[Role, Exit]:
+        """Run the programs of a step together under one deadline; return when every one of them is gone."""
+        deadline = Deadline(self.plan.time_limit)
+        for role in containers:
+            self.logs[step, role] = ProgramLog(step, role, self.plan.policy.log_keep, self.host.emit)
+        programs = [p for p in self.plan.step(step).programs if p.role in containers]
+        if len(programs) == 1:
+            only = programs[0]
+            return {only.role: self._run_one(step, only, containers[only.role], deadline)}
+        with ThreadPoolExecutor(len(programs), thread_name_prefix="codabench-step") as pool:
+            running = {p.role: pool.submit(self._run_one, step, p, containers[p.role], deadline) for p in programs}
+            return {role: future.result() for role, future in running.items()}
+
+    def _run_one(self, step: StepName, program: ProgramPlan, first: Container, deadline: Deadline) -> Exit:
+        """The commands of a program in order; the first failure ends it."""
+        log = self.logs[step, program.role]
+        end = first.run(log, self.host.stop, deadline)
+        seconds = end.seconds
+        for command in program.commands[1:]:
+            if not end.ok:
+                break
+            end = self.engine.run(self._spec(step, program.role, command), log, self.host.stop, deadline)
+            seconds += end.seconds
+        return end.model_copy(update={"seconds": seconds})
+
+    # ------------------------------------------------------------------ what comes out
+    def _exit_problem(self, step: StepName, role: Role, end: Exit) -> Problem | None:
+        return verdict.exit_problem(self.plan, step, role, end, self.logs[step, role])
+
+    def _finish(self, step: StepName, exits: dict[Role, Exit], output: Any, began: float) -> None:
+        records = tuple(r for role in exits for r in self.logs[step, role].store(self.storage))
+        self.steps.append(
+            StepResult(
+                name=step,
+                digest=step_digest(self.plan, step, self.image, self.engine.name),
+                exits=exits,
+                output=output,
+                logs=records,
+                seconds=time.monotonic() - began,
+            )
+        )
+        finished = "PredictionFinished" if step == "prediction" else "ScoringFinished"
+        self._emit(finished, exits={r: e.model_dump(mode="json") for r, e in exits.items()})
+
+    def _step(self, name: StepName) -> StepResult:
+        return next(s for s in self.steps if s.name == name)
+
+    def _outcome(
+        self, problem: Problem | None, *, scores: dict[str, float] | None = None, raw: Any = None, page: Any = None
+    ) -> Outcome:
+        info = self.engine.probe()
+        if not all(info.enforced.values()):
+            self.warnings += [_not_enforced(info.name, name, info.reasons) for name, on in info.enforced.items() if not on]
+        cancelled = problem is not None and problem.code == verdict.CANCELLED
+        failed = Status.CANCELLED if cancelled else Status.FAILED
+        return Outcome(
+            status=failed if problem else Status.FINISHED,
+            scores=scores or {},
+            raw_scores=raw or {},
+            problem=problem,
+            warnings=tuple(self.warnings),
+            steps=tuple(self.steps),
+            detailed_results=page,
+            provenance=provenance(self.plan, self.image, info, self.steps, platform.machine()),
+            seconds=time.monotonic() - self.began,
+        )
+
+    def _emit(self, event: str, **data: Any) -> None:
+        self.host.emit({"type": "step", "event": event, "run": self.plan.run, "attempt": self.plan.attempt, **data})
+
+
+def _not_enforced(engine: str, name: str, reasons: dict[str, str]) -> Problem:
+    why = f": {reasons[name]}" if name in reasons else ""
+    return Problem(
+        code="CB660",
+        severity=Severity.NOTE,
+        message=f"{engine} does not enforce {name.replace('_', ' ')} here{why}",
+        fault=Fault.OPERATOR,
+    )

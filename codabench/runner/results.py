@@ -1,0 +1,87 @@
+"""What programs leave in their output: taken only after they are gone, never following a link (security.md S01)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+import yaml
+
+from codabench.core.base import Record
+from codabench.core.records import Exit, Role
+from codabench.core.trees import BlobRef
+from codabench.runner.plan import RunPlan
+from codabench.runner.scores import ScoresFile, read_scores
+from codabench.storage.sources import TreeSource, collect, extract
+from codabench.storage.store import Storage
+
+METADATA = "metadata"
+KEPT = "metadata.program"
+
+
+class Found(Record):
+    """What a scorer's output came to."""
+
+    scores: ScoresFile
+    page: BlobRef | None = None
+
+
+def collected(path: Path) -> TreeSource:
+    """The output of programs that are gone, as a source of regular files only."""
+    return collect(path)
+
+
+def copy_into(source: TreeSource, dest: Path, owner: tuple[int, int] | None) -> None:
+    """A fresh copy of collected files, for the scorer."""
+    extract(source, dest, owner=owner)
+
+
+def place_metadata(directory: Path, exits: dict[Role, Exit], owner: tuple[int, int] | None) -> None:
+    """Write ``metadata`` with exit codes and times (contract.md 4.10); null for what did not run.
+
+    A program's own file of that name is kept as ``metadata.program``. The directory was written by hostile code: names
+    are renamed and made relative to its descriptor, and nothing is followed.
+    """
+    program, ingestion = exits.get("program"), exits.get("ingestion")
+    first = program or ingestion
+    text = yaml.safe_dump(
+        {
+            "exitCode": program.code if program else None,
+            "elapsedTime": round(first.seconds, 6) if first else None,
+            "ingestionExitCode": ingestion.code if ingestion else None,
+            "ingestionElapsedTime": round(ingestion.seconds, 6) if ingestion else None,
+        },
+        sort_keys=False,
+    )
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(folder, stat.S_IMODE(os.fstat(folder).st_mode) | 0o700)
+        with contextlib.suppress(FileNotFoundError, OSError):
+            os.rename(METADATA, KEPT, src_dir_fd=folder, dst_dir_fd=folder)
+        file = os.open(METADATA, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
+        with open(file, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            if owner:
+                os.fchown(stream.fileno(), *owner)
+    finally:
+        os.close(folder)
+
+
+def read(output: TreeSource, plan: RunPlan, storage: Storage) -> Found:
+    """Scores, and the page of detailed results where the competition wants one."""
+    page = detailed_results(output) if plan.detailed_results else None
+    blob = None
+    if page is not None:
+        with output.open(page) as stream:
+            blob = storage.put(stream)
+    return Found(scores=read_scores(output, plan.columns), page=blob)
+
+
+def detailed_results(output: TreeSource) -> str | None:
+    """``detailed_results.html``, else the first ``*.html`` by name, at the root only (section 7)."""
+    pages = sorted(e.path for e in output.entries() if e.kind == "file" and "/" not in e.path and e.path.endswith(".html"))
+    if "detailed_results.html" in pages:
+        return "detailed_results.html"
+    return pages[0] if pages else None
