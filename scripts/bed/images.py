@@ -7,6 +7,7 @@ versions of the packages; the archive is imported where the image is not there y
 from __future__ import annotations
 
 import hashlib
+import inspect
 import io
 import json
 import os
@@ -125,7 +126,8 @@ def images() -> list[TestImage]:
 def archive(image: TestImage) -> Path:
     """The tar archive of the image's files; made once for a recipe and the versions of its packages."""
     versions = run(["dpkg-query", "-W", "busybox-static", "bash", *image.packages()])
-    key = hashlib.sha256(Path(__file__).read_bytes() + versions.encode()).hexdigest()[:16]
+    source = "".join(inspect.getsource(each) for each in (skeleton, python_root, copy, plain))
+    key = hashlib.sha256(repr((source, PASSWD, GROUP, ENTRYPOINT, versions)).encode()).hexdigest()[:16]
     folder = BED / "images"
     folder.mkdir(exist_ok=True)
     target = folder / f"{image.recipe.__name__}-{key}.tar"
@@ -178,17 +180,17 @@ class Store:
         tar = archive(image)
         recipe = hashlib.sha256(repr((tar.name, image.changes)).encode()).hexdigest()[:16]
         name = self.full(image.name, pulled=False)
-        here = self.found(name)
+        old = here = self.found(name)
         if here is None or (here.get("Config") or {}).get("Labels", {}).get(LABEL) != recipe:
-            old, here = here, self.bring(name, tar, [*image.changes, f"LABEL {LABEL}={recipe}"])
-            if old is not None:
-                self.forget(str(old["Id"]), image)
+            here = self.bring(name, tar, [*image.changes, f"LABEL {LABEL}={recipe}"])
         for alias in image.aliases:
             full = self.full(alias, pulled=True)
             other = self.found(full)
             if other is None or other["Id"] != here["Id"]:
                 repository, _, tag = full.rpartition(":")
                 self.post(f"images/{quote(name, safe='')}/tag?repo={quote(repository, safe='')}&tag={tag}")
+        if old is not None and old["Id"] != here["Id"]:  # nameless by now; stays if a container still uses it
+            self.service.request("DELETE", f"{self.prefix}/images/{quote(str(old['Id']), safe='')}")
 
     def bring(self, name: str, tar: Path, changes: list[str]) -> dict[str, object]:
         wanted = "&".join(f"changes={quote(each, safe='')}" for each in changes)
@@ -204,12 +206,6 @@ class Store:
         if here is None:
             raise BedError(f"{self.service.name}: {name} was imported and is not there")
         return here
-
-    def forget(self, image_id: str, image: TestImage) -> None:
-        """Drop what an older recipe made; where a container still uses it, the engine refuses, and that is fine."""
-        for alias in image.aliases:
-            self.service.request("DELETE", f"{self.prefix}/images/{quote(self.full(alias, pulled=True), safe='')}")
-        self.service.request("DELETE", f"{self.prefix}/images/{quote(image_id, safe='')}")
 
     def post(self, path: str, body: io.BufferedReader | None = None) -> None:
         status, answer = self.service.request("POST", f"{self.prefix}/{path}", body)

@@ -61,7 +61,8 @@ class Parts:
         for name, code, seconds in self.results:
             print(f"{'passed' if code == 0 else 'FAILED':8} {seconds:7.1f} s  {name}")
         failed = [name for name, code, _ in self.results if code]
-        print(f"scripts/test: {f'FAILED: {", ".join(failed)}' if failed else f'{len(self.results)} parts passed'}")
+        verdict = f"FAILED: {', '.join(failed)}" if failed else f"all {len(self.results)} parts passed"
+        print(f"scripts/test: {verdict}")
         return 1 if failed else 0
 
 
