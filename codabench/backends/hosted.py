@@ -1,0 +1,365 @@
+"""What every engine with a daemon does alike: containers, mounts, clean-up, images. The API is behind a driver."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Any, Literal
+
+from codabench.backends.cargo import Cargo, Hold, make_accessible
+from codabench.backends.cleanup import Remover
+from codabench.backends.driver import Driver, Facts, Order, Place
+from codabench.backends.engine import (
+    LABEL,
+    ContainerSpec,
+    Deadline,
+    Emit,
+    EngineInfo,
+    Image,
+    LogSink,
+    Mount,
+    StopSignal,
+)
+from codabench.backends.execution import execute
+from codabench.backends.owner import Owner, myself
+from codabench.backends.probing import try_out
+from codabench.backends.visibility import Visibility
+from codabench.core.errors import EngineError, ImageNotFound, PolicyError, UsageError
+from codabench.core.policy import Limits, User
+from codabench.core.records import Exit, ExitReason
+
+NOBODY = 65534
+
+
+class HostedEngine:
+    """An engine that is reached through a socket. Nothing is connected before the first call."""
+
+    name = "hosted"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._owner = myself()
+        self._labels = {LABEL: self._owner.label()}
+        self._lock = threading.RLock()
+        self._driver: Driver | None = None
+        self._facts: Facts | None = None
+        self._hold: Hold | None = None
+        self._visibility: Visibility | None = None
+        self._probed: dict[str, EngineInfo] = {}
+        self._containers: set[HostedContainer] = set()
+        self._remover = Remover()
+        self._at_exit = weakref.finalize(self, self._remover.flush)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+    # -- what it is ----------------------------------------------------------------------------------------------
+
+    def _connect(self) -> Driver:
+        raise NotImplementedError
+
+    @property
+    def driver(self) -> Driver:
+        """The connection; made at the first use."""
+        with self._lock:
+            if self._driver is None:
+                self._driver = self._connect()
+            return self._driver
+
+    @property
+    def facts(self) -> Facts:
+        """What the engine says of itself, asked once."""
+        with self._lock:
+            if self._facts is None:
+                self._facts = self.driver.facts()
+            return self._facts
+
+    @property
+    def visibility(self) -> Visibility:
+        """Whether the daemon sees our directories, tried once for each part of the file system."""
+        with self._lock:
+            if self._visibility is None:
+                self._visibility = Visibility(self.driver, self._labels, blind=self.facts.remapped)
+            return self._visibility
+
+    def probe(self, image: Image | None = None) -> EngineInfo:
+        facts = self.facts
+        info = EngineInfo(
+            name=self.name,
+            version=facts.version,
+            api=facts.api,
+            rootless=facts.rootless,
+            platform=facts.platform,
+            cgroups=facts.cgroups,
+            selinux=_selinux(),
+            gpus=facts.gpus,
+        )
+        if image is None:
+            return info
+        if image.id not in self._probed:
+            enforced, reasons = try_out(self, image, facts.unenforced)
+            self._probed[image.id] = info.model_copy(
+                update={
+                    "sees_files": self.visibility.sees_temporary(image),
+                    "enforced": enforced,
+                    "reasons": reasons,
+                }
+            )
+        return self._probed[image.id]
+
+    def file_owner(self, user: User) -> tuple[int, int] | None:
+        """As `ContainerEngine.file_owner`: 65534 where the library runs as root, else the caller's own are right."""
+        as_root = user is User.NOBODY and os.geteuid() == 0 and not self.facts.rootless
+        return (NOBODY, NOBODY) if as_root else None
+
+    def _user(self, user: User) -> tuple[int, int] | None:
+        """Who runs inside; None: as the image says."""
+        if user is User.IMAGE:
+            return None
+        if self.facts.rootless:
+            # Uid 0 of a rootless engine *is* the caller, without any capability; its files are the caller's. Any other
+            # uid is a stranger from the caller's subordinate range, whose files the caller could not remove.
+            return 0, 0
+        return (os.getuid(), os.getgid()) if os.geteuid() else (NOBODY, NOBODY)
+
+    # -- images --------------------------------------------------------------------------------------------------
+
+    def images(self) -> list[str]:
+        return self.driver.images()
+
+    def resolve(
+        self,
+        image: str,
+        *,
+        pull: Literal["missing", "always", "never"] = "missing",
+        platform: str | None = None,
+        emit: Emit | None = None,
+        timeout: float | None = None,
+    ) -> Image:
+        """As `ContainerEngine.resolve`. Nothing is remembered between calls: tags move."""
+        driver = self.driver
+        found = driver.inspect_image(image) if pull != "always" else None
+        other = found is not None and platform is not None and not _same_platform(_platform(found), platform)
+        if (found is None or other) and pull != "never":
+            driver.pull(image, platform, emit, timeout)
+            found = driver.inspect_image(image)
+        if found is None:
+            raise ImageNotFound(
+                f"the image {image} is not in {self.name}",
+                hint=f"`{self.name} pull {image}`, or let it be pulled, or name another image with `--image`",
+            )
+        if platform is not None and not _same_platform(_platform(found), platform):
+            raise ImageNotFound(
+                f"the image {image} in {self.name} is for {_platform(found)}, and {platform} was asked for"
+            )
+        return Image(
+            name=image,
+            id=_image_id(found),
+            digest=_digest(image, found.get("RepoDigests") or ()),
+            platform=_platform(found),
+            size=found.get("Size"),
+        )
+
+    # -- containers ----------------------------------------------------------------------------------------------
+
+    def create(self, spec: ContainerSpec) -> HostedContainer:
+        self._refuse_unenforceable(spec)
+        for mount in spec.mounts:
+            if not os.path.isdir(mount.source):
+                raise EngineError(f"the directory to mount at {mount.target} is not there: {mount.source}")
+        container = HostedContainer(self, spec, self._cargo(spec))
+        with self._lock:
+            self._containers.add(container)
+        try:
+            container.prepare()
+        except BaseException:
+            container.discard()
+            raise
+        return container
+
+    def run(self, spec: ContainerSpec, logs: LogSink, stop: StopSignal, deadline: Deadline) -> Exit:
+        return self.create(spec).run(logs, stop, deadline)
+
+    def _refuse_unenforceable(self, spec: ContainerSpec) -> None:
+        """A default limit that this engine ignores is recorded by `probe`; one that somebody asked for is refused."""
+        unenforced, default = self.facts.unenforced, Limits()
+        for name in ("memory", "pids", "cpus"):
+            if name in unenforced and getattr(spec.limits, name) not in (None, getattr(default, name)):
+                raise PolicyError(
+                    f"{self.name} cannot enforce the limit on {name} here: {unenforced[name]}",
+                    hint=f"leave {name} at its default to run without that limit, or use another engine",
+                )
+
+    def _cargo(self, spec: ContainerSpec) -> Cargo | None:
+        """The mounts that must go through volumes."""
+        if not spec.mounts:
+            return None
+        through = tuple(m for m in spec.mounts if self._needs_volume(spec, m))
+        with self._lock:
+            if self._hold is None:
+                self._hold = Hold(self.driver, self._labels)
+        return Cargo(self._hold, spec.image, through, self._user(spec.user)) if through else None
+
+    def _needs_volume(self, spec: ContainerSpec, mount: Mount) -> bool:
+        if not self.visibility.sees(mount.source, spec.image):
+            return True
+        return spec.user is User.IMAGE and not mount.read_only and not self._image_user_is_ours(spec.image)
+
+    def _image_user_is_ours(self, image: Image) -> bool:
+        """Whether what the image's own user writes can be read and removed by us."""
+        if os.geteuid() and not self.facts.rootless:
+            return False
+        found = self.driver.inspect_image(image.id) or {}
+        user = str((found.get("Config") or {}).get("User") or "0").partition(":")[0]
+        return user in ("0", "root")
+
+    def _order(self, spec: ContainerSpec, places: tuple[Place, ...]) -> Order:
+        user = self._user(spec.user)
+        return Order(
+            spec=spec,
+            places=places,
+            labels={**spec.labels, **self._labels},
+            user=None if user is None else f"{user[0]}:{user[1]}",
+            hosts=self._hosts(spec),
+        )
+
+    def _hosts(self, spec: ContainerSpec) -> str | None:
+        """A file for ``/etc/hosts``, for engines that need one to be fast."""
+        return None
+
+    def reap(self) -> list[str]:
+        """As `ContainerEngine.reap`."""
+        gone = []
+        for found, remove in (
+            (self.driver.containers(), self.driver.remove),
+            (self.driver.volumes(), self.driver.remove_volume),
+        ):
+            for item in found:
+                owner = Owner.of_label(item.owner)
+                if owner is not None and owner.is_dead():
+                    remove(item.id)
+                    gone.append(item.name)
+        return gone
+
+    def forget(self, container: HostedContainer, jobs: list[Any]) -> None:
+        """Do the last things for a container in the background."""
+        with self._lock:
+            self._containers.discard(container)
+        for job in jobs:
+            self._remover.put(job)
+
+    def close(self) -> None:
+        """As `ContainerEngine.close`; the engine can be used again afterwards."""
+        with self._lock:
+            left = list(self._containers)
+        for container in left:
+            container.discard()
+        self._remover.flush()
+        with self._lock:
+            driver, self._driver = self._driver, None
+            visibility, self._visibility = self._visibility, None
+            self._hold = self._facts = None
+        if visibility is not None:
+            visibility.close()
+        if driver is not None:
+            driver.close()
+
+    def __enter__(self) -> HostedEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class HostedContainer:
+    """A container of a `HostedEngine`: created, run once, removed in the background."""
+
+    def __init__(self, engine: HostedEngine, spec: ContainerSpec, cargo: Cargo | None) -> None:
+        self._engine = engine
+        self._driver = engine.driver
+        self._spec = spec
+        self._cargo = cargo
+        self._id: str | None = None
+        self._used = threading.Lock()
+
+    def prepare(self) -> None:
+        """Create it now, unless trees have to be copied: their content may still change until it is started."""
+        if self._cargo is None:
+            self._create(())
+
+    def _create(self, loaded: tuple[Place, ...]) -> str:
+        targets = {p.target for p in loaded}
+        binds = (Place("bind", m.source, m.target, m.read_only) for m in self._spec.mounts if m.target not in targets)
+        self._id = self._driver.create(self._engine._order(self._spec, (*binds, *loaded)))
+        return self._id
+
+    def run(self, logs: LogSink, stop: StopSignal, deadline: Deadline) -> Exit:
+        """As `Container.run`."""
+        if not self._used.acquire(blocking=False):
+            raise UsageError("a container runs once, and this one has been run or discarded")
+        try:
+            if stop.is_set():
+                return Exit(reason=ExitReason.CANCELLED)
+            container = self._id or self._create(self._cargo.load() if self._cargo else ())
+            end = execute(self._driver, container, logs, stop, deadline)
+            self._bring_back()
+            return end
+        finally:
+            self._remove()
+
+    def _bring_back(self) -> None:
+        """Make what was written ours. A root needs no permission."""
+        if self._cargo is not None:
+            self._cargo.unload()
+        through = {m.source for m in self._cargo.mounts} if self._cargo else set()
+        if os.geteuid():
+            for mount in self._spec.mounts:
+                if not mount.read_only and mount.source not in through:
+                    make_accessible(mount.source)
+
+    def discard(self) -> None:
+        """As `Container.discard`; one that is running is killed with it."""
+        self._used.acquire(blocking=False)
+        self._remove()
+
+    def _remove(self) -> None:
+        container, self._id = self._id, None
+        cargo, self._cargo = self._cargo, None
+        jobs: list[Any] = []
+        if container is not None:
+            jobs.append(lambda: self._driver.remove(container))
+        if cargo is not None:
+            jobs.append(cargo.release)
+        self._engine.forget(self, jobs)
+
+
+def _selinux() -> bool:
+    from codabench.backends.dockerapi import selinux_enforcing
+
+    return selinux_enforcing()
+
+
+def _image_id(found: dict[str, Any]) -> str:
+    name = str(found["Id"])
+    return name if ":" in name else f"sha256:{name}"
+
+
+def _platform(found: dict[str, Any]) -> str:
+    parts = (found.get("Os") or "linux", found.get("Architecture") or "", found.get("Variant") or "")
+    return "/".join(p for p in parts if p)
+
+
+def _same_platform(have: str, want: str) -> bool:
+    """Variants count only where both name one: ``linux/arm64`` is ``linux/arm64/v8``."""
+    return all(a == b for a, b in zip(have.split("/"), want.split("/"), strict=False))
+
+
+def _digest(name: str, digests: Any) -> str | None:
+    """``sha256:...`` of the manifest in the repository of that name, else in any."""
+    repository = name.partition("@")[0]
+    if ":" in repository.rpartition("/")[2]:
+        repository = repository.rpartition(":")[0]
+    known = [str(d).rpartition("@") for d in digests]
+    own = [d for repo, _, d in known if repo == repository or repo.endswith("/" + repository)]
+    return next(iter(own or [d for _, _, d in known]), None)
