@@ -191,9 +191,11 @@ class BlindDocker(Docker):
 class Podman(Service):
     """The Podman service of root."""
 
-    def __init__(self, name: str = "podman") -> None:
+    rootless = False
+
+    def __init__(self, name: str = "podman", run_dir: str = "run") -> None:
         super().__init__(name)
-        self.run_dir = self.home / "run"
+        self.run_dir = BED / run_dir
 
     def files(self) -> dict[str, str]:
         """Settings that work where raising limits is not allowed and the cgroup hierarchy is a hybrid."""
@@ -208,8 +210,6 @@ class Podman(Service):
             f'rootless_storage_path = "{self.home}/graph"\nrunroot = "{self.run_dir}/storage"\n',
         }
 
-    rootless = False
-
     def environment(self) -> dict[str, str]:
         """What the podman command needs to work on this store."""
         return {
@@ -220,14 +220,23 @@ class Podman(Service):
     def argv(self) -> list[str]:
         return [find("podman") or "podman", "system", "service", "--time=0", self.url]
 
-    def write_files(self) -> None:
+    def prepare(self, mode: int) -> None:
+        if len(f"{self.run_dir}/containers") > 50:  # Podman then refuses to clean up after containers: they never end
+            raise BedError(f"CODABENCH_TEST_BED={BED} is too long for Podman: at most 35 characters")
         for name, text in self.files().items():
             (self.home / name).write_text(text)
+        self.run_dir.mkdir(mode=mode, exist_ok=True)
 
     def launch(self) -> subprocess.Popen[bytes]:
-        self.write_files()
-        self.run_dir.mkdir(exist_ok=True)
+        self.prepare(0o755)
         return self.spawn(self.argv(), env={"PATH": SYSTEM_PATH, "HOME": "/root", **self.environment()})
+
+    def stop(self) -> None:
+        """Containers do not end with the service: end them first."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            for each in json.loads(self.request("GET", "/v4.0.0/libpod/containers/json", timeout=30)[1]):
+                self.request("POST", f"/v4.0.0/libpod/containers/{each['Id']}/kill?signal=KILL", timeout=30)
+        super().stop()
 
     def forget_boot(self) -> None:
         """After a reboot nothing of what Podman believes to be running or mounted is."""
@@ -240,7 +249,7 @@ class RootlessPodman(Podman):
     rootless = True
 
     def __init__(self) -> None:
-        super().__init__("rootless")
+        super().__init__("rootless", "xdg")
 
     def environment(self) -> dict[str, str]:
         return {**super().environment(), "XDG_RUNTIME_DIR": str(self.run_dir)}
@@ -248,8 +257,7 @@ class RootlessPodman(Podman):
     def launch(self) -> subprocess.Popen[bytes]:
         entry = ensure_user()
         open_tun()
-        self.write_files()
-        self.run_dir.mkdir(mode=0o700, exist_ok=True)
+        self.prepare(0o700)
         for each in (self.home, self.run_dir):
             os.chown(each, entry.pw_uid, entry.pw_gid)
         return self.spawn(self.argv(), env={**user_environment(entry), **self.environment()}, **as_user(entry))

@@ -109,7 +109,7 @@ def as_ordinary_user(parts: Parts, bed: dict[str, str], arguments: list[str]) ->
     copy, python = venvs.copy_for(entry, ROOT, BED / "user")
     own = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
     own |= user_environment(entry) | bed | {"CONTAINER_HOST": bed["CODABENCH_TEST_PODMAN_ROOTLESS"]}
-    own |= {"PATH": f"{python.parent}:{own['PATH']}", "XDG_RUNTIME_DIR": str(BED / "rootless/run")}
+    own |= {"PATH": f"{python.parent}:{own['PATH']}", "XDG_RUNTIME_DIR": str(BED / "xdg")}
     parts.pytest(f"engine tests as {USER}", python, arguments, cwd=copy, env=own, **as_user(entry))
 
 
