@@ -62,7 +62,7 @@ class ZipSource(TreeSource):
             self.close()
             raise
         entries = only_leaves(m.entry for m in self._members.values())
-        super().__init__(name, entries, problems=odd, archive=Path(path))
+        super().__init__(name, entries, problems=odd, archive=Path(os.path.abspath(path)))
 
     def open(self, path: str) -> BinaryIO:
         size = self.entry(path).size

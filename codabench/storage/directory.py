@@ -37,6 +37,7 @@ class DirectorySource(TreeSource):
 
     def __init__(self, root: str | Path, *, limits: ArchiveLimits = ArchiveLimits.OWN, hostile: bool = False) -> None:
         self._hostile = hostile
+        self._where = Path(os.path.abspath(root))
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             walk = _Walk(self._root, os.fspath(root), limits, hostile)
@@ -64,6 +65,9 @@ class DirectorySource(TreeSource):
             os.close(fd)
             raise ArchiveError(f"{shown(path)} in {shown(self.name)} is not the file it was", code="CB028")
         return os.fdopen(fd, "rb")
+
+    def local_path(self, path: str) -> Path | None:
+        return None if self._hostile else self._where / self._real.get(path, path)
 
     def close(self) -> None:
         if self._root >= 0:

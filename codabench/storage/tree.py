@@ -120,6 +120,10 @@ class TreeSource(ABC):
         """The bytes of `archive`, from the very descriptor that the tree is read from (security.md Z16)."""
         return None
 
+    def local_path(self, path: str) -> Path | None:
+        """Where a file of the tree lies on this host as it is, if it does."""
+        return None
+
     def subtree(self, path: str) -> TreeSource:
         """A directory inside, as a tree of its own; it lives as long as this one."""
         path = path.strip("/")
@@ -178,6 +182,9 @@ class _Subtree(TreeSource):
 
     def open(self, path: str) -> BinaryIO:
         return self._parent.open(self._prefix + path)
+
+    def local_path(self, path: str) -> Path | None:
+        return self._parent.local_path(self._prefix + path)
 
 
 class EmptySource(TreeSource):

@@ -1,0 +1,1 @@
+"""Files to specs: YAML with positions, one reader per format, checks that yield every problem at once."""

@@ -1,0 +1,254 @@
+"""Typed fields out of positioned YAML: what is wrong is noted and reading goes on, so all problems come at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from codabench.bundle.dates import DateError, parse_date
+from codabench.bundle.yaml import Mapping, Node, Scalar, Sequence, Source, kind, value
+from codabench.core.problems import Location, Severity
+from codabench.core.text import did_you_mean, parse_duration, printable
+
+_TRUE = frozenset(("true", "yes", "on", "y", "t", "1"))
+_FALSE = frozenset(("false", "no", "off", "n", "f", "0"))
+_WHOLE = re.compile(r"[-+]?\d{1,18}(\.0*)?")
+_UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def is_uuid(text: str) -> bool:
+    """Whether it is written as the key of something on a server."""
+    return bool(_UUID.fullmatch(text))
+
+
+def shorten(text: str, most: int = 60) -> str:
+    """In quotes, on one line, for messages."""
+    text = printable(text.replace("\n", "\\n"))
+    return f"'{text if len(text) <= most else text[: most - 3] + '...'}'"
+
+
+def spelled(names: Iterable[str], last: str = "or") -> str:
+    """``a, b or c``."""
+    listed = list(names)
+    return f"{', '.join(listed[:-1])} {last} {listed[-1]}" if len(listed) > 1 else "".join(listed)
+
+
+class Fields:
+    """One mapping of the bundle, read key by key.
+
+    Parameters
+    ----------
+    what
+        For messages: ``phase 'Final'``; empty for the top level.
+    """
+
+    def __init__(self, node: Mapping, source: Source, what: str = "") -> None:
+        self.node, self.source, self.what = node, source, what
+        self._asked: set[str] = set()
+        self._blamed: set[str] = set()
+
+    # ------------------------------------------------------------------ problems
+    def error(self, code: str, message: str, where: Node | Location | None = None, hint: str | None = None) -> None:
+        self.source.add(code, Severity.ERROR, message, where or self.node, hint=hint)
+
+    def warn(self, code: str, message: str, where: Node | Location | None = None, hint: str | None = None) -> None:
+        self.source.add(code, Severity.WARNING, message, where or self.node, hint=hint)
+
+    def note(self, code: str, message: str, where: Node | Location | None = None, hint: str | None = None) -> None:
+        self.source.add(code, Severity.NOTE, message, where or self.node, hint=hint)
+
+    def missing(self, key: str, message: str | None = None, hint: str | None = None) -> None:
+        """A required key is not there; an unknown key that looks like it is what is pointed at."""
+        owner = f"{self.what} has no {key}" if self.what else f"{key} is missing"
+        for other, (place, _) in self.node.entries.items():
+            if other not in self._asked and other not in self._blamed and did_you_mean(other, (key,)):
+                self._blamed.add(other)
+                self.error("CB101", message or owner, place, f"did you mean {key} with {shorten(other)}?")
+                return
+        where = Location(file=self.source.file) if not self.what else self.node
+        self.error("CB101", message or owner, where, hint or f"add {key}")
+
+    # ------------------------------------------------------------------ values
+    def get(self, key: str) -> Node | None:
+        """The value of a key; None if it is absent or null."""
+        self._asked.add(key)
+        node = self.node.get(key)
+        return None if isinstance(node, Scalar) and node.is_null else node
+
+    def text(
+        self, key: str, default: str | None = None, *, required: bool = False, most: int | None = None
+    ) -> str | None:
+        """Text as it was written, also where YAML would see a number or a date."""
+        node = self.get(key)
+        if node is None or (required and isinstance(node, Scalar) and not node.text.strip()):
+            if required:
+                self.missing(key)
+            return default
+        if not isinstance(node, Scalar):
+            self._wrong_type(key, "text", node)
+            return default
+        if most is not None and len(node.text) > most:
+            owner = f"the {key} of {self.what}" if self.what else key
+            self.error("CB103", f"{owner} has {len(node.text)} characters; at most {most} are possible", node)
+        return node.text
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """true or false in the usual spellings."""
+        node = self.get(key)
+        if node is None:
+            return default
+        word = node.text.strip().lower() if isinstance(node, Scalar) else ""
+        if word in _TRUE or word in _FALSE:
+            return word in _TRUE
+        seen = f", it is {shorten(node.text)}" if isinstance(node, Scalar) else f", it is {kind(node)}"
+        self.error("CB102", f"{key} must be true or false{seen}", node, "write true or false")
+        return default
+
+    def whole(self, key: str, default: int | None = None, *, least: int | None = None, unit: str = "") -> int | None:
+        """A whole number, also in quotes."""
+        node = self.get(key)
+        if node is None:
+            return default
+        number = whole_number(node)
+        if number is None:
+            seen = shorten(node.text) if isinstance(node, Scalar) else kind(node)
+            hint = f"write it in {unit}" if unit else None
+            if unit == "seconds" and isinstance(node, Scalar):
+                hint = _in_seconds(node.text)
+            in_unit = f" (of {unit})" if unit else ""
+            self.error("CB102", f"{key} must be a whole number{in_unit}, it is {seen}", node, hint)
+            return default
+        if least is not None and number < least:
+            what = "must not be negative" if least == 0 else f"must be at least {least}"
+            self.error("CB106", f"{key} {what}, it is {number}", node)
+            return default
+        return number
+
+    def choice(self, key: str, choices: Collection[str], default: str) -> str:
+        """One of a few words, exactly as they are written."""
+        node = self.get(key)
+        if node is None:
+            return default
+        if not isinstance(node, Scalar):
+            self._wrong_type(key, "text", node)
+            return default
+        if node.text in choices:
+            return node.text
+        guess = did_you_mean(node.text, choices)
+        hint = f"did you mean {guess}?" if guess else f"write {spelled(choices)}"
+        self.error("CB104", f"{key} {shorten(node.text)} is not known: {spelled(choices)}", node, hint)
+        return default
+
+    def date(self, key: str, *, required: bool = False) -> datetime | None:
+        """A moment in UTC (contract.md 1.6)."""
+        node = self.get(key)
+        if node is None or (isinstance(node, Scalar) and not node.text.strip()):
+            if required:
+                self.missing(key, hint=f"add {key}: 2026-02-01")
+            return None
+        if not isinstance(node, Scalar):
+            self._wrong_type(key, "a date", node)
+            return None
+        try:
+            moment, remark = parse_date(node.text, plain=node.plain)
+        except DateError as error:
+            code = "CB202" if "number" in str(error) else "CB201"
+            self.error(code, f"{key}: {printable(str(error))}", node, error.hint or "write it as 2026-02-01 14:00")
+            return None
+        if remark and moment:
+            self.warn("CB203", f"{key}: {remark}", node, f"write {moment:%Y-%m-%d}, which has one meaning")
+        return moment
+
+    def items(self, key: str, *, required: bool = False, message: str | None = None) -> list[Node] | None:
+        """The items of a list; None if there is no list."""
+        node = self.get(key)
+        if node is None:
+            if required:
+                self.missing(key, message)
+            return None
+        if isinstance(node, Sequence):
+            return node.items
+        self._wrong_type(key, "a list", node)
+        return None
+
+    def children(self, key: str, noun: str, *, required: bool = False) -> list[Fields]:
+        """The mappings in a list, each with a name for messages."""
+        found = []
+        for position, item in enumerate(self.items(key, required=required) or ()):
+            if isinstance(item, Mapping):
+                found.append(Fields(item, self.source, _name(item, noun, position)))
+            else:
+                self.error("CB102", f"each of the {key} must be a mapping, this is {kind(item)}", item)
+        return found
+
+    def indexes(self, key: str) -> list[tuple[int | str, Node]] | None:
+        """A list of the identifiers that tasks and columns have inside the bundle."""
+        items = self.items(key)
+        if items is None:
+            return None
+        found = []
+        for item in items:
+            if (index := identifier(item)) is None:
+                self.error("CB102", f"{key} must hold indexes, this is {kind(item)}", item)
+            else:
+                found.append((index, item))
+        return found
+
+    def extras(self, ignored: Collection[str] = ()) -> dict[str, Any]:
+        """The keys that nobody asked for, kept aside with a note each; to be called last."""
+        kept = {}
+        for key, (place, node) in self.node.entries.items():
+            if key in self._asked:
+                continue
+            kept[key] = value(node)
+            if key in self._blamed:
+                continue
+            inside = f" in {self.what}" if self.what else ""
+            if key in ignored:
+                self.note("CB116", f"{key}{inside} has no effect in a bundle", place)
+                continue
+            guess = did_you_mean(key, self._asked) if len(key) < 100 else None
+            hint = f"did you mean {guess}?" if guess else "it can be removed, or stay"
+            self.note("CB105", f"unknown key {shorten(key)}{inside} is kept aside", place, hint)
+        return kept
+
+    def _wrong_type(self, key: str, wanted: str, node: Node) -> None:
+        owner = f"{key} of {self.what}" if self.what else key
+        seen = shorten(node.text) if isinstance(node, Scalar) else kind(node)
+        self.error("CB102", f"{owner} must be {wanted}, it is {seen}", node)
+
+
+def whole_number(node: Node | None) -> int | None:
+    """The whole number that a scalar says, read from its text: no octal, no base 60."""
+    if not isinstance(node, Scalar):
+        return None
+    text = node.text.strip()
+    return int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else None
+
+
+def identifier(node: Node | None) -> int | str | None:
+    """An index of the bundle: a number where it looks like one, else its text."""
+    if not isinstance(node, Scalar) or node.is_null:
+        return None
+    number = whole_number(node)
+    return number if number is not None else node.text[:256]
+
+
+def _name(node: Mapping, noun: str, position: int) -> str:
+    for key in ("name", "title", "index", "key"):
+        named = node.get(key)
+        if isinstance(named, Scalar) and named.text.strip():
+            return f"{noun} {shorten(named.text, 40)}" if key in ("name", "title") else f"{noun} {named.text[:40]}"
+    return f"{noun} number {position + 1}"
+
+
+def _in_seconds(text: str) -> str:
+    try:
+        return f"write {round(parse_duration(text))}"
+    except (ValueError, OverflowError):
+        return "write it in seconds, such as 600"

@@ -1,0 +1,217 @@
+"""The files that a bundle names: found, confined to the bundle, looked into (contract.md 1.3, 1.5, 1.11)."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from codabench.bundle.fields import Fields, is_uuid, shorten
+from codabench.bundle.metadata import METADATA, read_metadata
+from codabench.bundle.yaml import Node, Scalar
+from codabench.core.competition import DataSpec, ProgramSpec
+from codabench.core.errors import ArchiveError
+from codabench.core.problems import Location, Problem
+from codabench.core.text import did_you_mean, human_size
+from codabench.storage.sources import ArchiveLimits, TreeSource, ZipSource, zip_from_stream
+
+MAX_PAGE = 16 << 20
+MAX_LOOK = 64 << 20
+"""An archive inside an archive that is larger than this is recognised by its first bytes, not unpacked, for a check."""
+_OUTSIDE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|[/~\\]")
+_ZIP = (b"PK\3\4", b"PK\5\6")
+
+
+class BundleFiles:
+    """The files of one bundle; what several tasks share is looked at once.
+
+    Parameters
+    ----------
+    limits
+        One budget for the bundle and the archives in it (security.md Z07).
+    """
+
+    def __init__(self, tree: TreeSource, limits: ArchiveLimits = ArchiveLimits.OWN) -> None:
+        self.tree = tree
+        left = max(0, limits.inflated_bytes - tree.total_size)
+        self._limits = limits.model_copy(update={"inflated_bytes": left})
+        self._opened: dict[str, TreeSource | ArchiveError] = {}
+        self._names: list[str] | None = None
+
+    def close(self) -> None:
+        """Release what was opened inside the bundle, not the bundle itself."""
+        for opened in self._opened.values():
+            if isinstance(opened, TreeSource):
+                opened.close()
+        self._opened.clear()
+
+    # ------------------------------------------------------------------ trees
+    def open(self, path: str) -> TreeSource:
+        """A directory of the bundle, or the archive that a file of it is.
+
+        Raises
+        ------
+        ArchiveError
+            The file is not an archive that can be used.
+        """
+        if path not in self._opened:
+            try:
+                self._opened[path] = self.tree.subtree(path) if self.tree.is_dir(path) else self._inner(path)
+            except ArchiveError as error:
+                self._opened[path] = error
+        opened = self._opened[path]
+        if isinstance(opened, ArchiveError):
+            raise opened
+        return opened
+
+    def _inner(self, path: str) -> TreeSource:
+        if self.tree.read_bytes(path, 4) not in _ZIP:
+            raise ArchiveError(
+                f"{shorten(path)} is neither a folder nor a zip file",
+                code="CB307",
+                hint="name the folder that holds it",
+            )
+        if local := self.tree.local_path(path):
+            return ZipSource(local, name=path, limits=self._limits)
+        with self.tree.open(path) as packed:
+            return zip_from_stream(packed, name=path, limits=self._limits)
+
+    # ------------------------------------------------------------------ references
+    def data(self, fields: Fields, key: str, role: str) -> DataSpec | None:
+        """The data set that a key names; problems go to `fields`."""
+        node = fields.get(key)
+        path = self.resolve(fields, node, role) if node is not None else None
+        if path is None or node is None or not self._usable(fields, node, path):
+            return None
+        return DataSpec(path=path)
+
+    def program(self, fields: Fields, key: str, role: str) -> ProgramSpec | None:
+        """The program that a key names, with the commands of its metadata file."""
+        node = fields.get(key)
+        path = self.resolve(fields, node, role) if node is not None else None
+        if path is None or node is None or not self._usable(fields, node, path, always=True):
+            return None
+        tree = self.open(path)
+        metadata = read_metadata(tree, path)
+        fields.source.problems += metadata.problems
+        if not metadata.commands:
+            self._without_command(fields, node, role, tree, metadata.file)
+        return ProgramSpec(path=path, commands=metadata.commands, metadata=metadata.file)
+
+    def resolve(self, fields: Fields, node: Node, role: str) -> str | None:
+        """The path inside the bundle that a value names, without slash at the end."""
+        if not isinstance(node, Scalar):
+            fields.error("CB102", f"the {role} of {fields.what or 'the bundle'} must be a path", node)
+            return None
+        written = node.text.strip()
+        if is_uuid(written) and not self.tree.exists(written):
+            message = f"the {role} of {fields.what} refers to a data set stored on another server: {written}"
+            fields.error("CB304", message, node, "download it there and put it into the bundle as a folder or zip")
+            return None
+        path = self.confine(fields, node, written)
+        if path is None or self.tree.exists(path):
+            return path
+        folder = path.removesuffix(".zip")
+        if folder != path and self.tree.is_dir(folder):
+            fields.warn("CB303", f"{shorten(written)} is not in the bundle; the folder {folder}/ is taken", node)
+            return folder
+        fields.error("CB301", f"{shorten(written)} is not in the bundle", node, self._guess(path, folder))
+        return None
+
+    def confine(self, fields: Fields, node: Node, written: str) -> str | None:
+        """`written` as a path relative to the root of the bundle, or None with a problem if it leads out."""
+        path = posixpath.normpath(written) if written else ""
+        if "\0" in written or _OUTSIDE.match(written) or path.split("/")[0] == "..":
+            what = "leaves the bundle" if ".." in path else "is not inside the bundle"
+            hint = "paths are relative to competition.yaml and stay below it"
+            fields.error("CB302", f"{shorten(written)} {what}", node, hint)
+            return None
+        if path in ("", "."):
+            fields.error("CB310", f"{shorten(written)} is the bundle itself", node, "name a file or a folder in it")
+            return None
+        return path
+
+    def _guess(self, path: str, folder: str) -> str:
+        if self.tree.is_file(f"{path}.zip"):
+            return f"did you mean {path}.zip?"
+        if self._names is None:
+            files = {e.path for e in self.tree.entries()[:5000]}
+            folders = {posixpath.dirname(name) for name in files} - {""}
+            self._names = sorted(n for n in files | folders if not n.startswith("__MACOSX"))
+        base = posixpath.basename(path)
+        same = next((n for n in self._names if posixpath.basename(n).lower() == base.lower()), None)
+        guess = same or did_you_mean(folder if len(folder) < 200 else base[:99], self._names)
+        return f"did you mean {guess}?" if guess else "put it into the bundle, or correct the path"
+
+    def _usable(self, fields: Fields, node: Node, path: str, *, always: bool = False) -> bool:
+        """Whether a reference is a folder or a sound archive."""
+        if self.tree.is_dir(path):
+            return True
+        if not always and self.tree.entry(path).size > MAX_LOOK and self.tree.local_path(path) is None:
+            return True
+        try:
+            inner = self.open(path)
+        except ArchiveError as error:
+            code = error.code if error.code == "CB307" else "CB308"
+            fields.error(code, error.message, node, error.hint)
+            return False
+        fields.source.problems += [_at(problem, path) for problem in inner.problems]
+        return True
+
+    def _without_command(self, fields: Fields, node: Node, role: str, tree: TreeSource, metadata: str | None) -> None:
+        wrapped = [e.path for e in tree.entries() if e.path.count("/") == 1 and e.path.split("/")[1] in METADATA]
+        hint = "add a file 'metadata' at its top with a line: command: python3 program.py"
+        if wrapped and not metadata:
+            hint = f"the metadata is in {shorten(wrapped[0])}: pack what is in the folder, not the folder"
+        why = f"its {metadata} has no command" if metadata else "it has no metadata file with a command"
+        if role == "scoring program":
+            message = f"the scoring program of {fields.what} will not run, no submission can be scored: {why}"
+            fields.warn("CB401", message, node, hint)
+        else:
+            fields.warn("CB402", f"the {role} of {fields.what} will not run: {why}", node, hint)
+
+    # ------------------------------------------------------------------ pages and logo
+    def page(self, fields: Fields, key: str, node: Node) -> tuple[str, str] | None:
+        """(path, text) of a page or of the terms."""
+        path = self._file(fields, key, node)
+        if path is None:
+            return None
+        if self.tree.entry(path).size > MAX_PAGE:
+            fields.error("CB305", f"{shorten(path)} is larger than {human_size(MAX_PAGE)}", node)
+            return None
+        data = self.tree.read_bytes(path)
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("utf-8-sig", "replace")
+            fields.warn("CB309", f"{shorten(path)} is not UTF-8 text; what cannot be read is shown as �", node)
+        if not text.strip():
+            fields.error("CB305", f"{shorten(path)} is empty", node, "write something into it")
+            return None
+        return path, text
+
+    def logo(self, fields: Fields, key: str, node: Node) -> str | None:
+        """The path of a picture, if it is one."""
+        path = self._file(fields, key, node)
+        if path and not _is_picture(self.tree.read_bytes(path, 16)):
+            fields.error("CB306", f"the logo {shorten(path)} is not a picture: it must be a JPEG, PNG or GIF", node)
+            return None
+        return path
+
+    def _file(self, fields: Fields, key: str, node: Node) -> str | None:
+        if not isinstance(node, Scalar):
+            fields.error("CB102", f"{key} must be the path of a file", node)
+            return None
+        path = self.confine(fields, node, node.text.strip())
+        if path is None or self.tree.is_file(path):
+            return path
+        what = "is a folder, not a file" if self.tree.is_dir(path) else "is not in the bundle"
+        fields.error("CB301", f"{shorten(node.text)} {what}", node, self._guess(path, path))
+        return None
+
+
+def _is_picture(head: bytes) -> bool:
+    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a"))
+
+
+def _at(problem: Problem, path: str) -> Problem:
+    return problem.model_copy(update={"where": Location(file=path)})

@@ -1,0 +1,359 @@
+"""YAML with the place of every key and value (security.md Y01-Y08).
+
+The events of the parser are composed here, without recursion and within bounds; nothing is constructed from tags, and a
+scalar stays the text that was written: whether ``010``, ``no`` or ``2026-01-01`` is a number, a flag, a date or a title
+is decided by the field that it stands in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from codabench.core.problems import Location, Problem, Severity
+from codabench.core.text import human_size, printable
+
+MAX_BYTES = 1 << 20
+MAX_NODES = 50_000
+MAX_DEPTH = 64
+MAX_SCALAR = 200_000
+
+_NEWLINE = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+_TRUE = frozenset(("true", "yes", "on"))
+_FALSE = frozenset(("false", "no", "off"))
+_INT = re.compile(r"[-+]?(0|[1-9][0-9_]{0,17})")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
+_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
+)
+_STR = "tag:yaml.org,2002:str"
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """Where something stands: lines and columns from 1, ends exclusive.
+
+    `size` and `depth` count what aliases stand for.
+    """
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    size: int = field(default=1, init=False)
+    depth: int = field(default=1, init=False)
+
+
+@dataclass(slots=True, eq=False)
+class Scalar(Node):
+    """`text` as written (unquoted); `plain` if there were no quotes and no tag that says text."""
+
+    text: str = ""
+    plain: bool = True
+
+    @property
+    def is_null(self) -> bool:
+        return self.plain and self.text in _NULLS
+
+
+@dataclass(slots=True, eq=False)
+class Sequence(Node):
+    items: list[Node] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Mapping(Node):
+    """`entries` holds (key, value) by the text of the key, merge keys included; explicit keys win."""
+
+    entries: dict[str, tuple[Node, Node]] = field(default_factory=dict)
+
+    def get(self, key: str) -> Node | None:
+        found = self.entries.get(key)
+        return found[1] if found else None
+
+    def key(self, key: str) -> Node | None:
+        found = self.entries.get(key)
+        return found[0] if found else None
+
+
+def kind(node: Node) -> str:
+    """What a node is, in words."""
+    if isinstance(node, Scalar):
+        return "nothing" if node.is_null else "text"
+    return "a list" if isinstance(node, Sequence) else "a mapping"
+
+
+def value(node: Node | None) -> Any:
+    """A plain Python value, for what is only carried along; timestamps stay text."""
+    if isinstance(node, Sequence):
+        return [value(item) for item in node.items]
+    if isinstance(node, Mapping):
+        return {key: value(inner) for key, (_, inner) in node.entries.items()}
+    return scalar_value(node) if isinstance(node, Scalar) else None
+
+
+def scalar_value(node: Scalar) -> str | int | float | bool | None:
+    """The value of a scalar by the rules of YAML 1.1, without its octal, hexadecimal and base-60 numbers."""
+    text = node.text
+    if not node.plain:
+        return text
+    if text in _NULLS:
+        return None
+    if text.lower() in _TRUE or text.lower() in _FALSE:
+        return text.lower() in _TRUE
+    if _INT.fullmatch(text):
+        return int(text.replace("_", ""))
+    return float(text) if _FLOAT.fullmatch(text) and not text.lstrip("+-").isdigit() else text
+
+
+class Source:
+    """The text of one YAML file, and the problems found in it."""
+
+    def __init__(self, file: str, text: str = "") -> None:
+        self.file = file
+        self.lines = _NEWLINE.split(text)
+        self.problems: list[Problem] = []
+
+    def at(self, line: int, column: int = 1, end_line: int | None = None, end_column: int | None = None) -> Location:
+        """A place with the text of its line."""
+        excerpt = self.lines[line - 1] if 0 < line <= len(self.lines) else None
+        if end_line is not None and end_line > line:
+            end_line, end_column = line, len((excerpt or "").rstrip()) + 1
+        return Location(
+            file=self.file, line=line, column=column, end_line=end_line or line, end_column=end_column, excerpt=excerpt
+        )
+
+    def of(self, node: Node | None) -> Location:
+        """The place of a node; the file alone if there is none."""
+        if node is None:
+            return Location(file=self.file)
+        return self.at(node.line, node.column, node.end_line, node.end_column)
+
+    def add(
+        self,
+        code: str,
+        severity: Severity,
+        message: str,
+        where: Node | Location | None,
+        *,
+        hint: str | None = None,
+        also: tuple[Location, ...] = (),
+    ) -> None:
+        place = where if isinstance(where, Location) else self.of(where)
+        self.problems.append(Problem(code=code, severity=severity, message=message, hint=hint, where=place, also=also))
+
+
+class _StopReading(Exception):  # noqa: N818 - control flow, not an error
+    """The file cannot be read any further; the problem has been added."""
+
+
+def read_yaml(data: bytes, file: str) -> tuple[Node | None, Source]:
+    """The one document in a YAML file, None if it is empty or broken; every problem is in the source.
+
+    At most 1 MiB, 50,000 nodes after aliases are expanded, depth 64, 200,000 characters in one scalar. Never raises.
+    """
+    source = Source(file)
+    try:
+        text = _decode(data, source)
+        source.lines = _NEWLINE.split(text)
+        return _Composer(source).document(text), source
+    except _StopReading:
+        return None, source
+
+
+def _decode(data: bytes, source: Source) -> str:
+    if len(data) > MAX_BYTES:
+        _stop(source, "CB005", f"{source.file} is larger than {human_size(MAX_BYTES)}", None)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig", "replace")
+        source.lines = [*_NEWLINE.split(data.decode("utf-8-sig", "replace"))]
+        where = source.at(len(_NEWLINE.findall(before)) + 1, len(_NEWLINE.split(before)[-1]) + 1)
+        _stop(source, "CB004", f"{source.file} is not UTF-8 text", where, "save it with the encoding UTF-8")
+    return text
+
+
+def _stop(source: Source, code: str, message: str, where: Any, hint: str | None = None) -> NoReturn:
+    source.add(code, Severity.ERROR, message, where, hint=hint)
+    raise _StopReading
+
+
+class _Composer:
+    """Builds nodes from events; open collections are on a stack of its own, so that depth costs no recursion."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._anchors: dict[str, Node | None] = {}
+
+    def document(self, text: str) -> Node | None:
+        import yaml
+
+        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        try:
+            return self._compose(yaml.parse(text, Loader=loader), yaml.events)
+        except yaml.MarkedYAMLError as error:
+            self._syntax(error)
+        except yaml.YAMLError as error:  # a character that YAML does not allow
+            self._character(text, error)
+        return None
+
+    def _compose(self, events: Iterator[Any], types: Any) -> Node | None:
+        root: Node | None = None
+        stack: list[tuple[Node, list[Node], str | None]] = []
+        documents = 0
+        for event in events:
+            if isinstance(event, types.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    where = self._source.at(event.start_mark.line + 1, event.start_mark.column + 1)
+                    message = f"{self._source.file} holds a second document"
+                    _stop(self._source, "CB007", message, where, "one file, one document: remove what follows ---")
+            elif isinstance(event, types.CollectionStartEvent):
+                stack.append((self._open(event, types, len(stack)), [], event.anchor))
+                continue
+            elif isinstance(event, types.CollectionEndEvent):
+                node, children, anchor = stack.pop()
+                self._close(node, children)
+                if anchor:
+                    self._anchors[anchor] = node
+                root = self._place(node, stack, root)
+            elif isinstance(event, (types.ScalarEvent, types.AliasEvent)):
+                leaf = self._alias(event, len(stack)) if isinstance(event, types.AliasEvent) else self._scalar(event)
+                root = self._place(leaf, stack, root)
+        return root
+
+    @staticmethod
+    def _place(node: Node, stack: list[tuple[Node, list[Node], str | None]], root: Node | None) -> Node | None:
+        if not stack:
+            return node
+        stack[-1][1].append(node)
+        return root
+
+    def _open(self, event: Any, types: Any, depth: int) -> Node:
+        where = _span(event)
+        node: Node = Mapping(*where) if isinstance(event, types.MappingStartEvent) else Sequence(*where)
+        if depth >= MAX_DEPTH:
+            _stop(self._source, "CB005", f"lists and mappings are nested more than {MAX_DEPTH} deep", node)
+        self._check_tag(event.tag, node)
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        return node
+
+    def _close(self, node: Node, children: list[Node]) -> None:
+        for child in children:
+            # An alias is a node from above: it says nothing about where this one ends.
+            if (child.end_line, child.end_column) > (node.end_line, node.end_column):
+                node.end_line, node.end_column = child.end_line, child.end_column
+            node.size += child.size
+            node.depth = max(node.depth, child.depth + 1)
+        if node.size > MAX_NODES:
+            _stop(self._source, "CB005", f"more than {MAX_NODES} values, with aliases written out", node)
+        if isinstance(node, Sequence):
+            node.items = children
+        elif isinstance(node, Mapping):
+            self._fill(node, children)
+
+    def _fill(self, node: Mapping, children: list[Node]) -> None:
+        merged: list[Mapping] = []
+        for key, item in zip(children[::2], children[1::2], strict=True):
+            if not isinstance(key, Scalar):
+                _stop(self._source, "CB006", f"{kind(key)} cannot be a key", key, "keys are text")
+            elif key.plain and key.text == "<<":
+                merged += self._merge(item)
+            else:
+                if key.text in node.entries:
+                    self._duplicate(key, node.entries[key.text][0])
+                node.entries.pop(key.text, None)
+                node.entries[key.text] = (key, item)
+        for other in merged:
+            for text, entry in other.entries.items():
+                node.entries.setdefault(text, entry)
+
+    def _merge(self, node: Node) -> list[Mapping]:
+        listed = node.items if isinstance(node, Sequence) else [node]
+        if not all(isinstance(item, Mapping) for item in listed):
+            _stop(self._source, "CB006", "<< takes a mapping or a list of mappings", node)
+        return [item for item in listed if isinstance(item, Mapping)]
+
+    def _duplicate(self, key: Scalar, first: Node) -> None:
+        message = (
+            f"the key '{printable(key.text)}' stands twice (lines {first.line} and {key.line}); the last one counts"
+        )
+        self._source.add(
+            "CB003", Severity.WARNING, message, key, hint="remove one of them", also=(self._source.of(first),)
+        )
+
+    def _scalar(self, event: Any) -> Scalar:
+        node = Scalar(*_span(event), text=event.value, plain=event.implicit[0] or event.tag not in (None, "!", _STR))
+        if len(event.value) > MAX_SCALAR:
+            node.end_line, node.end_column = node.line, node.column + 20
+            _stop(
+                self._source, "CB005", f"a value of {len(event.value)} characters; at most {MAX_SCALAR} are read", node
+            )
+        self._check_tag(event.tag, node)
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _alias(self, event: Any, depth: int) -> Node:
+        here = Scalar(*_span(event))
+        if event.anchor not in self._anchors:
+            _stop(self._source, "CB001", f"not YAML: there is no anchor &{event.anchor} before this", here)
+        target = self._anchors[event.anchor]
+        if target is None:
+            _stop(self._source, "CB005", f"*{event.anchor} stands inside what it stands for", here)
+        if depth + target.depth > MAX_DEPTH:
+            _stop(self._source, "CB005", f"lists and mappings are nested more than {MAX_DEPTH} deep", here)
+        if target.size > MAX_NODES:
+            _stop(self._source, "CB005", f"more than {MAX_NODES} values, with aliases written out", here)
+        return target
+
+    def _check_tag(self, tag: str | None, node: Node) -> None:
+        if tag and tag != "!" and tag not in _TAGS:
+            short = tag.replace("tag:yaml.org,2002:", "!!")
+            _stop(self._source, "CB006", f"the tag {printable(short)} is not read", node, "write the plain value")
+
+    def _syntax(self, error: Any) -> None:
+        mark = error.problem_mark or error.context_mark
+        line, column = mark.line + 1, mark.column + 1
+        problem, context = str(error.problem or ""), str(error.context or "")
+        text = self._source.lines[line - 1] if line <= len(self._source.lines) else ""
+        indent = text[: len(text) - len(text.lstrip())]
+        if "quoted scalar" in context and "end of stream" in problem:
+            line, column = error.context_mark.line + 1, error.context_mark.column + 1
+            code, what, hint = "CB001", "the quoted text that begins here is never closed", "close the quotes"
+        elif "\t" in indent or "'\\t'" in problem:
+            column = indent.find("\t") + 1 or column
+            code, what, hint = "CB002", "a tab is used for indentation", "indent with spaces"
+        elif problem.startswith(("did not find expected '-'", "did not find expected key", "expected <block end>")):
+            code, what, hint = (
+                "CB001",
+                "this line does not fit the indentation of the lines above",
+                "align it with them",
+            )
+        elif "mapping values are not allowed" in problem:
+            code, what = "CB001", "a colon where none can stand"
+            hint = "quote a text that holds ': ', and indent keys alike"
+        else:
+            code, what, hint = "CB001", problem + (f" ({context})" if context else ""), "see the line shown"
+        end = max(column + 1, len(text.rstrip()) + 1) if line == mark.line + 1 else None
+        _stop(self._source, code, f"not YAML: {what}", self._source.at(line, column, line, end), hint)
+
+    def _character(self, text: str, error: Any) -> None:
+        at = getattr(error, "position", None)
+        bad = re.search(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
+        if bad:
+            at = bad.start()
+        before = text[: at or 0]
+        where = self._source.at(len(_NEWLINE.findall(before)) + 1, len(_NEWLINE.split(before)[-1]) + 1)
+        shown = printable(bad.group()) if bad else "one"
+        _stop(self._source, "CB004", f"a character that cannot stand in YAML: {shown}", where, "remove it")
+
+
+def _span(event: Any) -> tuple[int, int, int, int]:
+    start, end = event.start_mark, event.end_mark
+    return start.line + 1, start.column + 1, end.line + 1, end.column + 1

@@ -1,0 +1,211 @@
+"""What `read_bundle` says of the acceptance bundles: sound ones, broken ones, hostile ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codabench.bundle.dates import DateError, parse_date
+from codabench.bundle.fact_sheet import check_answers
+from codabench.bundle.load import Bundle, read_bundle
+from codabench.bundle.yaml import Mapping, Scalar, read_yaml
+from codabench.core.competition import CompetitionSpec
+from codabench.core.errors import BundleError
+from codabench.core.problems import Location, Problem
+from codabench.core.report import Report
+
+pytestmark = pytest.mark.bundles
+
+
+def read(path: Path) -> tuple[Bundle | None, Report]:
+    """The bundle, if it can be read at all, and its report."""
+    try:
+        bundle = read_bundle(path)
+    except BundleError as error:
+        return None, error.report or Report(source="an error without a report")
+    return bundle, bundle.report
+
+
+def cases(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for file in sorted(folder.glob("*/expected.json")):
+        expected = json.loads(file.read_text())
+        for case in expected.get("cases", [expected]):
+            yield file.parent / case["bundle"], case
+
+
+def is_old(path: Path) -> bool:
+    return "-v15-" in str(path) or "-v18-" in str(path) or path.name.startswith("v15_")
+
+
+# ---------------------------------------------------------------------- problems
+def agrees(problem: Problem, wanted: dict[str, Any], severity: str | None = None) -> bool:
+    """Severity, file and line as expected, and carets that stand on the line."""
+    if problem.severity.value not in (severity or wanted["severity"]).split(" or "):
+        return False
+    if "file" in wanted and problem.file != wanted["file"]:
+        return False
+    return "line" not in wanted or (problem.line == wanted["line"] and sensible(problem.where))
+
+
+def sensible(where: Location) -> bool:
+    assert where.excerpt is not None
+    assert where.column is not None
+    end = where.end_column or len(where.excerpt) + 1
+    return 1 <= where.column <= len(where.excerpt) and where.column < end <= len(where.excerpt) + 1
+
+
+def assert_reported(report: Report, wanted: list[dict[str, Any]], severity: str | None = None) -> None:
+    left = list(report.problems)
+    for want in wanted:
+        match = next((p for p in left if agrees(p, want, severity)), None)
+        assert match is not None, f"not reported: {want}\n{report}"
+        left.remove(match)
+        if "quote" in want:
+            assert match.where.excerpt is not None
+            assert want["quote"] in match.where.excerpt
+        for other in want.get("also", ()):
+            assert any(w.file == other["file"] and w.line == other["line"] for w in match.also)
+    assert str(report)
+    json.dumps([p.to_dict() for p in report])
+
+
+def assert_check(path: Path, check: dict[str, Any], alternative: dict[str, Any] | None) -> Bundle | None:
+    bundle, report = read(path)
+    if report.ok != check["ok"]:
+        assert alternative is not None, f"{path.name}: ok is {report.ok}\n{report}"
+        assert report.ok == alternative["ok"], str(report)
+        assert_reported(report, alternative.get("problems", check["problems"]), alternative.get("severity"))
+    else:
+        assert_reported(report, check["problems"])
+    if check["ok"] or report.ok:
+        assert bundle is not None
+        assert bundle.spec is not None
+    if "must_not_say" in check:
+        assert "version" not in str(report)
+        assert not any(p.line == 1 and p.column == 1 for p in report)
+    return bundle
+
+
+def test_sound_bundles(bundles: Path) -> None:
+    seen = 0
+    for path, case in cases(bundles):
+        if is_old(path):
+            assert not read(path)[1].ok
+            continue
+        bundle = assert_check(path, case["check"], case.get("alternative"))
+        seen += 1
+        if "structure" in case["check"] and case["check"]["ok"]:
+            assert bundle is not None
+            assert bundle.spec is not None
+            assert_structure(bundle.spec, case["check"]["structure"])
+    assert seen >= 25
+
+
+def test_invalid_bundles(bundles: Path) -> None:
+    index = json.loads((bundles / "invalid" / "index.json").read_text())
+    for case in index["cases"]:
+        path = bundles / "invalid" / case["bundle"]
+        if is_old(path):
+            assert not read(path)[1].ok
+            continue
+        assert_check(path, case["check"], case.get("alternative"))
+
+
+# ---------------------------------------------------------------------- structure
+def utc(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def structure(spec: CompetitionSpec, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The spec in the shape of ``expected.json``, the keys that are wanted."""
+    found: dict[str, Any] = {key: getattr(spec, key) for key in wanted if hasattr(spec, key)}
+    found["pages"] = [page.title for page in spec.pages]
+    found["phases"] = [
+        {**{k: getattr(p, k, None) for k in want}, "start": utc(p.start), "end": utc(p.end)}
+        | {"tasks": [t.name for t in spec.tasks_of(p)]}
+        | {k: getattr(p, k) is not None for k in ("starting_kit", "public_data") if k in want}
+        for p, want in zip(spec.phases, wanted["phases"], strict=True)
+    ]
+    found["leaderboards"] = [
+        {**{k: getattr(b, k) for k in want}, "columns": columns(b.columns, want["columns"])}
+        for b, want in zip(spec.leaderboards, wanted["leaderboards"], strict=True)
+    ]
+    if "solutions" in wanted:
+        found["solutions"] = [s.name for s in spec.solutions]
+    if "fact_sheet" in wanted:
+        found["fact_sheet"] = [
+            {"key": q.key, "type": q.type, "required": q.is_required, "on_leaderboard": q.is_on_leaderboard}
+            for q in spec.fact_sheet
+        ]
+    return found
+
+
+def columns(found: Any, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: plain(getattr(c, k)) for k in want} for c, want in zip(found, wanted, strict=True)]
+
+
+def plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def assert_structure(spec: CompetitionSpec, wanted: dict[str, Any]) -> None:
+    assert structure(spec, wanted) == wanted
+
+
+# ---------------------------------------------------------------------- dates, fact sheets
+def test_dates(bundles: Path) -> None:
+    for row in json.loads((bundles / "11-date-zoo" / "dates.json").read_text())["dates"]:
+        root, _ = read_yaml(b"start: " + row["yaml"].encode() + b"\n", "x")
+        assert isinstance(root, Mapping)
+        node = root.get("start")
+        try:
+            if not isinstance(node, Scalar):
+                raise DateError("not text")
+            got = utc(parse_date(node.text, plain=node.plain)[0])
+        except DateError:
+            got = "error"
+        assert got == row["utc"], row
+
+
+def test_fact_sheet_answers(bundles: Path) -> None:
+    folder = bundles / "08-phases-tasks-fact-sheet"
+    bundle, _ = read(folder / "bundle")
+    assert bundle is not None
+    assert bundle.spec is not None
+    for row in json.loads((folder / "expected.json").read_text())["fact_sheet_answers"]:
+        assert (not check_answers(bundle.spec.fact_sheet, row["answers"])) == row["ok"], row
+
+
+# ---------------------------------------------------------------------- hostile
+def test_hostile_bundles(bundles: Path, tmp_path: Path) -> None:
+    target = tmp_path / "hostile"
+    maker = bundles / "hostile" / "make_hostile.py"
+    subprocess.run([sys.executable, str(maker), str(target)], check=True, capture_output=True)
+    seen = 0
+    for file in json.loads((target / "index.json").read_text())["files"]:
+        if file["upload"] != "bundle":
+            continue
+        before = time.perf_counter()
+        bundle, report = read(target / file["file"])
+        assert time.perf_counter() - before < 2, file
+        if isinstance(file["must_refuse"], bool):
+            assert report.ok != file["must_refuse"], f"{file}\n{report}"
+        if report.ok:
+            assert bundle is not None
+            assert bundle.spec is not None
+        shown = str(report)
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert "root:" not in shown
+        seen += 1
+    assert seen >= 60
+    assert not (tmp_path / "x.txt").exists()
+    assert not Path("harmed.txt").exists()
