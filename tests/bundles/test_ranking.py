@@ -9,8 +9,7 @@ import pytest
 from codabench.core.competition import ColumnSpec, LeaderboardSpec
 from codabench.leaderboard import Entry, rank
 
-pytestmark = pytest.mark.bundles
-
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -49,6 +48,7 @@ def entry_of(submission, number, tasks):
     )
 
 
+@pytest.mark.bundles
 def test_small_boards(folder):
     tables = json.loads((folder / "09-computed-columns" / "ranking.json").read_text())["tables"]
     for table in tables:
@@ -66,6 +66,7 @@ def test_small_boards(folder):
     assert len(tables) >= 10
 
 
+@pytest.mark.bundles
 @pytest.mark.parametrize(
     "case",
     [
@@ -79,7 +80,16 @@ def test_small_boards(folder):
     ],
 )
 def test_board_of_a_bundle(folder, case):
-    expected = json.loads((folder / case / "expected.json").read_text())
+    compare_boards(folder / case)
+
+
+@pytest.mark.parametrize("case", ["code-submission", "result-submission", "interactive", "inverted", "several-tasks"])
+def test_board_of_an_example(case):
+    compare_boards(EXAMPLES / case)
+
+
+def compare_boards(folder):
+    expected = json.loads((folder / "expected.json").read_text())
     structure = expected["check"]["structure"]
     submissions = {s["id"]: (n, s) for n, s in enumerate(expected["submissions"])}
     boards = expected["board"] if isinstance(expected["board"], list) else [expected["board"]]
