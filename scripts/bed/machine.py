@@ -129,23 +129,37 @@ def locked() -> Iterator[None]:
         yield
 
 
-def alive(pid: int, word: str) -> bool:
-    """Whether that process is ours still: pids are used again, so its command line must hold `word`."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return False
-    return state != "Z" and any(word.encode() in each for each in words)
+def processes(program: tuple[str, ...], mark: str) -> Iterator[int]:
+    """Processes of these programs with `mark` in their command line or environment.
+
+    Found anew each time: a pid kept in a file is soon that of somebody else, and rootless Podman changes its own.
+    """
+    for each in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            words = (each / "cmdline").read_bytes()
+            if Path(os.fsdecode(words.split(b"\0")[0])).name in program and (
+                mark.encode() in words or mark.encode() in (each / "environ").read_bytes()
+            ):
+                yield int(each.name)
 
 
-def end(pid: int, word: str, patience: float = 15.0) -> None:
-    """Ask the process to end, then make it."""
+def end(program: tuple[str, ...], mark: str, patience: float = 15.0) -> None:
+    """Ask those processes to end, then make them."""
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
-        if not alive(pid, word):
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+        for pid in processes(program, mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
         until = time.monotonic() + seconds
-        while alive(pid, word) and time.monotonic() < until:
+        while any(processes(program, mark)) and time.monotonic() < until:
             time.sleep(0.05)
+
+
+def kill_keepers(program: tuple[str, ...], mark: str) -> None:
+    """Kill what keeps containers running without a daemon, after the containers' own first processes."""
+    for pid in list(processes(program, mark)):
+        with contextlib.suppress(OSError, ValueError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                for child in (task / "children").read_text().split():
+                    os.kill(int(child), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -6,17 +6,28 @@ import contextlib
 import http.client
 import json
 import os
-import pwd
 import resource
 import shlex
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from machine import BED, SYSTEM_PATH, USER, BedError, as_user, end, ensure_user, find, run, say, user_environment
+from machine import (
+    BED,
+    SYSTEM_PATH,
+    BedError,
+    as_user,
+    end,
+    ensure_user,
+    find,
+    kill_keepers,
+    processes,
+    run,
+    say,
+    user_environment,
+)
 
 BRIDGE, BRIDGE_ADDRESS = "codabench0", "10.213.213.1/24"
 
@@ -35,18 +46,18 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Service:
-    """One daemon: its directory, its socket, its process.
+    """One daemon: its directory, its socket, its processes.
 
-    A killed process leaves its pidfile and its socket behind; `start` therefore trusts neither, only an answer.
+    A killed process leaves its socket and its pidfile behind; `start` therefore trusts neither, only an answer.
     """
+
+    programs: tuple[str, ...]
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.home = BED / name
         self.socket = self.home / "engine.sock"
-        self.pidfile = self.home / "pid"
         self.log = self.home / "log"
-        self.mark = str(self.home)  # stands in the command line of the process
 
     @property
     def url(self) -> str:
@@ -67,19 +78,14 @@ class Service:
         except (OSError, http.client.HTTPException):
             return False
 
-    def pids(self) -> Iterator[int]:
-        with contextlib.suppress(OSError, ValueError):
-            yield int(self.pidfile.read_text())
-
     def start(self) -> bool:
         """Whether it had to be started."""
         if self.answers():
             return False
-        self.stop()
+        self.end_daemon()
         began = time.monotonic()
         self.home.mkdir(mode=0o755, parents=True, exist_ok=True)
         process = self.launch()
-        self.pidfile.write_text(str(process.pid))
         while not self.answers(1.0):
             if process.poll() is not None or time.monotonic() - began > 60:
                 tail = self.log.read_text(errors="replace")[-3000:]
@@ -98,11 +104,14 @@ class Service:
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/", **options
             )
 
+    def end_daemon(self) -> None:
+        """End what serves the socket; containers may go on."""
+        end(self.programs, f"{self.home}/")
+        self.socket.unlink(missing_ok=True)
+
     def stop(self) -> None:
-        for pid in self.pids():
-            end(pid, self.mark)
-        for left in (self.pidfile, self.socket):
-            left.unlink(missing_ok=True)
+        """End the daemon and its containers."""
+        raise NotImplementedError
 
 
 class Docker(Service):
@@ -112,6 +121,7 @@ class Docker(Service):
     at the address of the bridge and nothing beyond.
     """
 
+    programs = ("dockerd",)
     bridge: str | None = BRIDGE
 
     def config(self) -> dict[str, object]:
@@ -151,14 +161,16 @@ class Docker(Service):
         return [find("dockerd") or "dockerd", "--config-file", str(self.home / "daemon.json"), *spaces]
 
     def launch(self) -> subprocess.Popen[bytes]:
-        (self.home / "docker.pid").unlink(missing_ok=True)  # dockerd refuses to start over a stale one
+        (self.home / "docker.pid").unlink(missing_ok=True)  # dockerd refuses to start over a stale one,
+        if not any(processes(("containerd",), f"{self.home}/")):  # and takes a dead containerd for a living one
+            (self.home / "exec/containerd/containerd.pid").unlink(missing_ok=True)
         (self.home / "daemon.json").write_text(json.dumps(self.config(), indent=1))
         return self.spawn(self.command(), env={"PATH": SYSTEM_PATH, "HOME": "/root"})
 
     def stop(self) -> None:
-        super().stop()
-        with contextlib.suppress(OSError, ValueError):  # a killed dockerd leaves its containerd
-            end(int((self.home / "exec/containerd/containerd.pid").read_text()), "containerd")
+        self.end_daemon()  # its containers with it, unless it was killed before
+        end(("containerd",), f"{self.home}/")
+        kill_keepers(("containerd-shim-runc-v2",), f"{self.home}/")
         unmount_below(self.home)
 
 
@@ -191,6 +203,7 @@ class BlindDocker(Docker):
 class Podman(Service):
     """The Podman service of root."""
 
+    programs = ("podman",)
     rootless = False
 
     def __init__(self, name: str = "podman", run_dir: str = "run") -> None:
@@ -232,11 +245,12 @@ class Podman(Service):
         return self.spawn(self.argv(), env={"PATH": SYSTEM_PATH, "HOME": "/root", **self.environment()})
 
     def stop(self) -> None:
-        """Containers do not end with the service: end them first."""
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        with contextlib.suppress(OSError, http.client.HTTPException):  # containers do not end with the service
             for each in json.loads(self.request("GET", "/v4.0.0/libpod/containers/json", timeout=30)[1]):
                 self.request("POST", f"/v4.0.0/libpod/containers/{each['Id']}/kill?signal=KILL", timeout=30)
-        super().stop()
+        self.end_daemon()
+        kill_keepers(("conmon",), f"{self.home}/")
+        unmount_below(self.home)
 
     def forget_boot(self) -> None:
         """After a reboot nothing of what Podman believes to be running or mounted is."""
@@ -264,9 +278,7 @@ class RootlessPodman(Podman):
 
     def stop(self) -> None:
         super().stop()
-        with contextlib.suppress(KeyError):
-            for pid in namespace_holders(pwd.getpwnam(USER).pw_uid):
-                end(pid, "podman")
+        end(("podman", "catatonit"), str(self.run_dir))  # what holds the user namespace
 
 
 def open_tun() -> None:
@@ -275,15 +287,6 @@ def open_tun() -> None:
     if tun.exists() and not tun.stat().st_mode & 0o002:
         say("chmod 0666 /dev/net/tun, for the network of rootless containers")
         tun.chmod(0o666)
-
-
-def namespace_holders(uid: int) -> Iterator[int]:
-    """The paused processes with which Podman keeps the user namespace and its mounts of an ordinary user."""
-    for each in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            words = (each / "cmdline").read_bytes().split(b"\0")
-            if each.stat().st_uid == uid and Path(os.fsdecode(words[0])).name in ("podman", "catatonit"):
-                yield int(each.name)
 
 
 def unmount_below(folder: Path) -> None:
