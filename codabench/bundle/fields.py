@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from codabench.bundle.dates import DateError, parse_date
 from codabench.bundle.yaml import Mapping, Node, Scalar, Sequence, Source, kind, value
@@ -17,8 +16,7 @@ _TRUE = frozenset(("true", "yes", "on", "y", "t", "1"))
 _FALSE = frozenset(("false", "no", "off", "n", "f", "0"))
 _WHOLE = re.compile(r"[-+]?\d{1,18}(\.0*)?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
-
-Choice = TypeVar("Choice", bound=StrEnum)
+_NAMES = ("name", "title", "index", "key")
 
 
 def is_uuid(text: str) -> bool:
@@ -52,15 +50,24 @@ class Fields:
         self._asked: set[str] = set()
         self._blamed: set[str] = set()
 
+    @property
+    def place(self) -> Location:
+        """Where people look for it: at its name, else where it begins."""
+        for key in _NAMES:
+            if entry := self.node.entries.get(key):
+                start, end = entry
+                return self.source.at(start.line, start.column, end.end_line, end.end_column)
+        return self.source.of(self.node)
+
     # ------------------------------------------------------------------ problems
     def error(self, code: str, message: str, where: Node | Location | None = None, hint: str | None = None) -> None:
-        self.source.add(code, Severity.ERROR, message, where or self.node, hint=hint)
+        self.source.add(code, Severity.ERROR, message, where or self.place, hint=hint)
 
     def warn(self, code: str, message: str, where: Node | Location | None = None, hint: str | None = None) -> None:
-        self.source.add(code, Severity.WARNING, message, where or self.node, hint=hint)
+        self.source.add(code, Severity.WARNING, message, where or self.place, hint=hint)
 
     def note(self, code: str, message: str, where: Node | Location | None = None, hint: str | None = None) -> None:
-        self.source.add(code, Severity.NOTE, message, where or self.node, hint=hint)
+        self.source.add(code, Severity.NOTE, message, where or self.place, hint=hint)
 
     def missing(self, key: str, message: str | None = None, hint: str | None = None) -> None:
         """A required key is not there; an unknown key that looks like it is what is pointed at."""
@@ -68,9 +75,9 @@ class Fields:
         for other, (place, _) in self.node.entries.items():
             if other not in self._asked and other not in self._blamed and did_you_mean(other, (key,)):
                 self._blamed.add(other)
-                self.error("CB101", message or owner, place, f"did you mean {key} with {shorten(other)}?")
+                self.error("CB101", message or owner, place, f"did you mean {key}?")
                 return
-        where = Location(file=self.source.file) if not self.what else self.node
+        where = Location(file=self.source.file) if not self.what else self.place
         self.error("CB101", message or owner, where, hint or f"add {key}")
 
     # ------------------------------------------------------------------ values
@@ -240,7 +247,7 @@ def identifier(node: Node | None) -> int | str | None:
 
 
 def _name(node: Mapping, noun: str, position: int) -> str:
-    for key in ("name", "title", "index", "key"):
+    for key in _NAMES:
         named = node.get(key)
         if isinstance(named, Scalar) and named.text.strip():
             return f"{noun} {shorten(named.text, 40)}" if key in ("name", "title") else f"{noun} {named.text[:40]}"

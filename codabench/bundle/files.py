@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable
 
 from codabench.bundle.fields import Fields, is_uuid, shorten
 from codabench.bundle.metadata import METADATA, read_metadata
@@ -36,6 +37,7 @@ class BundleFiles:
         self._limits = limits.model_copy(update={"inflated_bytes": left})
         self._opened: dict[str, TreeSource | ArchiveError] = {}
         self._names: list[str] | None = None
+        self._told: set[str] = set()
 
     def close(self) -> None:
         """Release what was opened inside the bundle, not the bundle itself."""
@@ -63,13 +65,16 @@ class BundleFiles:
             raise opened
         return opened
 
-    def _inner(self, path: str) -> TreeSource:
+    def _check_magic(self, path: str) -> None:
         if self.tree.read_bytes(path, 4) not in _ZIP:
             raise ArchiveError(
                 f"{shorten(path)} is neither a folder nor a zip file",
                 code="CB307",
                 hint="name the folder that holds it",
             )
+
+    def _inner(self, path: str) -> TreeSource:
+        self._check_magic(path)
         if local := self.tree.local_path(path):
             return ZipSource(local, name=path, limits=self._limits)
         with self.tree.open(path) as packed:
@@ -92,7 +97,7 @@ class BundleFiles:
             return None
         tree = self.open(path)
         metadata = read_metadata(tree, path)
-        fields.source.problems += metadata.problems
+        self._tell(fields, f"{path}/{metadata.file}", metadata.problems)
         if not metadata.commands:
             self._without_command(fields, node, role, tree, metadata.file)
         return ProgramSpec(path=path, commands=metadata.commands, metadata=metadata.file)
@@ -146,16 +151,23 @@ class BundleFiles:
         """Whether a reference is a folder or a sound archive."""
         if self.tree.is_dir(path):
             return True
-        if not always and self.tree.entry(path).size > MAX_LOOK and self.tree.local_path(path) is None:
-            return True
         try:
+            if not always and self.tree.entry(path).size > MAX_LOOK and self.tree.local_path(path) is None:
+                self._check_magic(path)
+                return True
             inner = self.open(path)
         except ArchiveError as error:
             code = error.code if error.code == "CB307" else "CB308"
             fields.error(code, error.message, node, error.hint)
             return False
-        fields.source.problems += [_at(problem, path) for problem in inner.problems]
+        self._tell(fields, path, [_at(problem, path) for problem in inner.problems])
         return True
+
+    def _tell(self, fields: Fields, path: str, problems: Iterable[Problem]) -> None:
+        """Problems inside a tree: once, however many tasks use it."""
+        if path not in self._told:
+            self._told.add(path)
+            fields.source.problems += problems
 
     def _without_command(self, fields: Fields, node: Node, role: str, tree: TreeSource, metadata: str | None) -> None:
         wrapped = [e.path for e in tree.entries() if e.path.count("/") == 1 and e.path.split("/")[1] in METADATA]

@@ -218,6 +218,9 @@ class _Composer:
             elif isinstance(event, types.CollectionEndEvent):
                 node, children, anchor = stack.pop()
                 self._close(node, children)
+                # Only a bracket has a length: the end of a block is found where the next thing begins.
+                if event.end_mark.index > event.start_mark.index:
+                    node.end_line, node.end_column = event.end_mark.line + 1, event.end_mark.column + 1
                 if anchor:
                     self._anchors[anchor] = node
                 root = self._place(node, stack, root)

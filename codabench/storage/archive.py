@@ -18,7 +18,7 @@ from codabench.core.text import human_size
 from codabench.core.trees import TreeEntry
 from codabench.storage.directory import allow_owner
 from codabench.storage.names import shown
-from codabench.storage.tree import ArchiveLimits, SourceEntry, TreeSource, directories, only_leaves
+from codabench.storage.tree import ArchiveLimits, SourceEntry, TreeSource, only_leaves
 from codabench.storage.zipformat import STORED, Member, Window, read_directory
 
 CHUNK = 1 << 18
@@ -194,34 +194,18 @@ def extract(
     StorageError
         ``CB705``: the disk has not enough room, known before a byte is written.
     """
-    entries = source.entries()
     _check_room(dest, source, limits)
-    mask = 0o555 if read_only else 0o777
     root = os.open(dest, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    folders = {"": root}
+    writer = _Writer(root, owner, 0o555 if read_only else 0o777)
     try:
-        _make_folders(entries, folders)
-        written = 0
-        for entry in entries:
-            if entry.kind == "file":
-                parent, _, name = entry.path.rpartition("/")
-                with _create(folders[parent], name) as target:
-                    written += _copy(source, entry.path, target, limits.inflated_bytes - written)
-                    os.fchmod(target, (0o755 if entry.executable else 0o644) & mask)
-                    if owner:
-                        os.fchown(target, *owner)
-        for path, fd in folders.items():
-            if path:
-                os.fchmod(fd, 0o755 & mask)
-                if owner:
-                    os.fchown(fd, *owner)
+        writer.write(source, limits.inflated_bytes)
     except BaseException:
+        writer.abandon()
         with contextlib.suppress(OSError):
             empty_folder(root)
         raise
     finally:
-        for fd in folders.values():
-            os.close(fd)
+        os.close(root)
 
 
 def _check_room(dest: Path, source: TreeSource, limits: ArchiveLimits) -> None:
@@ -238,34 +222,77 @@ def _check_room(dest: Path, source: TreeSource, limits: ArchiveLimits) -> None:
         )
 
 
-def _make_folders(entries: Any, folders: dict[str, int]) -> None:
-    """Every folder of the tree, open: files are made relative to these descriptors."""
-    for path in sorted(directories(entries)):
-        parent, _, name = path.rpartition("/")
-        os.mkdir(name, 0o700, dir_fd=folders[parent])
-        folders[path] = os.open(name, _DIR, dir_fd=folders[parent])
+class _Writer:
+    """Writes a tree depth first: only the folders above the current file are open, and names are relative to them."""
+
+    def __init__(self, root: int, owner: tuple[int, int] | None, mask: int) -> None:
+        self._owner, self._mask = owner, mask
+        self._names: list[str] = []
+        self._open = [root]
+
+    def write(self, source: TreeSource, room: int) -> None:
+        for entry in sorted(source.entries(), key=lambda e: e.path.split("/")):
+            parts = entry.path.split("/")
+            if entry.kind == "dir":
+                self._enter(parts)
+            else:
+                self._enter(parts[:-1])
+                room -= self._file(source, entry, parts[-1], room)
+        self._enter([])
+
+    def _enter(self, parts: list[str]) -> None:
+        same = 0
+        while same < min(len(parts), len(self._names)) and parts[same] == self._names[same]:
+            same += 1
+        while len(self._names) > same:
+            self._finish(self._open[-1], 0o755)
+            self._names.pop()
+            os.close(self._open.pop())
+        for name in parts[same:]:
+            os.mkdir(name, 0o700, dir_fd=self._open[-1])
+            self._open.append(os.open(name, _DIR, dir_fd=self._open[-1]))
+            self._names.append(name)
+
+    def _file(self, source: TreeSource, entry: SourceEntry, name: str, room: int) -> int:
+        fd = os.open(name, _NEW, 0o600, dir_fd=self._open[-1])
+        try:
+            size = _copy(source, entry, fd, room)
+            self._finish(fd, 0o755 if entry.executable else 0o644)
+        finally:
+            os.close(fd)
+        return size
+
+    def _finish(self, fd: int, mode: int) -> None:
+        if self._owner:
+            os.fchown(fd, *self._owner)
+        os.fchmod(fd, mode & self._mask)
+
+    def abandon(self) -> None:
+        while len(self._open) > 1:
+            os.close(self._open.pop())
 
 
-@contextlib.contextmanager
-def _create(folder: int, name: str) -> Iterator[int]:
-    fd = os.open(name, _NEW, 0o600, dir_fd=folder)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _copy(source: TreeSource, path: str, target: int, room: int) -> int:
+def _copy(source: TreeSource, entry: SourceEntry, target: int, room: int) -> int:
+    if entry.size <= CHUNK:
+        chunks: Iterator[bytes] = iter((source.read_bytes(entry.path, CHUNK + 1),))
+    else:
+        chunks = _chunks(source, entry.path)
     size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        # A file of a directory may have grown since it was listed; what was counted is what counts.
+        if size > room or size > entry.size:
+            raise ArchiveError(f"{shown(entry.path)} in {shown(source.name)} is larger than it was", code="CB029")
+        view = memoryview(chunk)
+        while view:
+            view = view[os.write(target, view) :]
+    return size
+
+
+def _chunks(source: TreeSource, path: str) -> Iterator[bytes]:
     with source.open(path) as content:
         while chunk := content.read(CHUNK):
-            size += len(chunk)
-            if size > room:
-                raise ArchiveError(f"{shown(source.name)} holds more than it said it would", code="CB029")
-            view = memoryview(chunk)
-            while view:
-                view = view[os.write(target, view) :]
-    return size
+            yield chunk
 
 
 def empty_folder(fd: int) -> None:
