@@ -7,7 +7,7 @@ import threading
 import time
 
 SHARED, SUBMISSION = "/app/shared", "/app/ingested_program"
-PATIENCE = 15  # seconds without a sign of life of the greenhouse; it may start a little later
+PATIENCE = 30  # seconds without a sign of life of the greenhouse; it may start a little later
 
 
 def put(name, value):
@@ -34,8 +34,8 @@ def beat():
 
 def wait_for(name):
     """True when the file is there, False when the night is over; gives up when the greenhouse has gone silent."""
-    heard, last = time.time(), None
-    while time.time() - heard < PATIENCE:
+    heard, last = time.monotonic(), None
+    while time.monotonic() - heard < PATIENCE:
         if os.path.exists(os.path.join(SHARED, "night-is-over.json")):
             return False
         if os.path.exists(os.path.join(SHARED, name)):
@@ -43,7 +43,7 @@ def wait_for(name):
         if os.path.exists(os.path.join(SHARED, "greenhouse-alive.json")):
             now = get("greenhouse-alive.json")
             if now != last:
-                heard, last = time.time(), now
+                heard, last = time.monotonic(), now
         time.sleep(0.02)
     sys.exit("the greenhouse has gone silent")
 
