@@ -126,7 +126,7 @@ class Board(Record):
         """
         upper, lower = sorted((self.row(a), self.row(b)), key=lambda r: r.rank)
         if upper.submission == lower.submission:
-            return f"{a} is one submission, on rank {upper.rank}."
+            return printable(f"{a} is one submission, on rank {upper.rank}.")
         columns = order.deciding_columns(self.leaderboard)
         reason = _reason(columns, upper, lower)
         tie = ""
@@ -135,7 +135,7 @@ class Board(Record):
             tie = f"both have {value!r}" if value is not None else "neither has a value"
             tie = f"{tie} in {columns[0].title}, and "
         places = f"{upper.submission} (rank {upper.rank}) is above {lower.submission} (rank {lower.rank})"
-        return f"{places} because {tie}{reason}."
+        return printable(f"{places} because {tie}{reason}.")
 
     def records(self, *, per_task: bool = False) -> list[dict[str, Any]]:
         """The rows as flat dicts, for a table: rank, submission, participant, created_at, then the visible columns.

@@ -232,6 +232,11 @@ def test_explain(a, b, sentence):
     assert board.explain(b, a) == sentence
 
 
+def test_explain_shows_no_control_characters():
+    board = rank(TWO, [entry("a\x1b[2J", {"acc": 1}), entry("b\u202e", {"acc": 2})])
+    assert board.explain("a\x1b[2J", "b\u202e").isprintable()
+
+
 def test_a_submission_that_is_not_on_the_board_is_named():
     board = rank(TWO, [entry("baseline", {"acc": 1})])
     with pytest.raises(NotFound, match="baselin") as caught:
