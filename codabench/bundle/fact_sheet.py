@@ -7,7 +7,7 @@ from collections.abc import Sequence as AnySequence
 from typing import Any, Literal, cast
 
 from codabench.bundle.fields import Fields, shorten, spelled
-from codabench.bundle.yaml import Mapping, Node, Scalar, Sequence, kind, scalar_value
+from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence, kind, scalar_value
 from codabench.core.competition import QuestionSpec
 from codabench.core.problems import Fault, Problem, Severity
 from codabench.core.text import did_you_mean

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from codabench.bundle.dates import DateError, parse_date
-from codabench.bundle.yaml import Mapping, Node, Scalar, Sequence, Source, kind, value
+from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence, Source, kind, value
 from codabench.core.problems import Location, Severity
 from codabench.core.text import did_you_mean, parse_duration, printable
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from codabench.bundle.fields import Fields, is_uuid, shorten
 from codabench.bundle.metadata import METADATA, read_metadata
-from codabench.bundle.yaml import Node, Scalar
+from codabench.bundle.nodes import Node, Scalar
 from codabench.core.competition import DataSpec, ProgramSpec
 from codabench.core.errors import ArchiveError
 from codabench.core.problems import Location, Problem

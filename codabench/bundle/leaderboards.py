@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codabench.bundle.fields import Fields, identifier, whole_number
-from codabench.bundle.yaml import Node, Scalar, Sequence
+from codabench.bundle.nodes import Node, Scalar, Sequence
 from codabench.core.competition import ColumnSpec, Computation, LeaderboardSpec, Sorting, SubmissionRule
 
 _COMPUTATIONS = ("sum", "avg", "min", "max")

@@ -8,8 +8,9 @@ from typing import Any, Self
 from codabench.bundle.fields import shorten
 from codabench.bundle.files import BundleFiles
 from codabench.bundle.metadata import read_metadata
+from codabench.bundle.nodes import Mapping, Scalar, Sequence, Source, kind
 from codabench.bundle.v2 import read_v2
-from codabench.bundle.yaml import Mapping, Scalar, Sequence, Source, kind, read_yaml
+from codabench.bundle.yaml import read_yaml
 from codabench.core.competition import CompetitionSpec, DataSpec
 from codabench.core.errors import ArchiveError, BundleError, NotFound
 from codabench.core.problems import Location, Problem, Severity

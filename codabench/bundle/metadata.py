@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from codabench.bundle.yaml import MAX_BYTES, Mapping, Scalar, Sequence, Source, read_yaml
+from codabench.bundle.nodes import Mapping, Scalar, Sequence, Source
+from codabench.bundle.yaml import MAX_BYTES, read_yaml
 from codabench.core.problems import Problem, Severity
 from codabench.storage.sources import TreeSource
 

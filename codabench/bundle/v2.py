@@ -11,7 +11,7 @@ from codabench.bundle.fact_sheet import read_fact_sheet
 from codabench.bundle.fields import Fields, identifier, is_uuid, shorten
 from codabench.bundle.files import BundleFiles
 from codabench.bundle.leaderboards import read_leaderboards
-from codabench.bundle.yaml import Mapping, Node, Scalar, Sequence, Source
+from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence, Source
 from codabench.core.competition import (
     DEFAULT_IMAGE,
     CompetitionSpec,

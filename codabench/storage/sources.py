@@ -14,8 +14,9 @@ from typing import Any, BinaryIO
 from codabench.core.errors import ArchiveError, BundleError
 from codabench.core.problems import Location, Problem, Severity
 from codabench.core.report import Report
-from codabench.storage.archive import ZipSource, extract, manifest, remove_tree, write_zip, zip_from_stream
+from codabench.storage.archive import ZipSource, manifest, write_zip, zip_from_stream
 from codabench.storage.directory import DirectorySource
+from codabench.storage.extract import extract, remove_tree
 from codabench.storage.names import safe_path, shown
 from codabench.storage.tree import ArchiveLimits, EmptySource, SourceEntry, TreeSource, only_leaves
 

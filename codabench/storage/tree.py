@@ -18,6 +18,8 @@ from codabench.core.text import human_size, plural
 from codabench.storage.names import shown
 
 GIB = 1024**3
+CHUNK = 1 << 18
+"""Bytes that are copied at a time."""
 
 
 class ArchiveLimits(Record):

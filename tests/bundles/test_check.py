@@ -16,7 +16,8 @@ import pytest
 from codabench.bundle.dates import DateError, parse_date
 from codabench.bundle.fact_sheet import check_answers
 from codabench.bundle.load import Bundle, read_bundle
-from codabench.bundle.yaml import Mapping, Scalar, read_yaml
+from codabench.bundle.nodes import Mapping, Scalar
+from codabench.bundle.yaml import read_yaml
 from codabench.core.competition import CompetitionSpec
 from codabench.core.errors import BundleError
 from codabench.core.problems import Location, Problem
