@@ -9,6 +9,7 @@ scripts/testbed status            what answers
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import shlex
 import shutil
@@ -16,7 +17,7 @@ import sys
 from pathlib import Path
 
 from images import Store, images
-from machine import BED, BedError, ensure_user, install, is_root, locked, say
+from machine import BED, USER, BedError, ensure_user, install, is_root, locked, say
 from services import Podman, Service, services, unmount_below
 
 
@@ -41,9 +42,12 @@ def up(names: list[str]) -> list[str]:
     """Start what does not answer, bring the images; returns the names of what had to be started."""
     wanted = chosen(names)
     if not is_root():
-        silent = [each.name for each in wanted if not each.answers()]
+        silent = [each.name for each in wanted if not each.only_root and not each.answers()]
         if silent:
-            raise BedError(f"{', '.join(silent)}: not running, and starting takes root: sudo scripts/testbed up")
+            raise BedError(
+                f"{', '.join(silent)}: no answer to {getpass.getuser()}, and starting takes root: "
+                f"sudo scripts/testbed up (then as a member of group docker, for rootless Podman as {USER})"
+            )
         return []
     started = []
     with locked():

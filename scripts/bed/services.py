@@ -52,6 +52,8 @@ class Service:
     """
 
     programs: tuple[str, ...]
+    only_root = False
+    """Whether nobody but root can use it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -204,6 +206,7 @@ class Podman(Service):
     """The Podman service of root."""
 
     programs = ("podman",)
+    only_root = True
     rootless = False
 
     def __init__(self, name: str = "podman", run_dir: str = "run") -> None:
@@ -260,6 +263,7 @@ class Podman(Service):
 class RootlessPodman(Podman):
     """The Podman service of an ordinary user."""
 
+    only_root = False
     rootless = True
 
     def __init__(self) -> None:

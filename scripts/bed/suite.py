@@ -14,6 +14,7 @@ What this command started it stops; a test bed that ran before (scripts/testbed 
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import re
 import subprocess
@@ -28,6 +29,8 @@ from machine import BED, USER, BedError, as_user, ensure_user, is_root, say, use
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING_SELECTED = 5
+OWN_ENGINES = ("CODABENCH_TEST_DOCKER", "CODABENCH_TEST_DOCKER_BLIND", "CODABENCH_TEST_PODMAN_ROOTLESS")
+"""What an ordinary user may set to test without the test bed."""
 PASSED_ON = re.compile(
     r"CI|TERM|COLUMNS|LANG|LC_\w+|TZ|PIP_\w+|UV_\w+|\w+_(proxy|PROXY)|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|PYTEST_ADDOPTS"
 )
@@ -61,7 +64,7 @@ class Parts:
         for name, code, seconds in self.results:
             print(f"{'passed' if code == 0 else 'FAILED':8} {seconds:7.1f} s  {name}")
         failed = [name for name, code, _ in self.results if code]
-        verdict = f"FAILED: {', '.join(failed)}" if failed else f"all {len(self.results)} parts passed"
+        verdict = f"FAILED: {', '.join(failed)}" if failed else "all passed"
         print(f"scripts/test: {verdict}")
         return 1 if failed else 0
 
@@ -83,12 +86,13 @@ def engines(parts: Parts, python: Path, bundles: Path | None) -> None:
     """Everything beyond tests/unit, on the engines of the test bed."""
     started: list[str] = []
     bed = {**cli.environment(), "CODABENCH_TEST_REQUIRE_ENGINES": "1"}
-    if not is_root():  # whoever has engines of their own names them in these variables
-        bed.update({name: os.environ[name] for name in bed if name in os.environ})
+    me = getpass.getuser()
+    own = {} if is_root() else {name: os.environ[name] for name in OWN_ENGINES if name in os.environ}
     try:
-        if is_root():
+        if own:
+            bed |= own
+        else:
             started = cli.up([])
-        me = USER if not is_root() else "root"
         arguments = ["tests", "--ignore=tests/unit", "-m", "not bundles"]
         parts.pytest(f"engine tests as {me}", python, arguments, env={**environment(), **bed})
         if is_root():
@@ -97,7 +101,9 @@ def engines(parts: Parts, python: Path, bundles: Path | None) -> None:
             chosen = ["tests", "-m", "bundles", "--bundles", str(bundles)]
             parts.pytest(f"bundles as {me}", python, chosen, env={**environment(), **bed})
     except BedError as error:
-        parts.fail("test bed", error)
+        parts.fail(
+            "test bed", error if is_root() else f"{error}\nOr name engines of your own in {', '.join(OWN_ENGINES)}."
+        )
     finally:
         if started:
             cli.down(started, purge=False)
