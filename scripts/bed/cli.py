@@ -18,7 +18,7 @@ from pathlib import Path
 
 from images import Store, images
 from machine import BED, USER, BedError, ensure_user, install, is_root, locked, say
-from services import Podman, Service, services, unmount_below
+from services import BRIDGE_ADDRESS, Podman, Service, services, unmount_below
 
 
 def chosen(names: list[str]) -> list[Service]:
@@ -83,6 +83,7 @@ def environment() -> dict[str, str]:
         "CODABENCH_TEST_DOCKER_BLIND": url["blind"],
         "CODABENCH_TEST_PODMAN": url["podman"],
         "CODABENCH_TEST_PODMAN_ROOTLESS": url["rootless"],
+        "CODABENCH_TEST_HOST": BRIDGE_ADDRESS.partition("/")[0],
         "CODABENCH_TEST_IMAGE": "codabench/test-python:1",
         "CODABENCH_TEST_IMAGE_TINY": "codabench/test-tiny:1",
         "CODABENCH_TEST_IMAGE_ENTRYPOINT": "codabench/test-entrypoint:1",
