@@ -8,9 +8,7 @@ from pathlib import Path
 
 from codabench.backends.dockerapi import DockerDriver
 from codabench.backends.driver import Driver
-from codabench.backends.engine import ContainerSpec
 from codabench.backends.hosted import HostedEngine
-from codabench.core.policy import Network
 
 _SOCKET = "unix:///var/run/docker.sock"
 _HOME_SOCKETS = (".docker/run/docker.sock", ".docker/desktop/docker.sock", ".colima/default/docker.sock")
@@ -38,11 +36,6 @@ class DockerEngine(HostedEngine):
 
     def _connect(self) -> Driver:
         return DockerDriver(self.url)
-
-    def _hosts(self, spec: ContainerSpec) -> str | None:
-        """Without a network Docker is asked for none at all, which halves the time of a start; then it writes no
-        ``/etc/hosts``, and ``localhost`` would have no address."""
-        return self.visibility.hosts_file(spec.image) if spec.network is Network.NONE else None
 
 
 def default_url() -> str:

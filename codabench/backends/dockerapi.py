@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import docker
 
 CALL_TIMEOUT = 60
-_POOL = 64
+POOL = 64
 
 _COMMAND_MISSING = re.compile(r"executable file not found|exec: .*no such file or directory|stat .*no such file", re.I)
 _COMMAND_UNUSABLE = re.compile(r"exec: .*permission denied|exec format error|chdir to cwd|is a directory", re.I)
@@ -61,10 +61,10 @@ class DockerDriver:
         self.url = url
         try:
             self.client: docker.APIClient = docker.APIClient(
-                base_url=url, version="auto", timeout=CALL_TIMEOUT, num_pools=_POOL, max_pool_size=_POOL
+                base_url=url, version="auto", timeout=CALL_TIMEOUT, num_pools=POOL, max_pool_size=POOL
             )
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as error:
-            raise EngineUnavailable(f"nothing usable answers at {url}: {_root_cause(error)}", hint=self.hint) from error
+            raise EngineUnavailable(f"{url}: {root_cause(error)}", hint=self.hint) from error
 
     def facts(self) -> Facts:
         with translated("asking the engine what it is"):
@@ -343,7 +343,7 @@ def architecture(name: str) -> str:
     return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(name, name)
 
 
-def _root_cause(error: BaseException) -> str:
+def root_cause(error: BaseException) -> str:
     """The innermost reason: the SDK wraps ``Permission denied`` four times."""
     seen: BaseException = error
     while True:

@@ -29,10 +29,11 @@ def execute(driver: Driver, container: str, logs: LogSink, stop: StopSignal, dea
     """
     witness = _Witness(logs)
     wake = threading.Event()
-    pump = Pump(driver.attach(container), witness, wake.set)
-    pump.start()
+    pump: Pump | None = None
     try:
         try:
+            pump = Pump(driver.attach(container), witness, wake.set)
+            pump.start()
             driver.start(container)
         except NotStartedError as error:
             return Exit(reason=ExitReason.NOT_STARTED, code=error.code, detail=error.detail)
@@ -48,7 +49,8 @@ def execute(driver: Driver, container: str, logs: LogSink, stop: StopSignal, dea
         seconds = time.monotonic() - started
         pump.finish(_DRAIN_PATIENCE)
     finally:
-        pump.close()
+        if pump is not None:
+            pump.close()
     if pump.failure:
         raise pump.failure
     if killed:
@@ -105,7 +107,7 @@ def _natural_end(driver: Driver, container: str, code: int, seconds: float, witn
         return Exit(reason=ExitReason.OUT_OF_MEMORY, code=code, seconds=seconds)
     notice = witness.init_notice()
     if notice:
-        return Exit(reason=ExitReason.NOT_STARTED, code=code if code == 127 else 126, detail=notice)
+        return Exit(reason=ExitReason.NOT_STARTED, code=127 if "No such file" in notice else 126, detail=notice)
     return Exit(reason=ExitReason.EXITED, code=code, seconds=seconds)
 
 

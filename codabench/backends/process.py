@@ -1,0 +1,282 @@
+"""Plain processes of this host: no isolation at all, for your own code only."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Literal
+
+from codabench.backends.dockerapi import architecture
+from codabench.backends.engine import (
+    ContainerSpec,
+    Deadline,
+    Emit,
+    EngineInfo,
+    Image,
+    LogSink,
+    StopSignal,
+)
+from codabench.backends.probing import PROPERTIES
+from codabench.core.errors import EngineError, EngineTimeout, PolicyError, UsageError
+from codabench.core.policy import Limits, User
+from codabench.core.records import Exit, ExitReason
+
+_MARK = "CODABENCH_PROCESS"
+"""An environment variable that every process of a run inherits: by it they are found, wherever they hid."""
+
+_CHUNK = 64 * 1024
+_DRAIN_PATIENCE = 3.0
+_KILL_PATIENCE = 10.0
+
+
+class ProcessEngine:
+    """Runs programs as processes of the caller, in the directories themselves.
+
+    Where a word of the command or a value of the environment names the target of a mount (``/app/input``,
+    ``--data=/app/input/x``), the directory of this host is put in its place. ``python`` and ``python3`` are the Python
+    that runs this library. Paths written inside a program are not seen.
+    """
+
+    name = "process"
+
+    def probe(self, image: Image | None = None) -> EngineInfo:
+        why = "plain processes are not isolated: use this engine for your own code only"
+        return EngineInfo(
+            name=self.name,
+            version=platform.python_version(),
+            isolation="none",
+            platform=_host_platform(),
+            enforced=dict.fromkeys((*PROPERTIES, "read_only_mounts"), False),
+            reasons=dict.fromkeys((*PROPERTIES, "read_only_mounts"), why),
+        )
+
+    def images(self) -> list[str]:
+        return []
+
+    def resolve(
+        self,
+        image: str,
+        *,
+        pull: Literal["missing", "always", "never"] = "missing",
+        platform: str | None = None,
+        emit: Emit | None = None,
+        timeout: float | None = None,
+    ) -> Image:
+        """This host stands in for every image."""
+        return Image(name=image, id=f"host:python-{sys.version.split()[0]}", platform=_host_platform())
+
+    def file_owner(self, user: User) -> tuple[int, int] | None:
+        return None
+
+    def create(self, spec: ContainerSpec) -> ProcessContainer:
+        for name in ("memory", "cpus", "pids"):
+            if getattr(spec.limits, name) not in (None, getattr(Limits(), name)):
+                raise PolicyError(
+                    f"plain processes cannot be limited in {name}",
+                    hint=f"leave {name} at its default to run without that limit, or use a container engine",
+                )
+        for mount in spec.mounts:
+            if not os.path.isdir(mount.source):
+                raise EngineError(f"the directory to mount at {mount.target} is not there: {mount.source}")
+        return ProcessContainer(spec)
+
+    def run(self, spec: ContainerSpec, logs: LogSink, stop: StopSignal, deadline: Deadline) -> Exit:
+        return self.create(spec).run(logs, stop, deadline)
+
+    def reap(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+class ProcessContainer:
+    """One program, not yet started."""
+
+    def __init__(self, spec: ContainerSpec) -> None:
+        self._spec = spec
+        self._used = threading.Lock()
+
+    def discard(self) -> None:
+        self._used.acquire(blocking=False)
+
+    def run(self, logs: LogSink, stop: StopSignal, deadline: Deadline) -> Exit:
+        """As `Container.run`."""
+        if not self._used.acquire(blocking=False):
+            raise UsageError("a container runs once, and this one has been run or discarded")
+        if stop.is_set():
+            return Exit(reason=ExitReason.CANCELLED)
+        mark = secrets.token_hex(16)
+        try:
+            process = self._start(mark)
+        except OSError as error:
+            code = 127 if isinstance(error, FileNotFoundError) else 126
+            detail = f"{self._spec.argv[0]}: {error.strerror or error}"
+            return Exit(reason=ExitReason.NOT_STARTED, code=code, detail=detail)
+        started = time.monotonic()
+        deadline.arm()
+        try:
+            return self._follow(process, mark, logs, stop, deadline, started)
+        finally:
+            kill_marked(mark, process)
+
+    def _start(self, mark: str) -> subprocess.Popen[bytes]:
+        spec = self._spec
+        translate = _translator({m.target: m.source for m in spec.mounts})
+        words = [translate(word) for word in spec.argv]
+        if words[0] in ("python", "python3"):
+            words[0] = sys.executable
+        env = {name: translate(value) for name, value in spec.env.items()}
+        env.setdefault("PATH", f"{os.path.dirname(sys.executable)}:{os.environ.get('PATH', os.defpath)}")
+        env.setdefault("HOME", os.environ.get("HOME", "/"))
+        env.setdefault("LANG", "C.UTF-8")
+        env[_MARK] = mark
+        return subprocess.Popen(
+            words,
+            env=env,
+            cwd=translate(spec.workdir),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def _follow(
+        self,
+        process: subprocess.Popen[bytes],
+        mark: str,
+        logs: LogSink,
+        stop: StopSignal,
+        deadline: Deadline,
+        started: float,
+    ) -> Exit:
+        wake = threading.Event()
+        drain = _Drain(process, logs, wake.set)
+        threading.Thread(target=_wait, args=(process, wake), name="codabench-wait", daemon=True).start()
+        forget = stop.on_set(wake.set)
+        killed: ExitReason | None = None
+        try:
+            while process.poll() is None and killed is None:
+                wake.wait(min(left, 3600.0) if (left := deadline.remaining()) is not None else 3600.0)
+                if process.poll() is None and (stop.is_set() or drain.failure):
+                    killed = ExitReason.CANCELLED
+                elif process.poll() is None and deadline.remaining() == 0:
+                    killed = ExitReason.TIMEOUT
+        finally:
+            forget()
+        kill_marked(mark, process)  # what it left behind ends with it, as in a container
+        seconds = time.monotonic() - started
+        drain.finish()
+        if killed:
+            return Exit(reason=killed, seconds=seconds)
+        code = process.wait()
+        return Exit(reason=ExitReason.EXITED, code=128 - code if code < 0 else code, seconds=seconds)
+
+
+class _Drain:
+    """Both pipes of a process into one sink, which is called by one thread at a time."""
+
+    def __init__(self, process: subprocess.Popen[bytes], sink: LogSink, on_failure: Callable[[], None]) -> None:
+        self._lock = threading.Lock()
+        self._sink = sink
+        self._on_failure = on_failure
+        self.failure: Exception | None = None
+        pipes: tuple[tuple[Literal["stdout", "stderr"], IO[bytes] | None], ...] = (
+            ("stdout", process.stdout),
+            ("stderr", process.stderr),
+        )
+        self._threads = [
+            threading.Thread(target=self._read, args=(name, pipe), name=f"codabench-{name}", daemon=True)
+            for name, pipe in pipes
+            if pipe is not None
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _read(self, stream: Literal["stdout", "stderr"], pipe: IO[bytes]) -> None:
+        with pipe:
+            try:
+                while data := os.read(pipe.fileno(), _CHUNK):
+                    with self._lock:
+                        self._sink.write(stream, data)
+            except Exception as error:  # noqa: BLE001 - the outermost frame of a thread; `finish` raises it
+                self.failure = error
+                self._on_failure()
+
+    def finish(self) -> None:
+        """Wait for the rest; a pipe that something outside of the run holds open is left behind."""
+        for thread in self._threads:
+            thread.join(_DRAIN_PATIENCE)
+        if self.failure:
+            raise self.failure
+
+
+def _wait(process: subprocess.Popen[bytes], wake: threading.Event) -> None:
+    process.wait()
+    wake.set()
+
+
+def _translator(places: dict[str, str]) -> Callable[[str], str]:
+    """Puts directories of this host in the place of mount targets, the longest first, at whole names only."""
+    if not places:
+        return lambda text: text
+    targets = sorted((re.escape(t.rstrip("/")) for t in places), key=len, reverse=True)
+    pattern = re.compile(rf"(?<![\w.\-/])(?:{'|'.join(targets)})(?![\w.\-])")
+    known = {target.rstrip("/"): source for target, source in places.items()}
+    return lambda text: pattern.sub(lambda match: known[match[0]], text)
+
+
+def kill_marked(mark: str, process: subprocess.Popen[bytes]) -> None:
+    """Kill every process that carries the mark, however it was started, and see that none is left.
+
+    Where there is no ``/proc``, the process group is all that can be found.
+    """
+    end = time.monotonic() + _KILL_PATIENCE
+    while True:
+        _kill_group(process)
+        left = list(_marked(mark))
+        for pid in left:
+            _kill(pid)
+        if not left and process.poll() is not None:
+            return
+        if time.monotonic() > end:
+            raise EngineTimeout(f"processes were killed and have not ended: {left or [process.pid]}")
+        time.sleep(0.005)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """The group may outlive its first process; its number is not used again before the group is empty."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _marked(mark: str) -> Iterator[int]:
+    needle = f"{_MARK}={mark}".encode()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if needle in (entry / "environ").read_bytes().split(b"\0"):
+                yield int(entry.name)
+        except OSError:
+            continue  # gone, or not ours
+
+
+def _host_platform() -> str:
+    return f"{sys.platform}/{architecture(platform.machine())}"
