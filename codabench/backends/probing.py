@@ -16,6 +16,20 @@ MEMORY, PIDS, CPUS, SECONDS = 96 * MIB, 48, 0.5, 30.0
 
 PROPERTIES = ("network_none", "memory", "pids", "cpus", "read_only_root", "no_new_privileges", "user")
 
+MEMORY_REPORT = "memory_report"
+"""Whether the engine says so when the kernel kills a child of the program for its memory."""
+
+_CHILD_EATS = f"""
+import os, sys
+pid = os.fork()
+if pid == 0:
+    x = bytearray({2 * MEMORY})
+    x[::4096] = b"x" * len(x[::4096])
+    os._exit(0)
+os.waitpid(pid, 0)
+sys.exit(3)
+"""
+
 PROGRAM = r"""
 import json, os, socket, sys, time
 memory, pids, cpus = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
@@ -164,7 +178,15 @@ def try_out(engine: ContainerEngine, image: Image, known: dict[str, str]) -> tup
         why = "the image has no python3 to try it with" if end.reason is ExitReason.NOT_STARTED else _words(end, kept)
         found = dict.fromkeys(PROPERTIES, why)
     reasons = {name: known.get(name) or found.get(name, "was not tried") for name in PROPERTIES}
-    return {name: not reasons[name] for name in PROPERTIES}, {n: why for n, why in reasons.items() if why}
+    reasons[MEMORY_REPORT] = reasons["memory"] or _memory_report(engine, image)
+    return {name: not why for name, why in reasons.items()}, {name: why for name, why in reasons.items() if why}
+
+
+def _memory_report(engine: ContainerEngine, image: Image) -> str:
+    spec = ContainerSpec(image=image, argv=("python3", "-c", _CHILD_EATS), limits=Limits(memory=MEMORY))
+    end = engine.run(spec, _Kept(), StopSignal(), Deadline(SECONDS))
+    reported = end.reason is ExitReason.OUT_OF_MEMORY
+    return "" if reported else "the engine does not tell when a child of the program was killed for its memory"
 
 
 def _parsed(output: bytes) -> dict[str, str] | None:

@@ -25,7 +25,7 @@ from codabench.backends.engine import (
     LogSink,
     StopSignal,
 )
-from codabench.backends.probing import PROPERTIES
+from codabench.backends.probing import MEMORY_REPORT, PROPERTIES
 from codabench.core.errors import EngineError, EngineTimeout, PolicyError, UsageError
 from codabench.core.policy import Limits, User
 from codabench.core.records import Exit, ExitReason
@@ -49,14 +49,15 @@ class ProcessEngine:
     name = "process"
 
     def probe(self, image: Image | None = None) -> EngineInfo:
+        names = (*PROPERTIES, MEMORY_REPORT, "read_only_mounts")
         why = "plain processes are not isolated: use this engine for your own code only"
         return EngineInfo(
             name=self.name,
             version=platform.python_version(),
             isolation="none",
             platform=_host_platform(),
-            enforced=dict.fromkeys((*PROPERTIES, "read_only_mounts"), False),
-            reasons=dict.fromkeys((*PROPERTIES, "read_only_mounts"), why),
+            enforced=dict.fromkeys(names, False),
+            reasons=dict.fromkeys(names, why),
         )
 
     def images(self) -> list[str]:
