@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from codabench.core.base import Record
+from codabench.core.policy import Policy
 from codabench.core.problems import Problem
 from codabench.core.trees import BlobRef, TreeRef
 
@@ -127,6 +128,27 @@ class Outcome(Record):
         return next((s for s in self.steps if s.name == name), None)
 
 
+class RunOptions(Record):
+    """How the runs of a submission are carried out, where it differs from what the bundle says.
+
+    Attributes
+    ----------
+    image
+        Instead of the competition's image.
+    time_limit
+        Seconds for each step, instead of the phase's.
+    keep
+        Leave run directories where they are.
+    """
+
+    policy: Policy = Policy()
+    image: str | None = None
+    pull: Literal["missing", "always", "never"] = "missing"
+    platform: str | None = None
+    time_limit: int | None = None
+    keep: bool = False
+
+
 class Submission(Record):
     """A submission as it was admitted."""
 
@@ -138,7 +160,8 @@ class Submission(Record):
     tree: TreeRef
     created_at: datetime
     tasks: tuple[int | str, ...] = ()
-    fact_sheet: dict[str, Any] = {}
+    fact_sheet: dict[str, Any] | None = None
+    options: RunOptions = RunOptions()
     number: int = 1
 
 

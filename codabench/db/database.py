@@ -18,7 +18,7 @@ from sqlmodel import SQLModel
 from codabench.core.competition import CompetitionSpec
 from codabench.core.errors import NotFound, StateError, StorageError
 from codabench.core.events import EventKind, StatusEvent, next_status
-from codabench.core.records import Attempt, Outcome, Run, Status, Submission
+from codabench.core.records import Attempt, Outcome, Run, RunOptions, Status, Submission
 from codabench.core.trees import TreeRef
 from codabench.db.tables import (
     FORMAT,
@@ -30,11 +30,12 @@ from codabench.db.tables import (
     ScoreRow,
     StatusEventRow,
     SubmissionRow,
+    TreeRow,
 )
 
 _COMPETITION, _SUBMISSION, _RUN = CompetitionRow.__table__, SubmissionRow.__table__, RunRow.__table__  # type: ignore[attr-defined]
 _ATTEMPT, _EVENT, _SCORE = AttemptRow.__table__, StatusEventRow.__table__, ScoreRow.__table__  # type: ignore[attr-defined]
-_META, _LEASE = MetaRow.__table__, LeaseRow.__table__  # type: ignore[attr-defined]
+_META, _LEASE, _TREE = MetaRow.__table__, LeaseRow.__table__, TreeRow.__table__  # type: ignore[attr-defined]
 
 
 class Database:
@@ -87,30 +88,44 @@ class Database:
             yield connection
 
     # ------------------------------------------------------------------ competitions
-    def add_competition(
-        self, id: str, spec: CompetitionSpec, trees: dict[str, TreeRef], *, source: str, at: datetime
-    ) -> None:
+    def add_competition(self, id: str, spec: CompetitionSpec, *, source: str, at: datetime) -> None:
         """Keep a competition; one that is known by this id stays as it is."""
-        row = {
-            "id": id,
-            "title": spec.title,
-            "source": source,
-            "spec": spec.model_dump_json(),
-            "trees": json.dumps({k: v.model_dump() for k, v in trees.items()}),
-            "created_at": at,
-        }
+        row = {"id": id, "title": spec.title, "source": source, "spec": spec.model_dump_json(), "created_at": at}
         with self._change() as db:
             if db.execute(select(_COMPETITION.c.id).where(_COMPETITION.c.id == id)).first() is None:
                 db.execute(insert(_COMPETITION).values(**row))
 
-    def competition(self, id: str) -> tuple[CompetitionSpec, dict[str, TreeRef]]:
-        """A competition and the trees of its programs and data."""
+    def competition(self, id: str) -> CompetitionSpec:
+        """A competition by its id; `NotFound` if there is none."""
         with self._change() as db:
-            row = db.execute(select(_COMPETITION).where(_COMPETITION.c.id == id)).first()
+            row = db.execute(select(_COMPETITION.c.spec).where(_COMPETITION.c.id == id)).first()
         if row is None:
             raise NotFound(f"no competition {id!r} in {self.url}")
-        trees = {k: TreeRef.model_validate(v) for k, v in json.loads(row.trees).items()}
-        return CompetitionSpec.model_validate_json(row.spec), trees
+        return CompetitionSpec.model_validate_json(row.spec)
+
+    def competitions(self) -> list[tuple[str, str]]:
+        """(id, title) of every competition, oldest first."""
+        with self._change() as db:
+            rows = db.execute(select(_COMPETITION.c.id, _COMPETITION.c.title).order_by(_COMPETITION.c.created_at))
+            return [(row.id, row.title) for row in rows]
+
+    def add_trees(self, competition: str, trees: dict[str, TreeRef]) -> None:
+        """Keep which stored trees are the programs and data of a competition; what is known stays."""
+        with self._change() as db:
+            known = set(db.execute(select(_TREE.c.path).where(_TREE.c.competition == competition)).scalars())
+            rows = [
+                {"competition": competition, "path": path, "ref": ref.model_dump_json()}
+                for path, ref in trees.items()
+                if path not in known
+            ]
+            if rows:
+                db.execute(insert(_TREE), rows)
+
+    def trees(self, competition: str) -> dict[str, TreeRef]:
+        """The stored trees of a competition by path."""
+        with self._change() as db:
+            rows = db.execute(select(_TREE.c.path, _TREE.c.ref).where(_TREE.c.competition == competition))
+            return {row.path: TreeRef.model_validate_json(row.ref) for row in rows}
 
     # ------------------------------------------------------------------ submissions and runs
     def add_submission(self, submission: Submission, runs: Sequence[Run], *, kind: EventKind) -> Submission:
@@ -144,6 +159,14 @@ class Database:
             query = query.where(_SUBMISSION.c.phase == phase)
         with self._change() as db:
             return [_submission(row) for row in db.execute(query.order_by(_SUBMISSION.c.sequence))]
+
+    def submission(self, id: str) -> Submission:
+        """A submission by its id; `NotFound` if there is none."""
+        with self._change() as db:
+            row = db.execute(select(_SUBMISSION).where(_SUBMISSION.c.id == id)).first()
+        if row is None:
+            raise NotFound(f"no submission {id!r} in {self.url}")
+        return _submission(row)
 
     def runs(self, submissions: Iterable[str]) -> list[Run]:
         """The runs of some submissions, by submission and place of the task."""
@@ -318,6 +341,7 @@ def _submission_row(submission: Submission) -> dict[str, Any]:
     row["tree"] = submission.tree.model_dump_json()
     row["tasks"] = json.dumps(submission.tasks)
     row["fact_sheet"] = json.dumps(submission.fact_sheet)
+    row["options"] = submission.options.model_dump_json()
     return row
 
 
@@ -332,6 +356,7 @@ def _submission(row: Any) -> Submission:
         tree=TreeRef.model_validate_json(row.tree),
         tasks=tuple(json.loads(row.tasks)),
         fact_sheet=json.loads(row.fact_sheet),
+        options=RunOptions.model_validate_json(row.options),
         created_at=row.created_at,
     )
 

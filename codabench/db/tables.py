@@ -52,8 +52,16 @@ class CompetitionRow(SQLModel, table=True):
     title: str
     source: str
     spec: str
-    trees: str
     created_at: datetime = _moment()
+
+
+class TreeRow(SQLModel, table=True):
+    """A program or data set of a competition, by its path in the bundle."""
+
+    __tablename__ = "tree"
+    competition: str = Field(primary_key=True, foreign_key="competition.id")
+    path: str = Field(primary_key=True)
+    ref: str
 
 
 class SubmissionRow(SQLModel, table=True):
@@ -69,6 +77,7 @@ class SubmissionRow(SQLModel, table=True):
     tree: str
     tasks: str
     fact_sheet: str
+    options: str
     created_at: datetime = _moment()
 
 

@@ -119,9 +119,9 @@ def command_line(command: str, step: StepName, role: Role) -> tuple[str, ...]:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise UsageError(f"the command {command!r} cannot be split into words: {error}", code="CB404") from error
+        raise UsageError(f"the command {command!r} cannot be split into words: {error}", code="CB405") from error
     if not words:
-        raise UsageError("the command is empty", code="CB404")
+        raise UsageError("the command is empty", code="CB405")
     known = placeholders(step, role)
     return tuple(_TOKEN.sub(lambda m: known.get(m[1], m[0]), word) for word in words)
 

@@ -197,6 +197,7 @@ class _Execution:
         prediction = self._step("prediction")
         ingestion = prediction.exits.get("ingestion")
         if ingestion is not None and (earlier := self._exit_problem("prediction", "ingestion", ingestion)):
+            self.warnings = [w for w in self.warnings if not w.message.startswith(earlier.message)]
             hint = f"then {problem.message}"
             return earlier.model_copy(update={"hint": f"{earlier.hint}; {hint}" if earlier.hint else hint})
         if self.plan.wrapped_in:

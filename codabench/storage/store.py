@@ -156,6 +156,8 @@ class Storage:
         partial.mkdir(mode=0o700)
         try:
             self.materialise(ref, partial, read_only=True)
+            # Programs that read it run as somebody else; the directories above keep other people out.
+            partial.chmod(0o755)
             # Renamed when complete: another process finds all of it or nothing.
             with contextlib.suppress(OSError):
                 partial.rename(place)

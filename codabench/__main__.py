@@ -1,0 +1,5 @@
+"""``python -m codabench``."""
+
+from codabench.cli import main
+
+main()

@@ -1,0 +1,37 @@
+"""The commands. Every module that does something is imported by the command that needs it, so that help is fast."""
+
+from __future__ import annotations
+
+import typer
+
+from codabench.cli.check import check
+from codabench.cli.demo import demo
+from codabench.cli.doctor import doctor
+from codabench.cli.run import run
+
+app = typer.Typer(
+    name="codabench",
+    help="Define, run and rank machine-learning competitions and benchmarks.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from codabench._version import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Define, run and rank machine-learning competitions and benchmarks."""
+
+
+for command in (check, run, demo, doctor):
+    app.command()(command)

@@ -1,0 +1,80 @@
+"""``codabench check``: every problem of a bundle at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from codabench.cli.output import FAILED, handled, print_json, say, tell
+
+if TYPE_CHECKING:
+    from codabench.bundle.load import Bundle
+    from codabench.core.competition import CompetitionSpec
+
+
+@handled
+def check(
+    source: str = typer.Argument(help="A competition bundle: directory, zip, or URL."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """Check a bundle and show every problem at once.
+
+    Exit code 0: no errors. 1: errors. 2: SOURCE cannot be read at all.
+    """
+    from codabench.bundle.load import read_bundle
+
+    with read_bundle(source) as bundle:
+        if as_json:
+            print_json(check_document(bundle))
+        else:
+            if bundle.spec is not None:
+                say(structure_text(bundle.spec))
+            tell(str(bundle.report))
+        if not bundle.report.ok:
+            raise typer.Exit(FAILED)
+
+
+def check_document(bundle: Bundle) -> dict[str, Any]:
+    """What ``check --json`` prints."""
+    spec = bundle.spec
+    return {
+        "ok": bundle.report.ok,
+        "format": spec.format if spec else "v1.5" if any(p.code == "CB115" for p in bundle.report) else "v2",
+        "title": spec.title if spec else None,
+        "problems": [p.to_dict() for p in bundle.report],
+        "phases": [] if spec is None else [_phase(spec, n) for n in range(len(spec.phases))],
+        "leaderboards": [] if spec is None else [_leaderboard(board) for board in spec.leaderboards],
+    }
+
+
+def _phase(spec: CompetitionSpec, place: int) -> dict[str, Any]:
+    phase = spec.phases[place]
+    return {
+        "index": phase.index,
+        "name": phase.name,
+        "start": _moment(phase.start),
+        "end": _moment(phase.end),
+        "tasks": [{"index": t.index, "name": t.name} for t in spec.tasks_of(phase)],
+    }
+
+
+def _leaderboard(board: Any) -> dict[str, Any]:
+    return {
+        "key": board.key,
+        "columns": [
+            {"key": c.key, "title": c.title, "sorting": c.sorting.value, "primary": c.index == board.primary_index}
+            for c in board.columns
+        ],
+    }
+
+
+def _moment(at: Any) -> str | None:
+    return None if at is None else at.isoformat().replace("+00:00", "Z")
+
+
+def structure_text(spec: CompetitionSpec) -> str:
+    """What a bundle holds, in a few lines."""
+    from codabench.workspace.competition import spec_text
+
+    return spec_text(spec)

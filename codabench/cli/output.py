@@ -1,0 +1,94 @@
+"""How commands end: one JSON document, or text; errors on standard error; exit codes (contract.md section 7)."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import typer
+
+F = TypeVar("F", bound=Callable[..., None])
+
+OK, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """The one document of ``--json``."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not _utf8(sys.stdout), default=str) + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str = "") -> None:
+    """A result, for people; characters that the terminal cannot show are replaced."""
+    _write(sys.stdout, text)
+
+
+def tell(text: str = "") -> None:
+    """A diagnostic or progress."""
+    _write(sys.stderr, text)
+
+
+def _write(stream: Any, text: str) -> None:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+
+
+def _utf8(stream: Any) -> bool:
+    return (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"
+
+
+def handled(command: F) -> F:
+    """Turn what a command raises into a message and an exit code; nothing ends in a traceback."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        from codabench.core.errors import CodabenchError
+
+        as_json = bool(kwargs.get("as_json"))
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            tell("interrupted; nothing is left running")
+            raise typer.Exit(INTERRUPTED) from None
+        except CodabenchError as error:
+            if as_json:
+                print_json(error_document(error))
+            else:
+                tell(error_text(error))
+            raise typer.Exit(exit_code(error)) from None
+
+    run.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
+    return run  # type: ignore[return-value]
+
+
+def exit_code(error: Exception) -> int:
+    """2 for what the caller asked wrongly, 3 for the machine."""
+    from codabench.core.errors import EngineError, StateError, StorageError
+
+    return MACHINE if isinstance(error, (EngineError, StorageError, StateError)) else USAGE
+
+
+def error_text(error: Any) -> str:
+    """``error[CB601]: ...`` and the next step; a report speaks for itself."""
+    report = getattr(error, "report", None)
+    if report is not None and report.problems:
+        return str(report)
+    lines = [f"error[{error.code}]: {error.message}"]
+    if error.hint:
+        lines.append(f"  = help: {error.hint}")
+    return "\n".join(lines)
+
+
+def error_document(error: Any) -> dict[str, Any]:
+    """An error as the one JSON document."""
+    report = getattr(error, "report", None)
+    problems = [p.to_dict() for p in report] if report is not None else []
+    return {
+        "ok": False,
+        "error": {"code": error.code, "message": error.message, "hint": error.hint},
+        **({"problems": problems} if problems else {}),
+    }

@@ -1,0 +1,249 @@
+"""``codabench run``: submissions through a competition's programs, ranked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from codabench.cli.output import FAILED, MACHINE, handled, print_json, say, tell
+
+if TYPE_CHECKING:
+    from codabench.core.errors import CodabenchError
+    from codabench.workspace.competition import Competition
+    from codabench.workspace.handles import RunHandle, SubmissionHandle
+
+
+@handled
+def run(
+    bundle: str = typer.Argument(help="A competition bundle: directory, zip, or URL."),
+    submissions: list[str] = typer.Argument(metavar="SUBMISSION...", help="Zips or directories."),
+    phase: str = typer.Option(None, "--phase", "-p", help="Index or name; default: the phase open now."),
+    task: list[str] = typer.Option(None, "--task", "-t", help="Index or name; may be given more than once."),
+    backend: str = typer.Option("auto", "--backend", "-b", help="auto, docker, podman or process."),
+    image: str = typer.Option(None, "--image", help="Instead of the image that the bundle names."),
+    policy: str = typer.Option("standard", "--policy", help="standard, strict or trusted."),
+    network: str = typer.Option(None, "--network", help="none or open; none by default."),
+    gpus: str = typer.Option(None, "--gpus", help="A number, or all."),
+    memory: str = typer.Option(None, "--memory", help="For each program: 512m, 4 GiB."),
+    cpus: float = typer.Option(None, "--cpus", help="For each program; may be a fraction."),
+    timeout: str = typer.Option(None, "--timeout", help="Seconds for each step instead of the phase's limit; also 20min."),
+    jobs: int = typer.Option(None, "--jobs", "-j", min=1, help="Runs at the same time."),
+    fact_sheet: Path = typer.Option(None, "--fact-sheet", help="A JSON or YAML file with the answers."),
+    keep: bool = typer.Option(False, "--keep", help="Leave the run directories where they are, and say where."),
+    shell: bool = typer.Option(False, "--shell", help="Open a shell in the container of the first step instead."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show programs, mounts and limits; start nothing."),
+    enforce: bool = typer.Option(False, "--enforce", help="Let dates, counts and fact sheet of the phase hold."),
+    out: Path = typer.Option(None, "--out", "-o", help="Write logs, outputs, scores and the leaderboard there."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """Run submissions and rank them.
+
+    Exit code 0: every run finished. 1: a run failed. 2: usage, or a bundle with errors. 3: engine or machine failed.
+    """
+    from codabench.workspace.competition import load
+
+    competition = load(bundle)
+    for problem in (*competition.check().warnings,):
+        tell(f"warning[{problem.code}]: {problem.message}")
+    where: dict[str, Any] = {
+        "phase": phase,
+        "task": task or None,
+        "policy": policy,
+        "network": network,
+        "image": image,
+        "memory": memory,
+        "cpus": cpus,
+        "gpus": gpus,
+        "timeout": timeout,
+    }
+    if dry_run:
+        _show_plans(competition, submissions, where, as_json=as_json)
+        return
+    if shell:
+        from codabench.cli.shell import open_shell
+
+        raise typer.Exit(open_shell(competition, submissions, backend, where))
+    chosen = competition.choose_phase(phase)
+    tell(f"phase {chosen.index} {chosen.name!r}" + ("" if phase is not None else " (chosen: --phase names another)"))
+    good, refused = _readable(submissions)
+    try:
+        handles = competition.run_many(
+            [path for _, path in good],
+            backend=backend,
+            jobs=jobs,
+            fact_sheet=_answers(fact_sheet),
+            keep=keep,
+            enforce=enforce,
+            **{**where, "phase": chosen.index},
+        ) if good else []
+        _finish(competition, chosen.index, len(submissions), good, handles, refused, out=out, keep=keep, as_json=as_json)
+    finally:
+        competition.close()
+
+
+def _readable(submissions: list[str]) -> tuple[list[tuple[int, str]], dict[int, tuple[str, CodabenchError]]]:
+    """Submissions that can be unpacked, and those that cannot, each with its reason and its place in the line."""
+    from codabench.core.errors import BundleError
+    from codabench.storage.sources import open_source
+
+    good: list[tuple[int, str]] = []
+    refused: dict[int, tuple[str, CodabenchError]] = {}
+    for place, path in enumerate(submissions):
+        try:
+            open_source(path).close()
+            good.append((place, path))
+        except BundleError as error:
+            refused[place] = (path, error)
+    return good, refused
+
+
+def _finish(
+    competition: Competition,
+    phase: int,
+    count: int,
+    good: list[tuple[int, str]],
+    handles: list[SubmissionHandle],
+    refused: dict[int, tuple[str, CodabenchError]],
+    *,
+    out: Path | None,
+    keep: bool,
+    as_json: bool,
+) -> None:
+    from codabench.core.records import Status
+
+    board = competition.leaderboard(phase=phase)
+    tasks = competition.spec.tasks_of(competition.phases[phase])
+    by_place = {place: handle for (place, _), handle in zip(good, handles, strict=True)}
+    listed = [
+        submission_document(by_place[n], board.names[by_place[n].id]) if n in by_place else _refused(refused[n], tasks)
+        for n in range(count)
+    ]
+    statuses = [run.status for handle in handles for run in handle.runs]
+    ok = not refused and all(s is Status.FINISHED for s in statuses)
+    document = {
+        "ok": ok,
+        "competition": competition.title,
+        "phase": {"index": phase, "name": competition.phases[phase].name},
+        "submissions": listed,
+        "leaderboard": board.to_dict(),
+    }
+    if out is not None:
+        from codabench.workspace.export import export_results
+
+        export_results(out, handles, board, document)
+    if as_json:
+        print_json(document)
+    else:
+        for n in range(count):
+            tell(repr(by_place[n]) if n in by_place else f"error[{refused[n][1].code}]: {refused[n][1].message}")
+        say(repr(board))
+        if out is not None:
+            tell(f"everything is in {out}")
+    if keep:
+        tell(f"run directories are in {competition.workspace.scratch / 'runs'}")
+    if any(competition.workspace.error_of(run.id) for handle in handles for run in handle.runs):
+        raise typer.Exit(MACHINE)
+    if not ok:
+        raise typer.Exit(FAILED)
+
+
+def submission_document(handle: SubmissionHandle, name: str) -> dict[str, Any]:
+    """One submission as ``run --json`` prints it."""
+    return {
+        "submission": name,
+        "status": handle.status.value,
+        "incomplete": handle.incomplete,
+        "runs": [_run(run, task.index, task.name) for run, task in zip(handle.runs, handle.tasks, strict=True)],
+    }
+
+
+def _run(run: RunHandle, index: Any, name: str) -> dict[str, Any]:
+    problem = run.problem
+    return {
+        "task": {"index": index, "name": name},
+        "status": run.status.value,
+        "scores": run.scores,
+        "problem": None if problem is None else _problem(problem),
+        "warnings": [_problem(w) for w in run.warnings],
+        "exit_codes": {
+            step: {role: run.exit_code(step, role) for role in ("program", "ingestion")}
+            for step in ("prediction", "scoring")
+        },
+        "seconds": round(run.seconds, 3),
+        "provenance": run.provenance,
+    }
+
+
+def _problem(problem: Any) -> dict[str, Any]:
+    return {
+        "code": problem.code,
+        "fault": problem.fault.value if problem.fault else None,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
+def _refused(refused: tuple[str, CodabenchError], tasks: Any) -> dict[str, Any]:
+    """A submission that could not be unpacked: failed on every task, and the participant's to mend."""
+    path, error = refused
+    problem = {"code": error.code, "fault": "participant", "message": error.message, "hint": error.hint}
+    nothing = {"program": None, "ingestion": None}
+    return {
+        "submission": Path(path).name,
+        "status": "Failed",
+        "incomplete": False,
+        "runs": [
+            {
+                "task": {"index": task.index, "name": task.name},
+                "status": "Failed",
+                "scores": {},
+                "problem": problem,
+                "warnings": [],
+                "exit_codes": {"prediction": nothing, "scoring": nothing},
+                "seconds": 0.0,
+                "provenance": {},
+            }
+            for task in tasks
+        ],
+    }
+
+
+def _answers(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    import yaml
+
+    from codabench.core.errors import UsageError
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"the fact sheet {path} cannot be read: {error}", code="CB335") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"the fact sheet {path} is not a mapping of questions to answers", code="CB335")
+    return {str(k): v for k, v in found.items()}
+
+
+def _show_plans(competition: Competition, submissions: list[str], where: dict[str, Any], *, as_json: bool) -> None:
+    plans = {path: competition.plan(path, **where) for path in submissions}
+    if as_json:
+        print_json({"ok": True, "competition": competition.title, "plans": plans})
+        return
+    for path, tasks in plans.items():
+        for plan in tasks:
+            say(f"{path} · task {plan['task']['index']} {plan['task']['name']}")
+            say(f"  image     {plan['image']}   network {plan['network']}   policy {plan['policy']}")
+            say(f"  limit     {plan['time_limit']} s for each step")
+            for step in plan["steps"]:
+                copied = "   the submission's files are the result, or are copied to /app/output first"
+                say(f"  {step['name']}" + (copied if step["copies_submission"] else ""))
+                for program in step["programs"]:
+                    say(f"    {program['role']}   {' && '.join(program['commands'])}")
+                    for mount in program["mounts"]:
+                        mode = "rw" if mount["writable"] else "ro"
+                        say(f"      {mount['target']:<24} {mode}   {mount['from'].replace('_', ' ')}")
+            for warning in plan["warnings"]:
+                say(f"  warning   {warning}")
+

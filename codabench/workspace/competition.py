@@ -1,0 +1,354 @@
+"""`Competition`: a spec, the files it names, and the workspace its runs go to."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from codabench.bundle.load import Bundle, read_bundle
+from codabench.core.competition import CompetitionSpec, DataSpec, PhaseSpec, TaskSpec
+from codabench.core.errors import BundleError, NotFound
+from codabench.core.policy import Network, Policy, policy_named
+from codabench.core.report import Report
+from codabench.core.text import parse_duration, parse_size, printable
+from codabench.storage.sources import TreeSource, open_source
+from codabench.workspace import admission
+from codabench.workspace.dispatcher import utc_now
+from codabench.workspace.handles import SubmissionHandle
+from codabench.workspace.leaderboard import Leaderboard
+from codabench.workspace.progress import Progress, follow
+from codabench.workspace.workspace import Workspace, make_plan, submission_facts, task_parts
+
+
+def load(source: str | os.PathLike[str], *, storage_options: dict[str, Any] | None = None) -> Competition:
+    """Open a competition bundle.
+
+    Parameters
+    ----------
+    source
+        A directory, a zip, or any fsspec URL of one (``s3://...``).
+
+    Raises
+    ------
+    BundleError
+        If it cannot be read or has errors; ``.report`` holds every problem, and the message shows them all.
+    """
+    bundle = read_bundle(source, storage_options=storage_options)
+    bundle.report.raise_for_errors()
+    return Competition(bundle)
+
+
+class Competition:
+    """A competition that can be checked, run and ranked; made by `load`."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        if bundle.spec is None:
+            bundle.report.raise_for_errors()
+            raise BundleError(f"{bundle.source} has no usable competition.yaml", report=bundle.report)
+        self.spec: CompetitionSpec = bundle.spec
+        self.source = bundle.source
+        self._bundle = bundle
+        self._workspace: Workspace | None = None
+        self._private = False
+        identity = f"{os.path.abspath(bundle.source)}\0{self.spec.model_dump_json()}"
+        self.id = hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+    # ------------------------------------------------------------------ what it is
+    @property
+    def title(self) -> str:
+        return self.spec.title
+
+    @property
+    def phases(self) -> tuple[PhaseSpec, ...]:
+        return self.spec.phases
+
+    @property
+    def tasks(self) -> tuple[TaskSpec, ...]:
+        return self.spec.tasks
+
+    def phase(self, wanted: int | str) -> PhaseSpec:
+        """A phase by index or name; `NotFound` says which there are."""
+        return admission.find_phase(self.spec, wanted)
+
+    def choose_phase(self, wanted: int | str | None = None) -> PhaseSpec:
+        """The phase a submission goes to: the one named, else the one open now, else the last that began."""
+        return self.phase(wanted) if wanted is not None else admission.choose_phase(self.spec, utc_now())
+
+    def check(self) -> Report:
+        """Every problem of the bundle at once. Never raises for content."""
+        return self._bundle.report
+
+    def tree(self, spec: DataSpec) -> TreeSource:
+        """The files of a program or data set of this competition; they live as long as it does.
+
+        Raises
+        ------
+        NotFound
+            If `spec` names a data set of a server instead of a path.
+        """
+        found = self._bundle.tree(spec)
+        if found is None:
+            raise NotFound(f"{spec.key or 'it'} is stored on another server", code="CB343")
+        return found
+
+    # ------------------------------------------------------------------ running
+    @property
+    def workspace(self) -> Workspace:
+        """Where runs go: a private throw-away one until `Workspace.add`."""
+        if self._workspace is None:
+            self._workspace, self._private = Workspace(), True
+        return self._workspace
+
+    def _use(self, workspace: Workspace) -> None:
+        self._workspace, self._private = workspace, False
+
+    def run(self, submission: str | os.PathLike[str], **options: Any) -> SubmissionHandle:
+        """Run a submission on every task of a phase and wait for it.
+
+        Parameters
+        ----------
+        submission
+            A zip, a directory, or any fsspec URL of one.
+        **options
+            See `run_many`.
+
+        Returns
+        -------
+        SubmissionHandle
+            Also where the submission failed: that is a result.
+
+        Raises
+        ------
+        EngineError, StorageError
+            If the machine failed.
+        SubmissionRejected, NotFound, BundleError
+            If it could not be admitted.
+        """
+        return self.run_many([submission], **options)[0].raise_for_machine()
+
+    def run_many(
+        self,
+        submissions: Iterable[str | os.PathLike[str]],
+        *,
+        phase: int | str | None = None,
+        task: int | str | Sequence[int | str] | None = None,
+        backend: Any = "auto",
+        policy: str | Policy = "standard",
+        network: str | None = None,
+        image: str | None = None,
+        pull: str = "missing",
+        platform: str | None = None,
+        memory: int | str | None = None,
+        cpus: float | None = None,
+        gpus: int | str | None = None,
+        timeout: float | str | None = None,
+        participant: str | None = None,
+        fact_sheet: Mapping[str, Any] | None = None,
+        keep: bool = False,
+        enforce: bool = False,
+        jobs: int | None = None,
+        progress: str | Progress = "auto",
+    ) -> list[SubmissionHandle]:
+        """Run submissions, several at a time, and wait for all of them.
+
+        Parameters
+        ----------
+        phase, task
+            By index or name; without a phase: the one open now, else the last that began, else the first.
+        backend
+            ``"auto"`` (the first engine that answers), ``"docker"``, ``"podman"``, ``"process"``, an engine, a Backend.
+        policy
+            ``"standard"``, ``"strict"``, ``"trusted"`` or a `Policy`; `network`, `memory`, `cpus`, `gpus` change it.
+        network
+            ``"none"`` or ``"open"``.
+        memory
+            Bytes, or ``"4 GiB"``.
+        timeout
+            Seconds for each step (or ``"20 min"``) instead of the phase's limit.
+        enforce
+            Whether dates, counts and the fact sheet of the phase hold; a local run ignores them.
+        jobs
+            Runs at the same time; None: as many as there are cores.
+        progress
+            ``"auto"``, ``"rich"``, ``"plain"``, ``"none"``.
+
+        Returns
+        -------
+        list of SubmissionHandle
+            In the order of `submissions`, failures included.
+        """
+        workspace, submissions = self.workspace, list(submissions)
+        for submission in submissions:
+            # All are looked at before the first one starts: a bad archive costs nobody a run.
+            open_source(submission).close()
+        if jobs is not None:
+            workspace._jobs = jobs
+        chosen = tailored(policy, network=network, memory=memory, cpus=cpus, gpus=gpus)
+        handles: list[SubmissionHandle] = []
+        with follow(workspace, self, progress) as shown:
+            try:
+                for submission in submissions:
+                    handle = workspace.submit(
+                        self,
+                        submission,
+                        phase=phase,
+                        task=task,
+                        participant=participant,
+                        fact_sheet=fact_sheet,
+                        backend=backend,
+                        policy=chosen,
+                        image=image,
+                        pull=pull,
+                        platform=platform,
+                        time_limit=_seconds(timeout),
+                        keep=keep,
+                        enforce=enforce,
+                    )
+                    handles.append(handle)
+                    shown.added(handle)
+                workspace.wait([r.id for h in handles for r in h.runs])
+            except BaseException:
+                # Ctrl-C, or a later submission that was refused: nothing is left running.
+                ids = [r.id for h in handles for r in h.runs]
+                workspace.cancel(ids, "interrupted")
+                workspace.wait(ids)
+                raise
+        return handles
+
+    def plan(self, submission: str | os.PathLike[str], **options: Any) -> list[dict[str, Any]]:
+        """What `run` would do, one description for each task: programs, commands, mounts, limits. Nothing is started."""
+        return describe_runs(self, submission, **options)
+
+    # ------------------------------------------------------------------ results
+    def submissions(self, phase: int | str | None = None) -> list[SubmissionHandle]:
+        """What has been submitted to it, oldest first."""
+        return self.workspace.submissions(self, phase)
+
+    def leaderboard(
+        self,
+        name: int | str | None = None,
+        *,
+        phase: int | str | None = None,
+        aggregation: str = "mean",
+    ) -> Leaderboard:
+        """The leaderboard of a phase.
+
+        Parameters
+        ----------
+        name
+            Key or place of the leaderboard; None: the first.
+        phase
+            By index or name; None: the phase of the last submission.
+        aggregation
+            How several tasks become one value of a column: ``"mean"``, ``"first"``, ``"sum"``.
+        """
+        return self.workspace.leaderboard(self, name=name, phase=phase, aggregation=aggregation)
+
+    # ------------------------------------------------------------------ how it is shown
+    def __repr__(self) -> str:
+        return spec_text(self.spec)
+
+    def _repr_html_(self) -> str:
+        return f'<pre class="cb-competition" style="line-height:1.3">{html.escape(repr(self))}</pre>'
+
+    def close(self) -> None:
+        """Let go of the private workspace and of the bundle's files."""
+        if self._workspace is not None and self._private:
+            self._workspace.close()
+            self._workspace = None
+        self._bundle.close()
+
+
+def spec_text(spec: CompetitionSpec) -> str:
+    """What a competition is, in a few lines."""
+    lines = [f"Competition {printable(spec.title)!r}"]
+    for phase in spec.phases:
+        end = phase.end.strftime("%Y-%m-%d %H:%M") if phase.end else "no end"
+        names = ", ".join(printable(t.name) for t in spec.tasks_of(phase))
+        begin = phase.start.strftime("%Y-%m-%d %H:%M")
+        lines.append(f"├─ phase {phase.index} {printable(phase.name)}   {begin} → {end} UTC   tasks: {names}")
+    lines += [f"├─ task {task.index} {printable(task.name)}   {_parts_text(task)}" for task in spec.tasks]
+    for board in spec.leaderboards:
+        columns = " · ".join(f"{printable(c.title)} {'▲' if c.sorting.value == 'desc' else '▼'}" for c in board.columns)
+        lines.append(f"├─ leaderboard {printable(board.key)} ({board.submission_rule.value})   {columns}")
+    lines.append(f"└─ image   {printable(spec.docker_image)}")
+    return "\n".join(lines)
+
+
+def tailored(
+    policy: str | Policy,
+    *,
+    network: str | None = None,
+    memory: int | str | None = None,
+    cpus: float | None = None,
+    gpus: int | str | None = None,
+) -> Policy:
+    """A policy with single settings changed."""
+    base = policy_named(policy) if isinstance(policy, str) else policy
+    changes: dict[str, Any] = {}
+    if network is not None:
+        changes["network"] = Network(network)
+    if gpus is not None:
+        changes["gpus"] = str(gpus)
+    limits = {k: v for k, v in {"memory": None if memory is None else parse_size(memory), "cpus": cpus}.items() if v}
+    if limits:
+        changes["limits"] = base.limits.model_copy(update=limits)
+    return base.model_copy(update=changes)
+
+
+def describe_runs(
+    competition: Competition,
+    submission: str | os.PathLike[str],
+    *,
+    phase: int | str | None = None,
+    task: int | str | Sequence[int | str] | None = None,
+    policy: str | Policy = "standard",
+    network: str | None = None,
+    image: str | None = None,
+    memory: int | str | None = None,
+    cpus: float | None = None,
+    gpus: int | str | None = None,
+    timeout: float | str | None = None,
+) -> list[dict[str, Any]]:
+    """The plans of a submission, described for people (``run --dry-run``)."""
+    from codabench.core.records import Attempt, RunOptions
+    from codabench.core.trees import TreeRef
+    from codabench.runner.plan import describe
+    spec, now = competition.spec, utc_now()
+    chosen = admission.find_phase(spec, phase) if phase is not None else admission.choose_phase(spec, now)
+    wanted = [task] if isinstance(task, (int, str)) else task
+    with open_source(submission) as source:
+        facts = submission_facts(source)
+    options = RunOptions(
+        policy=tailored(policy, network=network, memory=memory, cpus=cpus, gpus=gpus), time_limit=_seconds(timeout)
+    )
+    nothing = TreeRef(digest="", archive="", size=0, files=0)
+    described = []
+    for one in admission.find_tasks(spec, chosen, wanted):
+        plan = make_plan(
+            run="",
+            attempt=Attempt(id="", run="", number=1, token="", started_at=now),
+            storage=competition.workspace.storage,
+            image=image or spec.docker_image,
+            options=options,
+            phase=chosen,
+            task=one,
+            facts=facts,
+            trees={"submission": nothing, **dict.fromkeys(task_parts(one), nothing)},
+            columns=tuple(c.key for c in spec.leaderboard.columns if c.computation is None),
+            detailed_results=spec.enable_detailed_results,
+        )
+        warnings = [w.message for w in plan.warnings]
+        described.append({"task": {"index": one.index, "name": one.name}, **describe(plan), "warnings": warnings})
+    return described
+
+
+def _seconds(timeout: float | str | None) -> int | None:
+    return None if timeout is None else max(1, round(parse_duration(timeout)))
+
+
+def _parts_text(task: TaskSpec) -> str:
+    return " ".join(role.replace("_", " ").replace(" program", "").replace(" data", "") + " ✓" for role in task_parts(task))

@@ -1,0 +1,259 @@
+"""`SubmissionHandle` and `RunHandle`: what happened to a submission, asked from the database at each look."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from codabench.core.competition import PhaseSpec, TaskSpec
+from codabench.core.errors import EngineError, RunFailed, StorageError
+from codabench.core.events import StatusEvent, submission_status
+from codabench.core.problems import Fault, Problem
+from codabench.core.records import LogRecord, Outcome, Role, Run, Status, StepName, Submission
+from codabench.core.report import render_problem
+from codabench.core.text import printable
+from codabench.storage.sources import TreeSource
+
+if TYPE_CHECKING:
+    from codabench.workspace.competition import Competition
+    from codabench.workspace.workspace import Workspace
+
+
+class Logs(Mapping[str, str]):
+    """What the programs of a run printed, by name (``prediction_stderr``, ``scoring_stdout``...)."""
+
+    def __init__(self, workspace: Workspace, outcome: Outcome | None) -> None:
+        self._workspace = workspace
+        records = [log for step in (outcome.steps if outcome else ()) for log in step.logs]
+        self._records: dict[str, LogRecord] = {log.name: log for log in records}
+
+    def __getitem__(self, name: str) -> str:
+        return self.raw(name).decode("utf-8", "replace")
+
+    def raw(self, name: str) -> bytes:
+        """The kept bytes of a log."""
+        return self._workspace.storage.get(self._records[name].blob)
+
+    def record(self, name: str) -> LogRecord:
+        """How much there was, and whether the middle was left out."""
+        return self._records[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"── {name} ──\n{printable(text).rstrip()}" for name, text in self.items() if text) or "no output"
+
+
+class RunHandle:
+    """One task of one submission."""
+
+    def __init__(self, workspace: Workspace, id: str) -> None:
+        self._workspace, self.id = workspace, id
+        self._final: Run | None = None
+
+    @property
+    def record(self) -> Run:
+        """The row as it is now; a final one is not asked for again."""
+        if self._final is None:
+            row = self._workspace.db.run(self.id)
+            if not row.status.is_final:
+                return row
+            self._final = row
+        return self._final
+
+    @property
+    def status(self) -> Status:
+        return self.record.status
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What it came to; None until its status is final."""
+        return self.record.outcome
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Column key -> value."""
+        return dict(self.outcome.scores) if self.outcome else {}
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why it failed, root cause first."""
+        return self.outcome.problem if self.outcome else None
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return self.outcome.warnings if self.outcome else ()
+
+    @property
+    def logs(self) -> Logs:
+        return Logs(self._workspace, self.outcome)
+
+    @property
+    def seconds(self) -> float:
+        """Wall clock of the whole attempt."""
+        return self.outcome.seconds if self.outcome else 0.0
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """One portable record: image digest, tree digests, policy, engine, limits, host, versions."""
+        return dict(self.outcome.provenance) if self.outcome else {}
+
+    def exit_code(self, step: StepName, role: Role = "program") -> int | None:
+        """Exit code of a program; None if it did not run, or was killed by us."""
+        found = self.outcome.step(step) if self.outcome else None
+        end = found.exits.get(role) if found else None
+        return end.code if end else None
+
+    def output(self, step: StepName = "scoring") -> TreeSource:
+        """What a step left in ``/app/output``.
+
+        Raises
+        ------
+        StorageError
+            If the step did not take place.
+        """
+        found = self.outcome.step(step) if self.outcome else None
+        if found is None or found.output is None:
+            raise StorageError(f"run {self.id} has no output of its {step} step", code="CB705")
+        return self._workspace.storage.open_tree(found.output)
+
+    @property
+    def detailed_results(self) -> str | None:
+        """The scorer's page (HTML written by untrusted code: show it in a sandboxed frame only), or None."""
+        blob = self.outcome.detailed_results if self.outcome else None
+        return self._workspace.storage.get(blob).decode("utf-8", "replace") if blob else None
+
+    def history(self) -> list[StatusEvent]:
+        """Its status events."""
+        return self._workspace.db.events(self.id)
+
+    def cancel(self, reason: str = "cancelled") -> None:
+        """Have it stopped, and return when it is gone."""
+        self._workspace.cancel([self.id], reason)
+        self._workspace.wait([self.id])
+
+    def __repr__(self) -> str:
+        scores = "   ".join(f"{k} {v:g}" for k, v in self.scores.items())
+        text = f"Run {self.status.value}" + (f" in {self.seconds:.1f} s" if self.outcome else "")
+        return "\n".join([f"{text}   {scores}".rstrip(), *(_shown(self.problem))])
+
+
+class SubmissionHandle:
+    """A submission and its runs, one for each task."""
+
+    def __init__(self, workspace: Workspace, competition: Competition, record: Submission, runs: list[str]) -> None:
+        self._workspace, self._competition, self.record = workspace, competition, record
+        self.runs = [RunHandle(workspace, id) for id in runs]
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def phase(self) -> PhaseSpec:
+        return self._competition.spec.phases[self.record.phase]
+
+    @property
+    def tasks(self) -> list[TaskSpec]:
+        """The tasks of `runs`, in their order."""
+        return [self._competition.spec.task(t) for t in self.record.tasks]
+
+    @property
+    def status(self) -> Status:
+        """Finished when every run finished, Failed when every run failed; a mixture is Finished and `incomplete`."""
+        return submission_status(r.status for r in self.runs)[0]
+
+    @property
+    def incomplete(self) -> bool:
+        """Finished, but not on every task."""
+        return submission_status(r.status for r in self.runs)[1]
+
+    @property
+    def run(self) -> RunHandle:
+        """The only run.
+
+        Raises
+        ------
+        ValueError
+            If there are several tasks.
+        """
+        if len(self.runs) != 1:
+            raise ValueError(f"{self.name!r} has {len(self.runs)} runs, one for each task: use .runs")
+        return self.runs[0]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Column key -> value of the leaderboard: with several tasks the mean over them, computed columns included."""
+        board = self._workspace.leaderboard(self._competition, phase=self.record.phase)
+        row = next((r for r in board.rows if r.submission == self.id), None)
+        return {k: v for k, v in row.scores.items() if v is not None} if row else {}
+
+    @property
+    def problem(self) -> Problem | None:
+        """The first run's problem that is there."""
+        return next((r.problem for r in self.runs if r.problem), None)
+
+    def wait(self, timeout: float | None = None) -> SubmissionHandle:
+        """Wait until every run has a final status.
+
+        Raises
+        ------
+        TimeoutError
+            If that takes longer than `timeout` seconds; the work goes on.
+        """
+        if not self._workspace.wait([r.id for r in self.runs], timeout):
+            raise TimeoutError(f"{self.name!r} is {self.status.value} after {timeout} s")
+        return self
+
+    def cancel(self, reason: str = "cancelled") -> None:
+        """Have every run stopped, and return when all are gone."""
+        ids = [r.id for r in self.runs]
+        self._workspace.cancel(ids, reason)
+        self._workspace.wait(ids)
+
+    def raise_for_status(self) -> SubmissionHandle:
+        """Raise `RunFailed` unless every run finished."""
+        for run in self.runs:
+            if run.status is not Status.FINISHED:
+                why = run.problem.message if run.problem else run.status.value
+                raise RunFailed(f"{self.name!r} did not finish: {why}", hint=run.problem.hint if run.problem else None)
+        return self
+
+    def raise_for_machine(self) -> SubmissionHandle:
+        """Raise what made the machine fail, if it did: that is nobody's submission's fault."""
+        for run in self.runs:
+            error = self._workspace.error_of(run.id)
+            if isinstance(error, (EngineError, StorageError)) or (
+                error is not None and run.problem is not None and run.problem.fault is Fault.OPERATOR
+            ):
+                raise error
+        return self
+
+    def __repr__(self) -> str:
+        word = self.status.value + (" (incomplete)" if self.incomplete else "")
+        lines = [f"Submission {printable(self.name)!r}  {word}  {self._scores_text()}".rstrip()]
+        for task, run in zip(self.tasks, self.runs, strict=True):
+            if len(self.runs) > 1:
+                lines.append(f"  {printable(task.name)}: {run!r}")
+            lines += _shown(run.problem) if len(self.runs) == 1 else []
+            lines += [f"  {render_problem(w)}" for w in run.warnings if len(self.runs) == 1]
+        return "\n".join(lines)
+
+    def _scores_text(self) -> str:
+        return "   ".join(f"{k} {v:g}" for k, v in self.scores.items()) if self.status is Status.FINISHED else ""
+
+    def _repr_html_(self) -> str:
+        return f'<pre class="cb-submission" style="line-height:1.3">{html.escape(repr(self))}</pre>'
+
+
+def _shown(problem: Problem | None) -> list[str]:
+    return [render_problem(problem)] if problem else []

@@ -1,0 +1,166 @@
+"""`Leaderboard`: the ranked board of a phase as an object, a frame, text and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from codabench.core.competition import LeaderboardSpec, PhaseSpec
+from codabench.core.records import Status
+from codabench.core.text import printable
+from codabench.leaderboard.board import Board, Entry, Row
+from codabench.leaderboard.ranking import rank
+from codabench.leaderboard.render import board_html, board_text
+from codabench.workspace import admission
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from codabench.workspace.competition import Competition
+    from codabench.workspace.handles import SubmissionHandle
+    from codabench.workspace.workspace import Workspace
+
+
+class Leaderboard:
+    """A ranked board.
+
+    ``names`` gives what each submission is called, also those that are not on the board. A local board lists every finished submission and says that the submission rule is not applied.
+    """
+
+    def __init__(self, board: Board, phase: PhaseSpec, names: dict[str, str]) -> None:
+        self.board, self.phase, self.names = board, phase, names
+
+    @property
+    def spec(self) -> LeaderboardSpec:
+        return self.board.leaderboard
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Best first."""
+        return self.board.rows
+
+    def name(self, row: Row) -> str:
+        """What a row's submission is called."""
+        return self.names[row.submission]
+
+    def explain(self, a: str, b: str) -> str:
+        """Why the submission called `a` stands above the one called `b`, or below it."""
+        ids = {name: id for id, name in self.names.items()}
+        found = [
+            ids[admission.pick(sorted(ids), wanted, "submission", lambda n: n, lambda n: n)] for wanted in (a, b)
+        ]
+        return self.board.explain(*found)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each submission, indexed by rank; columns by key, missing values NaN."""
+        import pandas as pd
+
+        rows = [
+            {
+                "rank": row.rank,
+                "submission": self.name(row),
+                "participant": row.participant,
+                "submitted_at": row.created_at,
+                **{c.key: row.scores.get(c.key) for c in self.board.columns},
+            }
+            for row in self.rows
+        ]
+        columns = ["rank", "submission", "participant", "submitted_at", *(c.key for c in self.board.columns)]
+        frame = pd.DataFrame(rows, columns=columns).set_index("rank")
+        return frame.astype({c.key: "float64" for c in self.board.columns})
+
+    def to_csv(self) -> str:
+        """The board as CSV with full values; text that a spreadsheet would take for a formula is quoted (H07)."""
+        import csv
+        import io
+
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(["rank", "submission", "participant", "submitted_at", *(_cell(c.key) for c in self.board.columns)])
+        for row in self.rows:
+            scores = [row.scores.get(c.key) for c in self.board.columns]
+            name, at = _cell(self.name(row)), row.created_at.isoformat()
+            writer.writerow([row.rank, name, _cell(row.participant), at, *("" if s is None else repr(s) for s in scores)])
+        return out.getvalue()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __repr__(self) -> str:
+        return board_text(self._shown())
+
+    def _repr_html_(self) -> str:
+        return board_html(self._shown())
+
+    def _shown(self) -> Board:
+        """The board with names people know in place of ids."""
+        rows = tuple(r.model_copy(update={"submission": printable(self.name(r))}) for r in self.rows)
+        return self.board.model_copy(update={"rows": rows})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The shape that ``run --json`` prints."""
+        return {
+            "columns": [
+                {"key": c.key, "title": c.title, "sorting": c.sorting.value, "primary": c.index == self.spec.primary_index}
+                for c in self.board.columns
+            ],
+            "rows": [{"rank": r.rank, "submission": self.name(r), "scores": dict(r.scores)} for r in self.rows],
+        }
+
+
+def make_leaderboard(
+    workspace: Workspace,
+    competition: Competition,
+    *,
+    name: int | str | None = None,
+    phase: int | str | None = None,
+    aggregation: str = "mean",
+) -> Leaderboard:
+    """Rank what has finished in a phase."""
+    spec = competition.spec
+    boards = list(enumerate(spec.leaderboards))
+    wanted = 0 if name is None else name
+    _, chosen = admission.pick(boards, wanted, "leaderboard", lambda b: b[0], lambda b: b[1].key)
+    handles = workspace.submissions(competition)
+    if phase is not None:
+        period = admission.find_phase(spec, phase)
+    else:
+        period = handles[-1].phase if handles else spec.phases[0]
+    listed = [h for h in handles if h.record.phase == period.index]
+    # A local run may leave tasks out for everybody: only what somebody was run on can be missing.
+    attempted = {t for h in listed for t in h.record.tasks}
+    expected = tuple(t for t in period.tasks if t in attempted)
+    keys = {c.key for c in chosen.columns}
+    entries = [_entry(n, h, keys, expected) for n, h in enumerate(listed) if h.status is Status.FINISHED]
+    board = rank(chosen, entries, aggregation=aggregation)
+    return Leaderboard(board, period, distinct_names(listed))
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text[:1] in "=+-@\t\r" else text
+
+
+def _entry(sequence: int, handle: SubmissionHandle, keys: set[str], expected: tuple[int | str, ...]) -> Entry:
+    finished = (run.record for run in handle.runs if run.status is Status.FINISHED)
+    return Entry(
+        submission=handle.id,
+        participant=handle.record.participant,
+        created_at=handle.record.created_at,
+        sequence=sequence,
+        tasks={r.task: {k: v for k, v in (r.outcome.scores if r.outcome else {}).items() if k in keys} for r in finished},
+        expected_tasks=expected,
+    )
+
+
+def distinct_names(handles: list[SubmissionHandle]) -> dict[str, str]:
+    """Submission id -> name; the second of one name gets ``#2``."""
+    seen: dict[str, int] = {}
+    names = {}
+    for handle in handles:
+        seen[handle.name] = seen.get(handle.name, 0) + 1
+        count = seen[handle.name]
+        names[handle.id] = handle.name if count == 1 else f"{handle.name} #{count}"
+    return names

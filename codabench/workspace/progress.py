@@ -1,0 +1,184 @@
+"""Progress of runs while one waits: a table in a terminal, one display handle in a notebook, lines in a log, or none."""
+
+from __future__ import annotations
+
+import base64
+import html
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from codabench.core.records import Status
+from codabench.core.text import printable
+
+if TYPE_CHECKING:
+    from codabench.workspace.competition import Competition
+    from codabench.workspace.handles import SubmissionHandle
+    from codabench.workspace.workspace import Workspace
+
+_MARKS = {Status.FINISHED: "✓", Status.FAILED: "✗", Status.CANCELLED: "✗", Status.SUBMITTED: "○", Status.SUBMITTING: "○"}
+
+
+class Progress(Protocol):
+    """Shows how runs get on."""
+
+    def added(self, handle: SubmissionHandle) -> None:
+        """A submission was admitted."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Something happened; called from any thread."""
+
+    def close(self) -> None:
+        """The last look."""
+
+
+class Line:
+    """What is known of one run."""
+
+    def __init__(self, label: str) -> None:
+        self.label, self.status, self.said = label, Status.SUBMITTED, ""
+        self.began: float | None = None
+        self.seconds = 0.0
+
+    def update(self, event: dict[str, Any]) -> bool:
+        """Take an event in; True if the status changed."""
+        if event["type"] == "log":
+            lines = base64.b64decode(event["data"]).decode("utf-8", "replace").rstrip().splitlines()
+            self.said = printable(lines[-1])[:80] if lines else self.said
+        elif event["type"] == "pull":
+            self.said = f"pulling the image {event.get('progress', '')}".strip()
+        elif event["type"] == "status":
+            if self.began is None:
+                self.began = time.monotonic()
+            self.seconds = time.monotonic() - self.began
+            changed = self.status is not event["status"]
+            self.status, self.said = event["status"], "" if event["status"].is_final else self.said
+            return changed
+        return False
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """Mark, label, status, time and last words."""
+        seconds = self.seconds if self.status.is_final or self.began is None else time.monotonic() - self.began
+        clock = f"{seconds:.1f} s" if self.began is not None else ""
+        return _MARKS.get(self.status, "●"), self.label, self.status.value, f"{clock}  {self.said}".strip()
+
+
+class Lines:
+    """What is known of all runs; every way of showing starts here."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, Line] = {}
+        self.lock = threading.RLock()
+
+    def added(self, handle: SubmissionHandle) -> None:
+        with self.lock:
+            for task, run in zip(handle.tasks, handle.runs, strict=True):
+                label = printable(handle.name) + (f" · {printable(task.name)}" if len(handle.runs) > 1 else "")
+                line = self.lines.setdefault(run.id, Line(label))
+                line.label = label
+        self.changed(None)
+
+    def event(self, event: dict[str, Any]) -> None:
+        with self.lock:
+            line = self.lines.setdefault(event["run"], Line("")) if "run" in event else None
+            if line is not None and line.update(event):
+                self.changed(line)
+
+    def changed(self, line: Line | None) -> None:
+        """A status changed."""
+
+    def close(self) -> None:
+        """Nothing to do here."""
+
+
+class PlainProgress(Lines):
+    """A line for each change, for logs and CI."""
+
+    def changed(self, line: Line | None) -> None:
+        if line is not None and line.label:
+            mark, label, status, rest = line.cells()
+            print(f"{mark} {label}  {status}  {rest}".rstrip(), file=sys.stderr)  # noqa: T201 - this is the display
+
+
+class RichProgress(Lines):
+    """A table that is redrawn in a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live = Live(console=Console(stderr=True), refresh_per_second=8, get_renderable=self._table, transient=False)
+        self._live.start()
+
+    def _table(self) -> Any:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        colours = {"✓": "green", "✗": "red", "●": "cyan", "○": "dim"}
+        with self.lock:
+            unfinished = [line for line in self.lines.values() if not line.status.is_final]
+            shown = list(self.lines.values()) if len(self.lines) <= 20 else unfinished[:20]
+            for line in shown:
+                mark, label, status, rest = line.cells()
+                table.add_row(Text(mark, style=colours[mark]), Text(label), Text(status), Text(rest, style="dim"))
+            if len(self.lines) > 20:
+                table.add_row("", f"{len(self.lines) - len(unfinished)} of {len(self.lines)} done", "", "")
+        return table
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+class NotebookProgress(Lines):
+    """One display handle, updated at each change; a saved notebook ends with the last state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from IPython.display import display
+
+        self._handle: Any = display(self._bundle(), raw=True, display_id=True)
+
+    def _bundle(self) -> dict[str, str]:
+        with self.lock:
+            rows = [line.cells() for line in self.lines.values()][-50:]
+        text = "\n".join("  ".join(cells).rstrip() for cells in rows)
+        cells = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+        return {"text/plain": text, "text/html": f'<table class="cb-progress">{cells}</table>'}
+
+    def changed(self, line: Line | None) -> None:
+        if self._handle is not None:
+            self._handle.update(self._bundle(), raw=True)
+
+
+def progress_named(name: str | Progress) -> Progress:
+    """``"rich"``, ``"plain"``, ``"none"``; ``"auto"``: what fits where this runs."""
+    if not isinstance(name, str):
+        return name
+    if name == "auto":
+        if _in_notebook():
+            return NotebookProgress()
+        name = "rich" if sys.stderr.isatty() else "none"
+    return {"rich": RichProgress, "plain": PlainProgress, "none": Lines}[name]()
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
+
+
+@contextmanager
+def follow(workspace: Workspace, competition: Competition, progress: str | Progress) -> Iterator[Progress]:
+    """Show progress of what is submitted in this block."""
+    shown = progress_named(progress)
+    stop = workspace.observe(shown.event)
+    try:
+        yield shown
+    finally:
+        stop()
+        shown.close()

@@ -1,0 +1,421 @@
+"""`Workspace`: storage, database and backend joined for one trust domain: a notebook, a script, a lab."""
+
+from __future__ import annotations
+
+import atexit
+import getpass
+import os
+import re
+import tempfile
+import threading
+import uuid
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codabench.backends.backend import Backend
+from codabench.bundle.fact_sheet import check_answers
+from codabench.bundle.metadata import read_metadata
+from codabench.core.competition import DataSpec, PhaseSpec, TaskSpec
+from codabench.core.errors import NotFound, SubmissionRejected
+from codabench.core.events import EventKind
+from codabench.core.policy import Policy, policy_named
+from codabench.core.records import Attempt, Run, RunOptions, Submission
+from codabench.core.trees import TreeRef
+from codabench.db.database import Database
+from codabench.runner.plan import RunPlan, SubmissionFacts, plan_steps
+from codabench.storage.sources import TreeSource, open_source, remove_tree
+from codabench.storage.store import Storage
+from codabench.workspace import admission
+from codabench.workspace.dispatcher import Dispatcher, utc_now
+from codabench.workspace.handles import RunHandle, SubmissionHandle
+
+if TYPE_CHECKING:
+    from codabench.workspace.competition import Competition
+    from codabench.workspace.leaderboard import Leaderboard
+
+BackendLike = Any
+"""A word (``"auto"``, ``"docker"``), an engine, or a `Backend`."""
+
+
+class Workspace:
+    """Remembers competitions, submissions, runs and scores, and drives the work.
+
+    Parameters
+    ----------
+    url
+        Where files are kept: a directory or any fsspec URL. None: a temporary directory that goes with this object.
+    db
+        An SQLAlchemy URL. None: a file beside the storage if that is a local directory, else in memory.
+    backend
+        Where runs are carried out unless a submission says otherwise: ``"auto"``, ``"docker"``, ``"podman"``,
+        ``"process"``, an engine, or a `Backend`.
+    jobs
+        Runs at the same time on this host; None: as many as it has cores.
+
+    Examples
+    --------
+    >>> ws = cb.Workspace("./lab")                                  # doctest: +SKIP
+    >>> ws.add(cb.load("iris.zip"))                                 # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        url: str | os.PathLike[str] | None = None,
+        *,
+        db: str | None = None,
+        backend: BackendLike = "auto",
+        jobs: int | None = None,
+        storage_options: dict[str, Any] | None = None,
+    ) -> None:
+        self.scratch = Path(tempfile.mkdtemp(prefix="codabench-"))
+        self.url = os.fspath(url) if url is not None else str(self.scratch / "storage")
+        remote = "://" in self.url
+        cache = self.scratch / "cache" if remote else None
+        self.storage = Storage(self.url, cache=cache, options=storage_options)
+        if db is None:
+            db = "sqlite://" if url is None or remote else f"sqlite:///{Path(self.url).absolute() / 'codabench.db'}"
+        self.db = Database(db)
+        self._default_backend, self._jobs = backend, jobs
+        self._backends: dict[Any, Backend] = {}
+        self._backend_of: dict[str, Any] = {}
+        self._observers: list[Callable[[dict[str, Any]], None]] = []
+        self._facts: dict[str, SubmissionFacts] = {}
+        self._kept = False
+        self._lock = threading.RLock()
+        self._dispatcher = Dispatcher(
+            self.db, plan=self._plan, backend_of=lambda run: self._backend_for(run.id), notify=self._notify
+        )
+        _open_workspaces.add(self)
+
+    # ------------------------------------------------------------------ competitions
+    def add(self, competition: Competition) -> Competition:
+        """Keep a competition here: its spec, its programs and its data. Its runs go to this workspace from now on."""
+        self._attach(competition)
+        self._store_trees(competition, competition.spec.tasks)
+        competition._use(self)
+        return competition
+
+    def _attach(self, competition: Competition) -> None:
+        self.db.add_competition(competition.id, competition.spec, source=competition.source, at=utc_now())
+
+    def _store_trees(self, competition: Competition, tasks: Sequence[TaskSpec]) -> None:
+        """Store what tasks need and is not stored yet; a local run of one task leaves the other data alone."""
+        with self._lock:
+            known = self.db.trees(competition.id)
+            new: dict[str, TreeRef] = {}
+            for spec in (part for task in tasks for part in task_parts(task).values()):
+                if spec.path is not None and spec.path not in known and spec.path not in new:
+                    new[spec.path] = self.storage.put_tree(competition.tree(spec))
+            if new:
+                self.db.add_trees(competition.id, new)
+
+    # ------------------------------------------------------------------ submissions
+    def submit(
+        self,
+        competition: Competition,
+        submission: str | os.PathLike[str],
+        *,
+        phase: int | str | None = None,
+        task: int | str | Sequence[int | str] | None = None,
+        participant: str | None = None,
+        name: str | None = None,
+        fact_sheet: Mapping[str, Any] | None = None,
+        backend: BackendLike = None,
+        policy: str | Policy = "standard",
+        image: str | None = None,
+        pull: Any = "missing",
+        platform: str | None = None,
+        time_limit: int | None = None,
+        keep: bool = False,
+        enforce: bool = True,
+    ) -> SubmissionHandle:
+        """Admit a submission and queue its runs, one for each task; returns at once.
+
+        Parameters
+        ----------
+        submission
+            A zip, a directory, or any fsspec URL of one.
+        phase, task
+            By index or name; without a phase: the one open now, else the last that began, else the first.
+        fact_sheet
+            Answers to the questions of the fact sheet.
+        image
+            Instead of the competition's.
+        time_limit
+            Seconds for each step, instead of the phase's.
+        keep
+            Leave the run directories where they are, to be looked at.
+        enforce
+            Whether dates and limits of the phase hold.
+
+        Raises
+        ------
+        NotFound
+            No such phase or task.
+        SubmissionRejected
+            Not admitted: phase closed, limit reached, fact sheet incomplete. Nothing was stored.
+        BundleError
+            The submission cannot be read, or is not safe to unpack.
+        EngineUnavailable
+            No engine answers.
+        """
+        self._attach(competition)
+        spec, now = competition.spec, utc_now()
+        chosen = admission.find_phase(spec, phase) if phase is not None else admission.choose_phase(spec, now)
+        wanted = [task] if isinstance(task, (int, str)) else task
+        tasks = admission.find_tasks(spec, chosen, wanted)
+        person = participant or _user_name()
+        earlier = [
+            s.created_at for s in self.db.submissions(competition.id, chosen.index) if s.participant == person
+        ]
+        admission.admit(spec, chosen, now=now, earlier=earlier, enforce=enforce)
+        self._check_answers(competition, fact_sheet, enforce=enforce)
+        options = RunOptions(
+            policy=policy_named(policy) if isinstance(policy, str) else policy,
+            image=image,
+            pull=pull,
+            platform=platform,
+            time_limit=time_limit,
+            keep=keep,
+        )
+        place = self._resolve_backend(backend if backend is not None else self._default_backend)
+        with open_source(submission) as source:
+            facts = submission_facts(source)
+            tree = self.storage.put_tree(source)
+        self._store_trees(competition, tasks)
+        made = Submission(
+            id=uuid.uuid4().hex,
+            competition=competition.id,
+            phase=chosen.index,
+            name=name or _name_of(submission),
+            participant=person,
+            tree=tree,
+            created_at=now,
+            tasks=tuple(t.index for t in tasks),
+            fact_sheet=dict(fact_sheet) if fact_sheet is not None else None,
+            options=options,
+        )
+        runs = [
+            Run(id=uuid.uuid4().hex, submission=made.id, task=t.index, position=n, created_at=now)
+            for n, t in enumerate(tasks)
+        ]
+        self._facts[made.id] = facts
+        self._kept = self._kept or keep
+        for run in runs:
+            self._backend_of[run.id] = place
+        made = self.db.add_submission(made, runs, kind=EventKind.RUN_QUEUED)
+        self._dispatcher.wake()
+        return SubmissionHandle(self, competition, made, [run.id for run in runs])
+
+    def _check_answers(self, competition: Competition, answers: Mapping[str, Any] | None, *, enforce: bool) -> None:
+        questions = competition.spec.fact_sheet
+        if answers is None and not enforce:
+            return
+        problems = check_answers(questions, dict(answers) if answers is not None else None)
+        if problems:
+            listed = "; ".join(p.message for p in problems)
+            raise SubmissionRejected(f"the fact sheet is not complete: {listed}", code="CB334")
+
+    def submissions(self, competition: Competition, phase: int | str | None = None) -> list[SubmissionHandle]:
+        """The submissions to a competition, oldest first."""
+        index = None if phase is None else admission.find_phase(competition.spec, phase).index
+        found = self.db.submissions(competition.id, index)
+        runs: dict[str, list[str]] = {s.id: [] for s in found}
+        for run in self.db.runs(runs):
+            runs[run.submission].append(run.id)
+        return [SubmissionHandle(self, competition, s, runs[s.id]) for s in found]
+
+    def leaderboard(self, competition: Competition, **options: Any) -> Leaderboard:
+        """The leaderboard of a phase; see `Competition.leaderboard`."""
+        from codabench.workspace.leaderboard import make_leaderboard
+
+        return make_leaderboard(self, competition, **options)
+
+    def run(self, id: str) -> RunHandle:
+        """A run by its id."""
+        return RunHandle(self, id)
+
+    def cancel(self, runs: Sequence[str], reason: str = "cancelled") -> None:
+        """Cancel runs that wait or are under way; `SubmissionHandle.wait` returns when they are gone."""
+        for run in runs:
+            self._dispatcher.cancel(run, reason)
+
+    def wait(self, runs: Sequence[str], timeout: float | None = None) -> bool:
+        """Wait until every one of these runs has a final status; False if the time is over first."""
+        pending = set(runs)
+
+        def done() -> bool:
+            for run in list(pending):
+                if self.db.run(run).status.is_final:
+                    pending.discard(run)
+            return not pending
+
+        if not done():
+            self._dispatcher.wake()
+        return self._dispatcher.wait(done, timeout)
+
+    def error_of(self, run: str) -> BaseException | None:
+        """What made the machine fail during a run of this process, if anything did."""
+        return self._dispatcher.errors.get(run)
+
+    # ------------------------------------------------------------------ observers
+    def observe(self, observer: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+        """Call `observer` with every event: status changes, and live output, which may have gaps.
+
+        Returns a function that ends it. Observers are called from threads of the workspace and must be quick.
+        """
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
+
+    def _notify(self, event: dict[str, Any]) -> None:
+        for observer in list(self._observers):
+            observer(event)
+
+    # ------------------------------------------------------------------ where and how
+    def _resolve_backend(self, value: BackendLike) -> Backend:
+        from codabench.backends.select import backend_from
+
+        key = value if isinstance(value, str) else id(value)
+        with self._lock:
+            if key not in self._backends:
+                self._backends[key] = backend_from(value, jobs=self._jobs, scratch=self.scratch)
+            return self._backends[key]
+
+    def _backend_for(self, run: str) -> Backend:
+        place: Backend | None = self._backend_of.get(run)
+        return place if place is not None else self._resolve_backend(self._default_backend)
+
+    def _plan(self, run: Run, attempt: Attempt) -> RunPlan:
+        submission = self.db.submission(run.submission)
+        spec = self.db.competition(submission.competition)
+        phase, task = spec.phases[submission.phase], spec.task(run.task)
+        facts = self._facts.get(submission.id)
+        if facts is None:
+            with self.storage.open_tree(submission.tree) as source:
+                facts = self._facts[submission.id] = submission_facts(source)
+        stored = self.db.trees(submission.competition)
+        return make_plan(
+            run=run.id,
+            attempt=attempt,
+            storage=self.storage,
+            image=submission.options.image or spec.docker_image,
+            options=submission.options,
+            phase=phase,
+            task=task,
+            facts=facts,
+            trees={"submission": submission.tree, **_stored_parts(task, stored)},
+            columns=tuple(c.key for c in spec.leaderboard.columns if c.computation is None),
+            detailed_results=spec.enable_detailed_results,
+        )
+
+    # ------------------------------------------------------------------ the end
+    def close(self) -> None:
+        """Cancel what is under way, wait until it is gone, and let go of everything."""
+        _open_workspaces.discard(self)
+        self._dispatcher.close()
+        for place in self._backends.values():
+            place.close()
+        self._backends.clear()
+        self.db.close()
+        self.storage.close()
+        if not self._kept:
+            remove_tree(self.scratch)
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Workspace {self.url} db={self.db.url}>"
+
+
+_open_workspaces: weakref.WeakSet[Workspace] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for workspace in list(_open_workspaces):
+        workspace.close()
+
+
+def make_plan(
+    *,
+    run: str,
+    attempt: Attempt,
+    storage: Storage,
+    image: str,
+    options: RunOptions,
+    phase: PhaseSpec,
+    task: TaskSpec,
+    facts: SubmissionFacts,
+    trees: dict[str, TreeRef],
+    columns: tuple[str, ...],
+    detailed_results: bool,
+) -> RunPlan:
+    """The plan of a run from what bundle, submission and caller say: pure."""
+    steps, warnings = plan_steps(task, facts, results_only=phase.accepts_only_result_submissions)
+    return RunPlan(
+        run=run,
+        attempt=attempt.id,
+        token=attempt.token,
+        storage=storage.url,
+        cache=str(storage.cache),
+        image=image,
+        pull=options.pull,
+        platform=options.platform,
+        policy=options.policy,
+        time_limit=options.time_limit or phase.execution_time_limit,
+        trees=trees,
+        steps=steps,
+        columns=columns,
+        detailed_results=detailed_results,
+        keep=options.keep,
+        warnings=warnings,
+        scorer_metadata=task.scoring_program.metadata if task.scoring_program else None,
+        wrapped_in=facts.wrapped_in,
+    )
+
+
+def task_parts(task: TaskSpec) -> dict[str, DataSpec]:
+    """The programs and data of a task by role."""
+    parts = {
+        "ingestion_program": task.ingestion_program,
+        "scoring_program": task.scoring_program,
+        "input_data": task.input_data,
+        "reference_data": task.reference_data,
+    }
+    return {role: spec for role, spec in parts.items() if spec is not None}
+
+
+def _stored_parts(task: TaskSpec, stored: dict[str, TreeRef]) -> dict[str, TreeRef]:
+    found = {}
+    for role, spec in task_parts(task).items():
+        if spec.path is None or spec.path not in stored:
+            raise NotFound(f"the {role.replace('_', ' ')} of task {task.name!r} is not stored here", code="CB342")
+        found[role] = stored[spec.path]
+    return found
+
+
+def submission_facts(source: TreeSource) -> SubmissionFacts:
+    """What the plan has to know of a submission: its metadata, its commands, whether one folder wraps everything."""
+    metadata = read_metadata(source)
+    tops = {e.path.split("/")[0] for e in source.entries() if not e.path.startswith("__MACOSX/")}
+    only = tops.pop() if len(tops) == 1 else None
+    wrapped = only if only is not None and source.is_dir(only) else None
+    return SubmissionFacts(metadata=metadata.file, commands=metadata.commands, wrapped_in=wrapped)
+
+
+def _name_of(submission: str | os.PathLike[str]) -> str:
+    last = re.split(r"[/\\]", os.fspath(submission).rstrip("/\\"))[-1]
+    return last or "submission"
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "me"
