@@ -95,8 +95,9 @@ class Cargo:
             self._carrier = hold.driver.create_carrier(self.image, places, hold.labels)
             for mount, place, (_, new) in zip(self.mounts, places, volumes, strict=True):
                 if new:
-                    with _packed(mount.source, self.owner) as archive:
-                        hold.driver.put(self._carrier, place.target, archive)
+                    # Into the root, below the name of the mount: so the mounted directory itself gets its owner.
+                    with _packed(mount.source, place.target.lstrip("/"), self.owner) as archive:
+                        hold.driver.put(self._carrier, "/", archive)
         return tuple(
             Place("volume", name, mount.target, mount.read_only)
             for mount, (name, _) in zip(self.mounts, volumes, strict=True)
@@ -125,8 +126,8 @@ class Cargo:
 
 
 @contextlib.contextmanager
-def _packed(source: str, owner: tuple[int, int] | None) -> Iterator[IO[bytes]]:
-    """A directory as a tar archive in a temporary file."""
+def _packed(source: str, name: str, owner: tuple[int, int] | None) -> Iterator[IO[bytes]]:
+    """A directory as a tar archive, in a temporary file, under a name."""
 
     def belongs(info: tarfile.TarInfo) -> tarfile.TarInfo:
         info.uid, info.gid = owner or (0, 0)
@@ -137,7 +138,7 @@ def _packed(source: str, owner: tuple[int, int] | None) -> Iterator[IO[bytes]]:
 
     with tempfile.TemporaryFile() as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            archive.add(source, arcname=".", filter=belongs)
+            archive.add(source, arcname=name, filter=belongs)
         file.seek(0)
         yield file
 

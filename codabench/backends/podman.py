@@ -94,7 +94,7 @@ class PodmanDriver(DockerDriver):
         # Waiting has no timeout, and the SDK takes none from a call where its client has one.
         self._patient: Any = podman.PodmanClient(base_url=url, max_pool_size=POOL)
         with _translated("asking Podman what it is"):
-            self._host: dict[str, Any] = self.podman.info()["host"]
+            self._host: dict[str, Any] = self.podman.info()["host"]  # type: ignore[no-untyped-call]
         self._init = True
 
     def facts(self) -> Facts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from codabench.backends.backend import Backend
@@ -76,8 +77,12 @@ def auto_engine() -> ContainerEngine:
     )
 
 
-def backend_from(value: str | ContainerEngine | Backend = "auto", *, jobs: int | None = None) -> Backend:
+def backend_from(
+    value: str | ContainerEngine | Backend = "auto", *, jobs: int | None = None, scratch: Path | None = None
+) -> Backend:
     """A backend from a word (``auto``, ``docker``, ``podman``, ``process``), an engine, or a backend.
+
+    `jobs` and `scratch` are those of `LocalBackend`; a backend that is given is used as it is.
 
     Raises
     ------
@@ -94,9 +99,16 @@ def backend_from(value: str | ContainerEngine | Backend = "auto", *, jobs: int |
                 f"backend {value!r}: this version runs work on this host only",
                 hint="backend='docker' or backend='podman'",
             )
-        return LocalBackend(auto_engine() if value == "auto" else engine_named(value), jobs=jobs)
+        engine = auto_engine() if value == "auto" else engine_named(value)
+        try:
+            # Who names an engine learns at once that it does not answer, not from each of a hundred runs.
+            engine.probe()
+        except EngineError:
+            engine.close()
+            raise
+        return LocalBackend(engine, jobs=jobs, scratch=scratch)
     if isinstance(value, ContainerEngine):
-        return LocalBackend(value, jobs=jobs)
+        return LocalBackend(value, jobs=jobs, scratch=scratch)
     if hasattr(value, "submit") and hasattr(value, "info"):
         return value
     raise UsageError(f"a backend is a word, an engine or a Backend, not {type(value).__name__}")

@@ -43,8 +43,8 @@ class Keeping:
             reaped = bench.engine.reap()
             assert dead in reaped
             assert not {living, mine} & set(reaped)
-            assert _is_free(bench, dead)
             assert own.run(Sink(), StopSignal(), Deadline(60)).ok
+            assert _is_free(bench, dead)
         assert living in bench.engine.reap()
 
     def test_labels(self, bench: Bench) -> None:
