@@ -13,6 +13,7 @@ from codabench.core.problems import Fault, Problem, Severity
 from codabench.core.text import did_you_mean
 
 _KEYS = ("key", "type", "title", "selection", "is_required", "is_on_leaderboard")
+_EXAMPLE = "write {key: ..., type: text, title: ..., selection: '', is_required: false, is_on_leaderboard: false}"
 _TYPES = ("checkbox", "text", "select")
 
 
@@ -22,7 +23,12 @@ def read_fact_sheet(top: Fields) -> tuple[QuestionSpec, ...]:
     if node is None or (isinstance(node, Scalar) and not node.text.strip()):
         return ()
     if not isinstance(node, Mapping):
-        top.error("CB120", f"fact_sheet must be a mapping of questions, it is {kind(node)}", node)
+        top.error(
+            "CB120",
+            f"fact_sheet must be a mapping of questions, it is {kind(node)}",
+            node,
+            "write key: {key: ..., ...}",
+        )
         return ()
     found = [_question(key, place, inner, top) for key, (place, inner) in node.entries.items()]
     return tuple(question for question in found if question)
@@ -30,12 +36,12 @@ def read_fact_sheet(top: Fields) -> tuple[QuestionSpec, ...]:
 
 def _question(key: str, place: Node, node: Node, top: Fields) -> QuestionSpec | None:
     if not isinstance(node, Mapping):
-        top.error("CB120", f"the question {shorten(key)} must be a mapping, it is {kind(node)}", place)
+        top.error("CB120", f"the question {shorten(key)} must be a mapping, it is {kind(node)}", place, _EXAMPLE)
         return None
     before = len(top.source.problems)
     fields = Fields(node, top.source, f"question {shorten(key)}")
     if lacking := [name for name in _KEYS if name not in node.entries]:
-        top.error("CB120", f"the question {shorten(key)} lacks {spelled(lacking, 'and')}", place)
+        top.error("CB120", f"the question {shorten(key)} lacks {spelled(lacking, 'and')}", place, "add them")
     for name, (where, _) in node.entries.items():
         if name not in _KEYS:
             guess = did_you_mean(name, _KEYS)
@@ -43,9 +49,8 @@ def _question(key: str, place: Node, node: Node, top: Fields) -> QuestionSpec | 
             top.error("CB121", f"the question {shorten(key)} has a key that is not known: {shorten(name)}", where, hint)
     inner = fields.text("key", key)
     if inner != key:
-        top.error(
-            "CB122", f"the question {shorten(key)} says inside that its key is {shorten(str(inner))}", node.key("key")
-        )
+        message = f"the question {shorten(key)} says inside that its key is {shorten(str(inner))}"
+        top.error("CB122", message, node.key("key"), f"write key: {key}")
     question = {
         "key": key,
         "title": fields.text("title", "") or "",
@@ -63,7 +68,12 @@ def _selection(fields: Fields) -> tuple[bool | str, ...]:
     if node is None or (isinstance(node, Scalar) and not node.text):
         return ()
     if not isinstance(node, Sequence) or not all(isinstance(item, Scalar) for item in node.items):
-        fields.error("CB123", f"the selection of {fields.what} must be a list of texts or of true and false", node)
+        fields.error(
+            "CB123",
+            f"the selection of {fields.what} must be a list of texts or of true and false",
+            node,
+            "write selection: [a, b]",
+        )
         return ()
     found: list[bool | str] = []
     for item in node.items:

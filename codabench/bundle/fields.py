@@ -101,7 +101,9 @@ class Fields:
             return default
         if most is not None and len(node.text) > most:
             owner = f"the {key} of {self.what}" if self.what else key
-            self.error("CB103", f"{owner} has {len(node.text)} characters; at most {most} are possible", node)
+            self.error(
+                "CB103", f"{owner} has {len(node.text)} characters; at most {most} are possible", node, "shorten it"
+            )
         return node.text
 
     def flag(self, key: str, default: bool = False) -> bool:
@@ -124,7 +126,7 @@ class Fields:
         number = whole_number(node)
         if number is None:
             seen = shorten(node.text) if isinstance(node, Scalar) else kind(node)
-            hint = f"write it in {unit}" if unit else None
+            hint = "write digits only"
             if unit == "seconds" and isinstance(node, Scalar):
                 hint = _in_seconds(node.text)
             in_unit = f" (of {unit})" if unit else ""
@@ -132,7 +134,7 @@ class Fields:
             return default
         if least is not None and number < least:
             what = "must not be negative" if least == 0 else f"must be at least {least}"
-            self.error("CB106", f"{key} {what}, it is {number}", node)
+            self.error("CB106", f"{key} {what}, it is {number}", node, f"write {least} or more")
             return default
         return number
 
@@ -190,7 +192,8 @@ class Fields:
             if isinstance(item, Mapping):
                 found.append(Fields(item, self.source, _name(item, noun, position)))
             else:
-                self.error("CB102", f"each of the {key} must be a mapping, this is {kind(item)}", item)
+                hint = f"begin each {noun} with a dash and write key: value below one another"
+                self.error("CB102", f"each of the {key} must be a mapping, this is {kind(item)}", item, hint)
         return found
 
     def indexes(self, key: str) -> list[tuple[int | str, Node]] | None:
@@ -201,7 +204,8 @@ class Fields:
         found = []
         for item in items:
             if (index := identifier(item)) is None:
-                self.error("CB102", f"{key} must hold indexes, this is {kind(item)}", item)
+                hint = f"write them as {key}: [0, 1]"
+                self.error("CB102", f"{key} must hold indexes, this is {kind(item)}", item, hint)
             else:
                 found.append((index, item))
         return found
@@ -227,7 +231,8 @@ class Fields:
     def _wrong_type(self, key: str, wanted: str, node: Node) -> None:
         owner = f"{key} of {self.what}" if self.what else key
         seen = shorten(node.text) if isinstance(node, Scalar) else kind(node)
-        self.error("CB102", f"{owner} must be {wanted}, it is {seen}", node)
+        hint = f"write {key}: [...], or a dash before each item" if wanted == "a list" else f"write {key} as {wanted}"
+        self.error("CB102", f"{owner} must be {wanted}, it is {seen}", node, hint)
 
 
 def whole_number(node: Node | None) -> int | None:

@@ -105,7 +105,9 @@ class BundleFiles:
     def resolve(self, fields: Fields, node: Node, role: str) -> str | None:
         """The path inside the bundle that a value names, without slash at the end."""
         if not isinstance(node, Scalar):
-            fields.error("CB102", f"the {role} of {fields.what or 'the bundle'} must be a path", node)
+            fields.error(
+                "CB102", f"the {role} of {fields.what or 'the bundle'} must be a path", node, "name one file or folder"
+            )
             return None
         written = node.text.strip()
         if is_uuid(written) and not self.tree.exists(written):
@@ -188,7 +190,12 @@ class BundleFiles:
         if path is None:
             return None
         if self.tree.entry(path).size > MAX_PAGE:
-            fields.error("CB305", f"{shorten(path)} is larger than {human_size(MAX_PAGE)}", node)
+            fields.error(
+                "CB305",
+                f"{shorten(path)} is larger than {human_size(MAX_PAGE)}",
+                node,
+                "link to large pictures instead",
+            )
             return None
         data = self.tree.read_bytes(path)
         try:
@@ -205,13 +212,15 @@ class BundleFiles:
         """The path of a picture, if it is one."""
         path = self._file(fields, key, node)
         if path and not _is_picture(self.tree.read_bytes(path, 16)):
-            fields.error("CB306", f"the logo {shorten(path)} is not a picture: it must be a JPEG, PNG or GIF", node)
+            fields.error(
+                "CB306", f"the logo {shorten(path)} is not a picture: it must be a JPEG, PNG or GIF", node, "convert it"
+            )
             return None
         return path
 
     def _file(self, fields: Fields, key: str, node: Node) -> str | None:
         if not isinstance(node, Scalar):
-            fields.error("CB102", f"{key} must be the path of a file", node)
+            fields.error("CB102", f"{key} must be the path of a file", node, f"write {key}: name.md")
             return None
         path = self.confine(fields, node, node.text.strip())
         if path is None or self.tree.is_file(path):

@@ -15,7 +15,7 @@ def read_leaderboards(top: Fields) -> tuple[LeaderboardSpec, ...]:
     boards = top.children("leaderboards", "leaderboard", required=True)
     listed = top.get("leaderboards")
     if isinstance(listed, Sequence) and not listed.items:
-        top.error("CB109", "a competition needs a leaderboard", listed)
+        top.error("CB109", "a competition needs a leaderboard", listed, "add one with title, key and columns")
     for other in boards[1:]:
         top.warn("CB215", f"{other.what} is not used: the first leaderboard ranks every phase", other.node)
     return tuple(_board(board) for board in boards)
@@ -53,7 +53,8 @@ def _columns(fields: Fields) -> list[ColumnSpec]:
         if fields.get("columns") is None:
             fields.missing("columns", f"{fields.what} needs at least one column")
         elif items is not None:
-            fields.error("CB109", f"{fields.what} needs at least one column", fields.node.get("columns"))
+            where = fields.node.get("columns")
+            fields.error("CB109", f"{fields.what} needs at least one column", where, "add one with title, key, index")
         return []
     children = fields.children("columns", "column")
     indexes = [whole_number(child.node.get("index")) for child in children]
@@ -97,10 +98,11 @@ def _computation(fields: Fields, index: int | None, known: set[int]) -> tuple[Co
         fields.error("CB210", f"computation {name} of {fields.what} needs computation_indexes", node, hint)
     for other, where in over:
         if other == index:
-            fields.error("CB213", f"{fields.what} cannot be computed from itself", where)
+            fields.error("CB213", f"{fields.what} cannot be computed from itself", where, "remove its own index")
         elif other not in known:
             there = ", ".join(map(str, sorted(known)))
-            fields.error("CB212", f"there is no column with index {other}; there are {there}", where)
+            message = f"there is no column with index {other}; there are {there}"
+            fields.error("CB212", message, where, "use the index of another column")
     return Computation(name) if name else None, tuple(other for other, _ in over)
 
 
@@ -116,7 +118,9 @@ def _computation_indexes(fields: Fields, node: Node | None) -> list[tuple[int, N
     for item in node.items if isinstance(node, Sequence) else [node]:
         number = whole_number(item)
         if number is None:
-            fields.error("CB102", f"computation_indexes of {fields.what} must be a list of column indexes", item)
+            fields.error(
+                "CB102", f"computation_indexes of {fields.what} must be a list of column indexes", item, "[1, 2]"
+            )
         else:
             found.append((number, item))
     return found
@@ -143,9 +147,9 @@ def _check_cycles(children: list[Fields], columns: list[ColumnSpec]) -> None:
         free = [i for i in waiting if not (over[i] & over.keys()) - ready]
         if not free:
             for fields in children:
-                if identifier(fields.node.get("index")) in waiting and fields.get("computation"):
-                    fields.error(
-                        "CB213", f"{fields.what} is computed from itself, by way of others", fields.get("computation")
-                    )
+                node = fields.get("computation")
+                if node is not None and identifier(fields.node.get("index")) in waiting:
+                    message = f"{fields.what} is computed from itself, by way of others"
+                    fields.error("CB213", message, node, "compute it from columns that programs write")
             return
         ready.update(free)

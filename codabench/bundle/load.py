@@ -161,7 +161,7 @@ def _by_version(root: Mapping, source: Source, files: BundleFiles) -> Competitio
     version = node.text.strip() if isinstance(node, Scalar) and not node.is_null else None
     if version == "2":
         return read_v2(root, source, files)
-    if version in (None, "1", "1.0", "1.5"):
+    if version in ("1", "1.0", "1.5") or (version is None and not isinstance(node, (Mapping, Sequence))):
         if not _looks_like_v2(root):
             message = "this is a bundle in the old format (v1.5), which this version does not read yet"
             hint = "convert it to version 2; a bundle in the new format has the line version: 2"

@@ -80,7 +80,7 @@ def read_v2(root: Mapping, source: Source, files: BundleFiles) -> CompetitionSpe
         "contact_email": _email(top),
         **{name: top.flag(name, default) for name, default in _FLAGS.items()},
     }
-    return CompetitionSpec.model_construct(**spec, extras=top.extras(_NEVER_READ))
+    return CompetitionSpec(**spec, extras=top.extras(_NEVER_READ))
 
 
 # ---------------------------------------------------------------------- files at the top
@@ -125,7 +125,12 @@ def _queue(top: Fields) -> str | None:
 def _email(top: Fields) -> str | None:
     address = (top.text("contact_email") or "").strip()
     if address and not _EMAIL.fullmatch(address):
-        top.error("CB117", f"contact_email {shorten(address)} is not an e-mail address", top.get("contact_email"))
+        top.error(
+            "CB117",
+            f"contact_email {shorten(address)} is not an e-mail address",
+            top.get("contact_email"),
+            "write name@example.org",
+        )
     return address or None
 
 
@@ -134,7 +139,9 @@ def _tasks(top: Fields, files: BundleFiles) -> tuple[TaskSpec, ...]:
     found: dict[int | str, TaskSpec] = {}
     children = top.children("tasks", "task", required=True)
     if isinstance(listed := top.get("tasks"), Sequence) and not listed.items:
-        top.error("CB109", "a competition needs at least one task", listed)
+        top.error(
+            "CB109", "a competition needs at least one task", listed, "add a task with index, name, scoring_program"
+        )
     for fields in children:
         index = identifier(fields.get("index"))
         if index is None:
@@ -178,7 +185,7 @@ def _task(fields: Fields, files: BundleFiles, index: int | str) -> TaskSpec:
 def _phases(top: Fields, files: BundleFiles, tasks: Collection[int | str]) -> tuple[PhaseSpec, ...]:
     children = top.children("phases", "phase", required=True)
     if isinstance(listed := top.get("phases"), Sequence) and not listed.items:
-        top.error("CB109", "a competition needs at least one phase", listed)
+        top.error("CB109", "a competition needs at least one phase", listed, "add a phase with name, start, tasks")
     read = [(fields, fields.whole("index", 0) or 0, _phase(fields, files, tasks)) for fields in children]
     read.sort(key=lambda item: item[1])
     ordered = [(fields, phase.model_copy(update={"index": n})) for n, (fields, _, phase) in enumerate(read)]
@@ -247,7 +254,8 @@ def _known(
             fields.warn("CB107", f"{fields.what} names task {index} twice", where)
         else:
             there = ", ".join(str(k) for k in known if not str(k).startswith("?"))
-            fields.error("CB108", f"there is no task with index {index}; there is {there or 'none'}", where)
+            hint = "use the index of a task, or add the task"
+            fields.error("CB108", f"there is no task with index {index}; there is {there or 'none'}", where, hint)
     return tuple(found)
 
 

@@ -68,6 +68,7 @@ class _Composer:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._anchors: dict[str, Node | None] = {}
+        self._count = 0
 
     def document(self, text: str) -> Node | None:
         import yaml
@@ -86,6 +87,10 @@ class _Composer:
         stack: list[tuple[Node, list[Node], str | None]] = []
         documents = 0
         for event in events:
+            self._count += 1
+            if self._count > 2 * MAX_NODES:
+                where = self._source.at(event.start_mark.line + 1, event.start_mark.column + 1)
+                _stop(self._source, "CB005", f"more than {MAX_NODES} values", where)
             if isinstance(event, types.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
