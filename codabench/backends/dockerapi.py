@@ -12,7 +12,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from codabench.backends.driver import Facts, NotStartedError, Order, Owned, Place, State
 from codabench.backends.engine import LABEL, Emit, Image
+from codabench.backends.naming import architecture
 from codabench.backends.pulling import follow_pull
+from codabench.backends.selinux import selinux_enforcing
 from codabench.core.errors import EngineError, EngineTimeout, EngineUnavailable, PolicyError
 from codabench.core.policy import Network
 
@@ -327,20 +329,6 @@ def relabelled_bind(place: Place) -> str:
     if ":" in place.source:
         raise PolicyError(f"SELinux is enforcing here and a path to mount holds a colon: {place.source}")
     return f"{place.source}:{place.target}:{'ro' if place.read_only else 'rw'},z"
-
-
-def selinux_enforcing() -> bool:
-    """Whether this host's SELinux denies what is not labelled."""
-    try:
-        with open("/sys/fs/selinux/enforce") as state:
-            return state.read().strip() == "1"
-    except OSError:
-        return False
-
-
-def architecture(name: str) -> str:
-    """``amd64`` for ``x86_64``: images and hosts name the same thing differently."""
-    return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(name, name)
 
 
 def root_cause(error: BaseException) -> str:

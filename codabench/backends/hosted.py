@@ -22,8 +22,10 @@ from codabench.backends.engine import (
     StopSignal,
 )
 from codabench.backends.execution import execute
+from codabench.backends.naming import digest_of, id_of, platform_of, same_platform
 from codabench.backends.owner import Owner, myself
 from codabench.backends.probing import try_out
+from codabench.backends.selinux import selinux_enforcing
 from codabench.backends.visibility import Visibility
 from codabench.core.errors import EngineError, ImageNotFound, PolicyError, UsageError
 from codabench.core.policy import Limits, Network, User
@@ -49,7 +51,7 @@ class HostedEngine:
         self._probed: dict[str, EngineInfo] = {}
         self._containers: set[HostedContainer] = set()
         self._remover = Remover()
-        self._at_exit = weakref.finalize(self, self._remover.flush)
+        weakref.finalize(self, _leave, self._containers, self._remover)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
@@ -92,7 +94,7 @@ class HostedEngine:
             rootless=facts.rootless,
             platform=facts.platform,
             cgroups=facts.cgroups,
-            selinux=_selinux(),
+            selinux=selinux_enforcing(),
             gpus=facts.gpus,
         )
         if image is None:
@@ -140,7 +142,7 @@ class HostedEngine:
         """As `ContainerEngine.resolve`. Nothing is remembered between calls: tags move."""
         driver = self.driver
         found = driver.inspect_image(image) if pull != "always" else None
-        other = found is not None and platform is not None and not _same_platform(_platform(found), platform)
+        other = found is not None and platform is not None and not same_platform(platform_of(found), platform)
         if (found is None or other) and pull != "never":
             driver.pull(image, platform, emit, timeout)
             found = driver.inspect_image(image)
@@ -149,15 +151,15 @@ class HostedEngine:
                 f"the image {image} is not in {self.name}",
                 hint=f"`{self.name} pull {image}`, or let it be pulled, or name another image with `--image`",
             )
-        if platform is not None and not _same_platform(_platform(found), platform):
+        if platform is not None and not same_platform(platform_of(found), platform):
             raise ImageNotFound(
-                f"the image {image} in {self.name} is for {_platform(found)}, and {platform} was asked for"
+                f"the image {image} in {self.name} is for {platform_of(found)}, and {platform} was asked for"
             )
         return Image(
             name=image,
-            id=_image_id(found),
-            digest=_digest(image, found.get("RepoDigests") or ()),
-            platform=_platform(found),
+            id=id_of(found),
+            digest=digest_of(image, found.get("RepoDigests") or ()),
+            platform=platform_of(found),
             size=found.get("Size"),
         )
 
@@ -255,11 +257,7 @@ class HostedEngine:
 
     def close(self) -> None:
         """As `ContainerEngine.close`; the engine can be used again afterwards."""
-        with self._lock:
-            left = list(self._containers)
-        for container in left:
-            container.discard()
-        self._remover.flush()
+        _leave(self._containers, self._remover)
         with self._lock:
             driver, self._driver = self._driver, None
             visibility, self._visibility = self._visibility, None
@@ -306,11 +304,18 @@ class HostedContainer:
             if stop.is_set():
                 return Exit(reason=ExitReason.CANCELLED)
             container = self._id or self._create(self._cargo.load() if self._cargo else ())
-            end = execute(self._driver, container, logs, stop, deadline)
+            end = self._explained(execute(self._driver, container, logs, stop, deadline))
             self._bring_back()
             return end
         finally:
             self._remove()
+
+    def _explained(self, end: Exit) -> Exit:
+        """A program for another processor fails with ``Exec format error``, which few people can read."""
+        have, want = self._engine.facts.platform, self._spec.image.platform
+        if end.reason is not ExitReason.NOT_STARTED or not want or same_platform(have, want):
+            return end
+        return end.model_copy(update={"detail": f"{end.detail} (the image is for {want}, this engine runs {have})"})
 
     def _bring_back(self) -> None:
         """Make what was written ours. A root needs no permission."""
@@ -338,32 +343,8 @@ class HostedContainer:
         self._engine.forget(self, jobs)
 
 
-def _selinux() -> bool:
-    from codabench.backends.dockerapi import selinux_enforcing
-
-    return selinux_enforcing()
-
-
-def _image_id(found: dict[str, Any]) -> str:
-    name = str(found["Id"])
-    return name if ":" in name else f"sha256:{name}"
-
-
-def _platform(found: dict[str, Any]) -> str:
-    parts = (found.get("Os") or "linux", found.get("Architecture") or "", found.get("Variant") or "")
-    return "/".join(p for p in parts if p)
-
-
-def _same_platform(have: str, want: str) -> bool:
-    """Variants count only where both name one: ``linux/arm64`` is ``linux/arm64/v8``."""
-    return all(a == b for a, b in zip(have.split("/"), want.split("/"), strict=False))
-
-
-def _digest(name: str, digests: Any) -> str | None:
-    """``sha256:...`` of the manifest in the repository of that name; one that was built here is in none."""
-    repository = name.partition("@")[0]
-    if ":" in repository.rpartition("/")[2]:
-        repository = repository.rpartition(":")[0]
-    known = (str(d).rpartition("@") for d in digests)
-    fetched = ((repo, digest) for repo, _, digest in known if not repo.startswith("localhost/"))
-    return next((d for repo, d in fetched if repo == repository or repo.endswith(f"/{repository}")), None)
+def _leave(containers: set[HostedContainer], remover: Remover) -> None:
+    """Leave nothing behind, also when the interpreter ends and nobody has closed the engine."""
+    for container in list(containers):
+        container.discard()
+    remover.flush()

@@ -19,15 +19,15 @@ from codabench.backends.dockerapi import (
     CALL_TIMEOUT,
     POOL,
     DockerDriver,
-    architecture,
     cdi_names,
     explanation,
     raise_if_not_started,
     root_cause,
-    selinux_enforcing,
 )
 from codabench.backends.driver import Driver, Facts, Order, State
 from codabench.backends.hosted import HostedEngine
+from codabench.backends.naming import architecture
+from codabench.backends.selinux import selinux_enforcing
 from codabench.core.errors import EngineError, EngineTimeout, EngineUnavailable, PolicyError
 from codabench.core.policy import Network
 

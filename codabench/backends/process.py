@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Literal
 
-from codabench.backends.dockerapi import architecture
+from codabench.backends.cargo import make_accessible
 from codabench.backends.engine import (
     ContainerSpec,
     Deadline,
@@ -25,6 +25,7 @@ from codabench.backends.engine import (
     LogSink,
     StopSignal,
 )
+from codabench.backends.naming import architecture
 from codabench.backends.probing import MEMORY_REPORT, PROPERTIES
 from codabench.core.errors import EngineError, EngineTimeout, PolicyError, UsageError
 from codabench.core.policy import Limits, User
@@ -129,6 +130,10 @@ class ProcessContainer:
             return self._follow(process, mark, logs, stop, deadline, started)
         finally:
             kill_marked(mark, process)
+            if os.geteuid():
+                for mount in self._spec.mounts:
+                    if not mount.read_only:
+                        make_accessible(mount.source)
 
     def _start(self, mark: str) -> subprocess.Popen[bytes]:
         spec = self._spec

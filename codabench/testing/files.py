@@ -101,8 +101,7 @@ class Files:
         ends: list[Exit] = []
         deadline = Deadline(60)
         threads = [
-            threading.Thread(target=lambda c=c: ends.append(c.run(Sink(), StopSignal(), deadline)))
-            for c in containers
+            threading.Thread(target=lambda c=c: ends.append(c.run(Sink(), StopSignal(), deadline))) for c in containers
         ]
         for thread in threads:
             thread.start()
