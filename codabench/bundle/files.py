@@ -15,6 +15,8 @@ from codabench.core.problems import Location, Problem
 from codabench.core.text import did_you_mean, human_size
 from codabench.storage.sources import ArchiveLimits, TreeSource, ZipSource, zip_from_stream
 
+LITTER = ("__MACOSX", ".DS_Store")
+"""What a Mac adds to an archive."""
 MAX_PAGE = 16 << 20
 MAX_LOOK = 64 << 20
 """An archive inside an archive that is larger than this is recognised by its first bytes, not unpacked, for a check."""
@@ -163,7 +165,16 @@ class BundleFiles:
             fields.error(code, error.message, node, error.hint)
             return False
         self._tell(fields, path, [_at(problem, path) for problem in inner.problems])
+        if not always:
+            self._warn_wrapped(fields, node, path, inner)
         return True
+
+    @staticmethod
+    def _warn_wrapped(fields: Fields, node: Node, path: str, inner: TreeSource) -> None:
+        tops = {e.path.split("/")[0] for e in inner.entries()} - set(LITTER)
+        if len(tops) == 1 and inner.is_dir(top := tops.pop()):
+            message = f"everything in {shorten(path)} lies in one folder, {shorten(top + '/')}: programs find it there"
+            fields.warn("CB311", message, node, "pack what is in the folder, if programs look for it at the top")
 
     def _tell(self, fields: Fields, path: str, problems: Iterable[Problem]) -> None:
         """Problems inside a tree: once, however many tasks use it."""

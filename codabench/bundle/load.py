@@ -6,7 +6,7 @@ import os
 from typing import Any, Self
 
 from codabench.bundle.fields import shorten
-from codabench.bundle.files import BundleFiles
+from codabench.bundle.files import LITTER, BundleFiles
 from codabench.bundle.metadata import read_metadata
 from codabench.bundle.nodes import Mapping, Scalar, Sequence, Source, kind
 from codabench.bundle.v2 import read_v2
@@ -19,7 +19,6 @@ from codabench.storage.sources import ArchiveLimits, EmptySource, TreeSource, op
 
 NAME = "competition.yaml"
 _UNREADABLE = frozenset(("CB021", "CB022", "CB023", "CB026"))
-_LITTER = ("__MACOSX", ".DS_Store")
 _V2_KEYS = ("tasks", "leaderboards", "pages", "docker_image", "fact_sheet")
 
 
@@ -191,7 +190,7 @@ def _find(opened: TreeSource, problems: list[Problem]) -> TreeSource | None:
     """The tree whose top holds the description, or None with a problem that says what this is instead."""
     if opened.is_file(NAME):
         return opened
-    tops = sorted({e.path.split("/")[0] for e in opened.entries()} - set(_LITTER))
+    tops = sorted({e.path.split("/")[0] for e in opened.entries()} - set(LITTER))
     if len(tops) == 1 and opened.is_file(f"{tops[0]}/{NAME}"):
         message = f"{NAME} is not at the top but in the folder {shorten(tops[0])}, from which it is taken"
         hint = "pack what is in the folder, not the folder: codabench.org would refuse it"
@@ -206,7 +205,7 @@ def _what_it_is(opened: TreeSource, tops: list[str]) -> tuple[str, str]:
     for top in tops:
         if top.lower() in (NAME, "competition.yml", "competition.json", "competition.yaml.txt"):
             return f"there is no {NAME} at the top; {top} is there", f"rename it to {NAME}"
-    inside = [e.path for e in opened.entries() if e.path.endswith(f"/{NAME}") and not e.path.startswith(_LITTER)]
+    inside = [e.path for e in opened.entries() if e.path.endswith(f"/{NAME}") and not e.path.startswith(LITTER)]
     if inside:
         return (
             f"there is no {NAME} at the top; there is {shorten(inside[0])}",

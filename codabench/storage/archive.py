@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import shutil
+import stat
 import tempfile
 import zlib
 from pathlib import Path
@@ -49,7 +50,7 @@ class ZipSource(TreeSource):
         self._owned = owned
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            if not Path(path).is_file():
+            if not stat.S_ISREG(os.fstat(self._fd).st_mode):
                 raise ArchiveError(f"{shown(name)} is neither a file nor a folder", code="CB028")
             self._members, odd = read_directory(self._fd, name, limits, allow_twins=allow_twins)
         except BaseException:

@@ -40,7 +40,7 @@ def extract(
     ArchiveError
         The content is damaged or larger than allowed.
     StorageError
-        ``CB705``: the disk has not enough room, known before a byte is written.
+        ``CB707``: the disk has not enough room, known before a byte is written.
     """
     _check_room(dest, source, limits)
     root = os.open(dest, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -65,7 +65,7 @@ def _check_room(dest: Path, source: TreeSource, limits: ArchiveLimits) -> None:
     if needed > free:
         raise StorageError(
             f"{shown(source.name)} needs {human_size(needed)}, and {dest} has {human_size(free)} left",
-            code="CB705",
+            code="CB707",
             hint="make room, or choose another directory (TMPDIR)",
         )
 

@@ -19,9 +19,10 @@ from codabench.bundle.load import Bundle, read_bundle
 from codabench.bundle.nodes import Mapping, Scalar
 from codabench.bundle.yaml import read_yaml
 from codabench.core.competition import CompetitionSpec
-from codabench.core.errors import BundleError
+from codabench.core.errors import ArchiveError, BundleError
 from codabench.core.problems import Location, Problem
 from codabench.core.report import Report
+from codabench.storage.sources import ArchiveLimits, extract, open_source
 
 pytestmark = pytest.mark.bundles
 
@@ -187,27 +188,56 @@ def test_fact_sheet_answers(bundles: Path) -> None:
 
 
 # ---------------------------------------------------------------------- hostile
-def test_hostile_bundles(bundles: Path, tmp_path: Path) -> None:
-    target = tmp_path / "hostile"
-    maker = bundles / "hostile" / "make_hostile.py"
+@pytest.fixture(scope="module")
+def hostile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Archives that mean harm, made by the script among the acceptance bundles."""
+    target = tmp_path_factory.mktemp("made") / "hostile"
+    maker = request.config.getoption("--bundles").resolve() / "hostile" / "make_hostile.py"
     subprocess.run([sys.executable, str(maker), str(target)], check=True, capture_output=True)
-    seen = 0
-    for file in json.loads((target / "index.json").read_text())["files"]:
-        if file["upload"] != "bundle":
-            continue
+    return target
+
+
+def uploads(folder: Path, kind: str) -> list[dict[str, Any]]:
+    files = json.loads((folder / "index.json").read_text())["files"]
+    return [file for file in files if file["upload"] == kind]
+
+
+def test_hostile_bundles(bundles: Path, hostile: Path) -> None:
+    files = uploads(hostile, "bundle")
+    assert len(files) >= 60
+    for file in files:
         before = time.perf_counter()
-        bundle, report = read(target / file["file"])
+        bundle, report = read(hostile / file["file"])
         assert time.perf_counter() - before < 2, file
         if isinstance(file["must_refuse"], bool):
             assert report.ok != file["must_refuse"], f"{file}\n{report}"
-        if report.ok:
-            assert bundle is not None
-            assert bundle.spec is not None
+        assert report.ok == (bundle is not None and bundle.spec is not None)
         shown = str(report)
-        assert "\x1b" not in shown
-        assert "\u202e" not in shown
+        assert not {"\x1b", "\u202e", "\0"} & set(shown)
         assert "root:" not in shown
-        seen += 1
-    assert seen >= 60
-    assert not (tmp_path / "x.txt").exists()
     assert not Path("harmed.txt").exists()
+
+
+def test_hostile_submissions(bundles: Path, hostile: Path, tmp_path: Path) -> None:
+    limits = ArchiveLimits(inflated_bytes=40 << 20, entries=20_000)
+    files = uploads(hostile, "submission")
+    assert len(files) >= 40
+    for n, file in enumerate(files):
+        target = tmp_path / str(n) / "a" / "b"
+        target.mkdir(parents=True)
+        before = time.perf_counter()
+        try:
+            with open_source(hostile / file["file"], limits=limits) as source:
+                extract(source, target, limits=limits)
+            taken = True
+        except ArchiveError:
+            taken = False
+            assert list(target.iterdir()) == [], file
+        assert time.perf_counter() - before < 2, file
+        if file["must_refuse"] is True or str(file["must_refuse"]).startswith("when"):
+            assert not taken, file
+        elif file["must_refuse"] is False:
+            assert taken, file
+        assert [p.name for p in target.parent.iterdir()] == ["b"], file
+        assert all(p.is_file() or p.is_dir() for p in target.rglob("*"))
+        assert not any(p.is_symlink() or p.stat().st_mode & 0o7000 for p in target.rglob("*"))

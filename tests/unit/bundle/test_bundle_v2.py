@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -208,6 +209,12 @@ def test_an_archive_inside_that_is_unsafe_or_broken(tmp_path: Path) -> None:
     assert codes(report(tmp_path / "c", text, d_DOT_zip=b"a,b\n1,2\n")) == ["CB307"]
 
 
+def test_an_archive_of_data_with_one_folder_around_everything(tmp_path: Path) -> None:
+    text = GOOD.replace("input_data: data", "input_data: d.zip")
+    found = report(tmp_path, text, d_DOT_zip=inner(data__x=b"1", data__y=b"2"))
+    assert (found.ok, codes(found, Severity.WARNING)) == (True, ["CB311"])
+
+
 def test_the_folder_is_taken_where_the_archive_lies_beside_it(tmp_path: Path) -> None:
     with read_bundle(write(tmp_path, data_DOT_zip=inner(other=b""))) as bundle:
         assert bundle.spec is not None
@@ -251,3 +258,15 @@ def test_pages_are_read_once_and_checked(tmp_path: Path) -> None:
     found = report(tmp_path / "a", overview_DOT_md=b"caf\xe9")
     assert (found.ok, codes(found, Severity.WARNING)) == (True, ["CB309"])
     assert spec(tmp_path / "b", overview_DOT_md=b"\xef\xbb\xbf<b>x</b>").pages[0].content == "<b>x</b>"
+
+
+def test_a_bundle_of_forty_files_is_checked_in_a_moment(tmp_path: Path) -> None:
+    files = {f"data__{n}_DOT_csv": b"1" for n in range(33)}
+    folder = write(tmp_path, **files)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        with read_bundle(folder) as bundle:
+            assert bundle.report.files == 41
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.06
