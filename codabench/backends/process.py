@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Literal
 
@@ -23,6 +24,7 @@ from codabench.backends.engine import (
     EngineInfo,
     Image,
     LogSink,
+    Mount,
     StopSignal,
 )
 from codabench.backends.naming import architecture
@@ -117,7 +119,10 @@ class ProcessContainer:
             raise UsageError("a container runs once, and this one has been run or discarded")
         if stop.is_set():
             return Exit(reason=ExitReason.CANCELLED)
-        mark = secrets.token_hex(16)
+        with nested(self._spec.mounts):
+            return self._run(secrets.token_hex(16), logs, stop, deadline)
+
+    def _run(self, mark: str, logs: LogSink, stop: StopSignal, deadline: Deadline) -> Exit:
         try:
             process = self._start(mark)
         except OSError as error:
@@ -229,6 +234,37 @@ class _Drain:
 def _wait(process: subprocess.Popen[bytes], wake: threading.Event) -> None:
     process.wait()
     wake.set()
+
+
+@contextlib.contextmanager
+def nested(mounts: Sequence[Mount]) -> Iterator[None]:
+    """Show a directory that is mounted inside another one (``/app/input/ref`` in ``/app/input``) by a link there."""
+    links: list[Path] = []
+    try:
+        for outer in mounts:
+            for inner in mounts:
+                if inner.target.startswith(outer.target.rstrip("/") + "/"):
+                    place = Path(outer.source, inner.target[len(outer.target) :].lstrip("/"))
+                    if _make_room(place):
+                        place.symlink_to(inner.source, target_is_directory=True)
+                        links.append(place)
+        yield
+    finally:
+        for link in links:
+            if link.is_symlink():
+                link.unlink()
+                link.mkdir()
+
+
+def _make_room(place: Path) -> bool:
+    """Whether a link can be put there: in place of nothing, or of the empty directory that a mount would cover."""
+    try:
+        place.rmdir()
+    except FileNotFoundError:
+        return place.parent.is_dir()
+    except OSError:
+        return False
+    return True
 
 
 def _translator(places: dict[str, str]) -> Callable[[str], str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from codabench.backends.backend import WorkHost
-from codabench.backends.engine import Container, ContainerSpec, Deadline, Image
+from codabench.backends.engine import Container, ContainerSpec, Deadline, EngineInfo, Image
 from codabench.core.problems import Fault, Problem, Severity
 from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult
 from codabench.runner import results, verdict
@@ -285,8 +285,7 @@ class _Execution:
         self, problem: Problem | None, *, scores: dict[str, float] | None = None, raw: Any = None, page: Any = None
     ) -> Outcome:
         info = self.engine.probe()
-        if not all(info.enforced.values()):
-            self.warnings += [_not_enforced(info.name, name, info.reasons) for name, on in info.enforced.items() if not on]
+        self.warnings += _not_enforced(info)
         cancelled = problem is not None and problem.code == verdict.CANCELLED
         failed = Status.CANCELLED if cancelled else Status.FAILED
         return Outcome(
@@ -305,11 +304,17 @@ class _Execution:
         self.host.emit({"type": "step", "event": event, "run": self.plan.run, "attempt": self.plan.attempt, **data})
 
 
-def _not_enforced(engine: str, name: str, reasons: dict[str, str]) -> Problem:
-    why = f": {reasons[name]}" if name in reasons else ""
-    return Problem(
-        code="CB660",
-        severity=Severity.NOTE,
-        message=f"{engine} does not enforce {name.replace('_', ' ')} here{why}",
-        fault=Fault.OPERATOR,
-    )
+def _not_enforced(info: EngineInfo) -> list[Problem]:
+    """What does not hold on this engine: one note for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name in (name for name, holds in info.enforced.items() if not holds):
+        by_reason.setdefault(info.reasons.get(name, ""), []).append(name.replace("_", " "))
+    return [
+        Problem(
+            code="CB660",
+            severity=Severity.NOTE,
+            message=f"{info.name} does not enforce {', '.join(names)} here" + (f": {why}" if why else ""),
+            fault=Fault.OPERATOR,
+        )
+        for why, names in by_reason.items()
+    ]

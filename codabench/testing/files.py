@@ -57,6 +57,17 @@ class Files:
         assert _contents(output) == {"copy": "hello"}
         assert _contents(data) == {"line": "hello"}
 
+    def test_a_mount_inside_another(self, bench: Bench) -> None:
+        outer, inner = bench.directory("outer", near="outer"), bench.directory("inner", far="inner")
+        (outer / "ref").mkdir()
+        mounts = (bench.mount(outer, "/app/input"), bench.mount(inner, "/app/input/ref", read_only=True))
+        program = "import sys; print(*(open(f'{sys.argv[1]}/{name}').read() for name in ('near', 'ref/far')))"
+        ran = bench.python(program, "/app/input", mounts=mounts)
+        assert ran.out == b"outer inner\n", ran
+        assert not (outer / "ref").is_symlink()
+        assert list((outer / "ref").iterdir()) == []
+        assert _contents(inner) == {"far": "inner"}
+
     def test_content_may_change_until_the_start(self, bench: Bench) -> None:
         data = bench.directory("data", line="early")
         container = bench.engine.create(bench.spec("cat", "/app/line", mounts=(bench.mount(data, "/app"),)))
