@@ -70,7 +70,7 @@ def down(names: list[str], purge: bool) -> None:
             each.stop()
             if purge:
                 unmount_below(each.home)
-                shutil.rmtree(each.home)
+                shutil.rmtree(each.home, ignore_errors=True)
     if purge and not names:
         shutil.rmtree(BED)
 

@@ -221,7 +221,9 @@ class Podman(Service):
         soft = 1024 if self.rootless else nofile
         return {
             "containers.conf": f'[containers]\ndefault_ulimits = ["nofile={soft}:{nofile}", "nproc=1000:1000"]\n'
-            f'[engine]\n{runtime}cgroup_manager = "cgroupfs"\nevents_logger = "file"\n',
+            f'[engine]\n{runtime}cgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+            # Root's Podman of the machine keeps its events and exit codes in /run/libpod: ours stay apart.
+            f'tmp_dir = "{self.run_dir}/libpod"\n',
             "storage.conf": f'[storage]\ndriver = "overlay"\ngraphroot = "{self.home}/graph"\n'
             f'rootless_storage_path = "{self.home}/graph"\nrunroot = "{self.run_dir}/storage"\n',
         }
