@@ -35,6 +35,7 @@ def tell(text: str = "") -> None:
 def _write(stream: Any, text: str) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+    stream.flush()  # where both streams end in one file, results and diagnostics keep their order
 
 
 def _utf8(stream: Any) -> bool:
