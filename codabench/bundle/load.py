@@ -37,11 +37,13 @@ class Bundle:
         As the caller named it.
     """
 
-    def __init__(self, source: str, opened: TreeSource, files: BundleFiles, report: Report, spec: Any) -> None:
+    def __init__(
+        self, source: str, opened: TreeSource, files: BundleFiles, report: Report, spec: CompetitionSpec | None
+    ) -> None:
         self.source = source
         self.report = report
         self.files = files.tree
-        self.spec: CompetitionSpec | None = spec
+        self.spec = spec
         self._opened, self._files = opened, files
 
     def tree(self, spec: DataSpec) -> TreeSource:

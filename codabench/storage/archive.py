@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import shutil
-import stat
 import tempfile
 import zlib
 from pathlib import Path
@@ -18,7 +17,7 @@ from codabench.core.text import human_size
 from codabench.core.trees import TreeEntry
 from codabench.storage.names import shown
 from codabench.storage.tree import CHUNK, ArchiveLimits, SourceEntry, TreeSource, only_leaves
-from codabench.storage.zipformat import STORED, Member, Window, read_directory
+from codabench.storage.zipformat import STORED, LocalFile, Member, Window, read_directory
 
 
 class ZipSource(TreeSource):
@@ -48,11 +47,11 @@ class ZipSource(TreeSource):
     ) -> None:
         name = name or os.fspath(path)
         self._owned = owned
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        self._file = LocalFile(path)
         try:
-            if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            if not self._file.is_regular:
                 raise ArchiveError(f"{shown(name)} is neither a file nor a folder", code="CB028")
-            self._members, odd = read_directory(self._fd, name, limits, allow_twins=allow_twins)
+            self._members, odd = read_directory(self._file, name, limits, allow_twins=allow_twins)
         except BaseException:
             self.close()
             raise
@@ -61,23 +60,21 @@ class ZipSource(TreeSource):
 
     def open(self, path: str) -> BinaryIO:
         size = self.entry(path).size
-        content = _Inflated(self._fd, self._members[path], self.name)
+        content = _Inflated(self._file, self._members[path], self.name)
         return io.BufferedReader(content, min(CHUNK, max(512, size + 1)))
 
     def read_bytes(self, path: str, limit: int | None = None) -> bytes:
         size = self.entry(path).size
         if size > CHUNK or (limit is not None and limit < size):
             return super().read_bytes(path, limit)
-        content = _Inflated(self._fd, self._members[path], self.name)
+        content = _Inflated(self._file, self._members[path], self.name)
         return content.readall()
 
     def raw_archive(self) -> BinaryIO:
-        return io.BufferedReader(Window(self._fd, 0, os.fstat(self._fd).st_size), CHUNK)
+        return io.BufferedReader(Window(self._file, 0, self._file.size), CHUNK)
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._file.close()
         if self._owned is not None:
             self._owned.close()
 
@@ -85,9 +82,9 @@ class ZipSource(TreeSource):
 class _Inflated(io.RawIOBase):
     """The content of one member: never more than its size says, checked against its checksum at the end."""
 
-    def __init__(self, fd: int, member: Member, archive: str) -> None:
+    def __init__(self, file: LocalFile, member: Member, archive: str) -> None:
         super().__init__()
-        self._packed = Window(fd, member.start, member.start + member.packed)
+        self._packed = Window(file, member.start, member.start + member.packed)
         self._zlib = None if member.method == STORED else zlib.decompressobj(-15)
         self._member, self._archive = member, archive
         self._left, self._crc, self._done = member.entry.size, 0, False

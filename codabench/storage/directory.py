@@ -35,6 +35,8 @@ class DirectorySource(TreeSource):
         With a report of everything that is refused.
     """
 
+    _root = -1
+
     def __init__(self, root: str | Path, *, limits: ArchiveLimits = ArchiveLimits.OWN, hostile: bool = False) -> None:
         self._hostile = hostile
         self._where = Path(os.path.abspath(root))
@@ -45,7 +47,7 @@ class DirectorySource(TreeSource):
             if walk.refused:
                 raise _refused(os.fspath(root), walk.refused)
         except BaseException:
-            os.close(self._root)
+            self.close()
             raise
         self._device = os.fstat(self._root).st_dev
         self._real = walk.real
@@ -53,6 +55,8 @@ class DirectorySource(TreeSource):
 
     def open(self, path: str) -> BinaryIO:
         self.entry(path)
+        if self._root < 0:
+            raise ValueError("read from a directory that is closed")
         *folders, name = self._real.get(path, path).split("/")
         with contextlib.ExitStack() as stack:
             at = self._root
@@ -73,6 +77,8 @@ class DirectorySource(TreeSource):
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
+
+    __del__ = close
 
 
 class _Walk:

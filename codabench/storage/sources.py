@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -62,7 +63,8 @@ class FsspecSource(TreeSource):
 
     def open(self, path: str) -> BinaryIO:
         self.entry(path)
-        file: BinaryIO = self._fs.open(f"{self._root}/{path}", "rb")
+        with remote_errors(self.name):
+            file: BinaryIO = self._fs.open(f"{self._root}/{path}", "rb")
         return file
 
 
@@ -113,10 +115,17 @@ def remote_errors(url: str) -> Iterator[None]:
     """Whatever a remote store says of failure becomes one error that names the URL."""
     try:
         yield
-    except OSError as error:
-        if isinstance(error, BundleError):
-            raise
-        raise not_there(url, str(error) or type(error).__name__) from error
+    except _failures() as error:
+        raise not_there(url, str(error).partition("\n")[0] or type(error).__name__) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What the clients of remote stores raise besides OSError; a client that is not imported has not raised."""
+    found: list[type[Exception]] = [OSError]
+    for module, names in (("botocore.exceptions", ("BotoCoreError", "ClientError")), ("aiohttp", ("ClientError",))):
+        if module in sys.modules:
+            found += [getattr(sys.modules[module], name) for name in names]
+    return tuple(found)
 
 
 def _filesystem(url: str, storage_options: Any) -> tuple[Any, str]:

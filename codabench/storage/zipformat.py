@@ -46,25 +46,49 @@ class Member(NamedTuple):
     method: int
 
 
-class Window(io.RawIOBase):
-    """A range of a file, read by position: several may be read at once from one descriptor."""
+class LocalFile:
+    """A regular file, opened once and read by position; what reads from it keeps it open."""
 
-    def __init__(self, fd: int, start: int, end: int) -> None:
+    _fd = -1
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        status = os.fstat(self._fd)
+        self.size, self.is_regular = status.st_size, stat.S_ISREG(status.st_mode)
+
+    def pread(self, size: int, at: int) -> bytes:
+        """Bytes at a place; ValueError once it is closed, never the bytes of another file."""
+        if self._fd < 0:
+            raise ValueError("read from an archive that is closed")
+        return os.pread(self._fd, size, at)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    __del__ = close
+
+
+class Window(io.RawIOBase):
+    """A range of a file; several may be read at once."""
+
+    def __init__(self, file: LocalFile, start: int, end: int) -> None:
         super().__init__()
-        self._fd, self._at, self._end = fd, start, end
+        self._file, self._at, self._end = file, start, end
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = os.pread(self._fd, min(len(buffer), self._end - self._at), self._at)
+        data = self._file.pread(min(len(buffer), self._end - self._at), self._at)
         self._at += len(data)
         buffer[: len(data)] = data
         return len(data)
 
 
 def read_directory(
-    fd: int, name: str, limits: ArchiveLimits, *, allow_twins: bool
+    file: LocalFile, name: str, limits: ArchiveLimits, *, allow_twins: bool
 ) -> tuple[dict[str, Member], list[Problem]]:
     """The members of an archive by path, and what was odd about them.
 
@@ -73,19 +97,19 @@ def read_directory(
     ArchiveError
         The archive is damaged or unsafe.
     """
-    size = os.fstat(fd).st_size
+    size = file.size
     if size == 0:
         raise ArchiveError(
             f"{shown(name)} is empty (0 bytes)", code="CB022", hint="it may have been cut off while it was sent"
         )
     if size > limits.archive_bytes:
         raise ArchiveError(f"{shown(name)} is larger than {human_size(limits.archive_bytes)}", code="CB029")
-    count, start, end, shift = _end_record(fd, size, name)
+    count, start, end, shift = _end_record(file, size, name)
     limits.check_entries(count, name)
     odd: list[Problem] = []
     if shift:
         odd.append(_warn("CB036", f"{plural(shift, 'byte')} before the archive in {shown(name)} are ignored"))
-    listed = _compare_local(fd, _central(fd, start, end, count, shift, name, limits, odd), start, name)
+    listed = _compare_local(file, _central(file, start, end, count, shift, name, limits, odd), start, name)
     limits.check_total(sum(m.entry.size for m in listed), name)
     return _by_path(listed, odd, name, allow_twins), odd
 
@@ -99,15 +123,15 @@ def damaged(name: str, why: str) -> ArchiveError:
     )
 
 
-def _end_record(fd: int, size: int, name: str) -> tuple[int, int, int, int]:
+def _end_record(file: LocalFile, size: int, name: str) -> tuple[int, int, int, int]:
     """(entries, start and end of the directory, bytes before the archive), from the record at the end."""
     tail_at = max(0, size - 22 - 0xFFFF - 76)
-    tail = os.pread(fd, size - tail_at, tail_at)
+    tail = file.pread(size - tail_at, tail_at)
     at = tail.rfind(_END)
     while at >= 0 and (len(tail) < at + 22 or at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") != len(tail)):
         at = tail.rfind(_END, 0, at)
     if at < 0:
-        if os.pread(fd, 4, 0) in (b"PK\3\4", _END):
+        if file.pread(4, 0) in (b"PK\3\4", _END):
             why = "is cut off: the directory at the end of the zip is missing"
             raise ArchiveError(f"{shown(name)} {why}", code="CB023", hint="send or copy the file again")
         raise ArchiveError(f"{shown(name)} is not a zip file", code="CB023", hint="give a folder or a zip file")
@@ -138,10 +162,10 @@ def _end64(tail: bytes, at: int, small: tuple[int, ...], name: str) -> tuple[int
 
 
 def _central(
-    fd: int, start: int, end: int, count: int, shift: int, name: str, limits: ArchiveLimits, odd: list[Problem]
+    file: LocalFile, start: int, end: int, count: int, shift: int, name: str, limits: ArchiveLimits, odd: list[Problem]
 ) -> Iterator[tuple[Member, int]]:
     """The entries of the directory as (member without `start`, flags)."""
-    reader = io.BufferedReader(Window(fd, start, end), 1 << 16)
+    reader = io.BufferedReader(Window(file, start, end), 1 << 16)
     backslashes = 0
     for _ in range(count):
         head = reader.read(_CENTRAL.size)
@@ -220,7 +244,7 @@ def _entry(path: str, text: str, attributes: int, size: int) -> SourceEntry:
     return SourceEntry(path=path, executable=bool(mode & 0o111), size=size)
 
 
-def _compare_local(fd: int, members: Iterator[tuple[Member, int]], limit: int, name: str) -> list[Member]:
+def _compare_local(file: LocalFile, members: Iterator[tuple[Member, int]], limit: int, name: str) -> list[Member]:
     """Each entry with the start of its bytes; all in the order of the directory."""
     listed = [(member, flags) for member, flags in members]
     found: list[Member] = [listed[0][0]] * len(listed) if listed else []
@@ -229,7 +253,7 @@ def _compare_local(fd: int, members: Iterator[tuple[Member, int]], limit: int, n
         member, flags = listed[place]
         if member.header < previous:
             raise damaged(name, f"{shown(member.entry.path)} lies inside another entry")
-        head = os.pread(fd, _LOCAL.size + len(member.raw), member.header)
+        head = file.pread(_LOCAL.size + len(member.raw), member.header)
         if len(head) < _LOCAL.size + len(member.raw) or head[:4] != b"PK\3\4":
             raise damaged(name, f"{shown(member.entry.path)} is not where the directory says")
         fields = _LOCAL.unpack_from(head)

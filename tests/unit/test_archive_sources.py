@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import stat
@@ -234,6 +235,50 @@ def test_what_is_not_there(where: str) -> None:
         open_source(where)
     assert caught.value.code == "CB021"
     assert caught.value.report is not None
+
+
+def test_a_store_that_does_not_answer() -> None:
+    options = {
+        "key": "k",
+        "secret": "s",
+        "endpoint_url": "http://127.0.0.1:9",
+        "config_kwargs": {"retries": {"max_attempts": 0}, "connect_timeout": 1},
+    }
+    with pytest.raises(BundleError, match=r"127\.0\.0\.1:9") as caught:
+        open_source("s3://bucket/bundle.zip", storage_options=options)
+    assert caught.value.code == "CB021"
+
+
+def test_what_is_closed_is_not_read(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(packed(DirectorySource(folder)))
+    for source in (DirectorySource(folder), ZipSource(tmp_path / "x.zip")):
+        with source.open("sub/b.bin") as file:
+            first = file.read(10)
+            source.close()
+            assert first == FILES["sub/b.bin"][:10]
+        with pytest.raises(ValueError, match="closed"):
+            source.read_bytes("a.txt")
+
+
+def test_a_file_outlives_the_source_it_was_opened_from(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(packed(DirectorySource(folder)))
+    for path in (folder, tmp_path / "x.zip"):
+        file = open_source(path).open("sub/b.bin")
+        gc.collect()
+        with file:
+            assert file.read() == FILES["sub/b.bin"]
+
+
+def test_descriptors_are_given_back(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(packed(DirectorySource(folder)))
+    before = len(os.listdir("/dev/fd"))
+    for path in (folder, tmp_path / "x.zip"):
+        content(open_source(path))
+        (tmp_path / "bad.zip").write_bytes(b"PK bad")
+        with pytest.raises(ArchiveError):
+            open_source(tmp_path / "bad.zip")
+    gc.collect()
+    assert len(os.listdir("/dev/fd")) == before
 
 
 def test_an_empty_directory_holds_nothing(tmp_path: Path) -> None:
