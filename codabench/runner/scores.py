@@ -150,13 +150,15 @@ def _pick(name: str, raw: dict[str, Any], columns: Sequence[str]) -> ScoresFile:
         others = [k for k in raw if k not in scores]
         guesses = [f"{m!r}: did you mean its column for {g!r}?" for m in missing if (g := did_you_mean(m, others))]
         hint = "; ".join(guesses) or (f"{name} holds {', '.join(map(str, list(raw)[:8]))}" if raw else f"{name} holds no keys")
-        if not scores and columns:
+        # An empty mapping says on purpose that there is nothing; other keys than the columns are a mistake.
+        if not scores and raw:
             raise _Unusable("CB644", f"{name} holds none of the leaderboard's columns {', '.join(columns)}", hint)
         warnings.append(
             Problem(
                 code="CB645",
                 severity=Severity.WARNING,
-                message=f"{name} lacks the leaderboard's column{'s' * (len(missing) > 1)} {', '.join(missing)}",
+                message=f"{name} holds {'none' if not scores else 'not all'} of the leaderboard's columns: "
+                f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
                 hint=hint,
                 fault=Fault.ORGANIZER,
             )

@@ -86,7 +86,10 @@ def _hint(plan: RunPlan, log: ProgramLog, end: Exit) -> str | None:
 def _read_only_hint(policy: Policy) -> str:
     if policy.name == "strict":
         return "the policy strict mounts programs read-only; use --policy standard for writable private copies"
-    return "input and reference data are read-only; --policy trusted (writable_inputs) gives private copies"
+    return (
+        f"the policy {policy.name} mounts input and reference data read-only; "
+        "--policy trusted, or Policy(writable_inputs=True), gives private copies"
+    )
 
 
 def _fault(step: StepName, role: Role, end: Exit, log: ProgramLog) -> Fault:
