@@ -1,7 +1,7 @@
 """What a third party needs to prove that its engine or backend keeps the promises of this library.
 
-Subclass `EngineContract` or `BackendContract` in a test module, provide the fixtures that their docstrings name, and run
-pytest. Needs pytest, which is not a dependency of codabench.
+Subclass `EngineContract` or `BackendContract` in a test module, provide the fixtures that their docstrings name, and
+run pytest, which is not a dependency of codabench.
 """
 
 from __future__ import annotations
