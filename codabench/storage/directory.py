@@ -19,6 +19,8 @@ from codabench.storage.names import safe_path, shown
 from codabench.storage.tree import ArchiveLimits, SourceEntry, TreeSource, only_leaves
 
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TOLD = 100
+"""Left-out entries that are named; of more there is only the number."""
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -40,7 +42,7 @@ class DirectorySource(TreeSource):
     def __init__(self, root: str | Path, *, limits: ArchiveLimits = ArchiveLimits.OWN, hostile: bool = False) -> None:
         self._hostile = hostile
         self._where = Path(os.path.abspath(root))
-        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._root = open_hostile(root) if hostile else os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             walk = _Walk(self._root, os.fspath(root), limits, hostile)
             walk.run()
@@ -88,7 +90,7 @@ class _Walk:
         self._root, self._name, self._limits, self._hostile = root, name, limits, hostile
         self._device = os.fstat(root).st_dev
         self._real_root = os.path.realpath(name)
-        self._total = 0
+        self._total = self._count = self._untold = 0
         self.entries: list[SourceEntry] = []
         self.real: dict[str, str] = {}
         self.left_out: list[Problem] = []
@@ -97,21 +99,31 @@ class _Walk:
     def run(self) -> None:
         status = os.fstat(self._root)
         self._folder(self._root, "", "", ((status.st_dev, status.st_ino),))
+        if self._untold:
+            message = f"{self._untold} more entries were left out for reasons like these"
+            self.left_out.append(Problem(code="CB037", severity=Severity.WARNING, message=message))
 
     def _folder(self, fd: int, path: str, real: str, above: tuple[tuple[int, int], ...]) -> None:
-        with os.scandir(fd) as listed:
-            found = sorted(listed, key=lambda e: e.name)
-        for item in found:
-            inside = f"{path}/{item.name}" if path else item.name
+        for name in self._names(fd):
+            inside = f"{path}/{name}" if path else name
             try:
                 safe_path(inside, self._limits)
-                if "\\" in item.name:
+                if "\\" in name:
                     raise ArchiveError(f"the name {shown(inside)} is refused: it holds a backslash", code="CB027")
             except ArchiveError as error:
                 self._odd(inside, error.code, error.message, error.hint)
                 continue
-            self._item(fd, item.name, inside, f"{real}/{item.name}" if real else item.name, above)
-            self._limits.check_entries(len(self.entries), self._name)
+            self._item(fd, name, inside, f"{real}/{name}" if real else name, above)
+
+    def _names(self, fd: int) -> list[str]:
+        """What is in one folder, sorted; counted before anything else is done with it."""
+        found = []
+        with os.scandir(fd) as listed:
+            for item in listed:
+                found.append(item.name)
+                self._count += 1
+                self._limits.check_entries(self._count, self._name)
+        return sorted(found)
 
     def _item(self, fd: int, name: str, path: str, real: str, above: tuple[tuple[int, int], ...]) -> None:
         try:
@@ -180,7 +192,9 @@ class _Walk:
 
     def _odd(self, path: str, code: str, message: str, hint: str | None = None) -> None:
         where = Location(file=path)
-        if self._hostile:
+        if self._hostile and len(self.left_out) >= _TOLD:
+            self._untold += 1
+        elif self._hostile:
             message = f"{message}; it was left out"
             self.left_out.append(Problem(code="CB037", severity=Severity.WARNING, message=message, where=where))
         else:
@@ -213,6 +227,16 @@ def _open_at(name: str, folder: int, flags: int, hostile: bool) -> int:
             raise
     allow_owner(name, folder)
     return os.open(name, flags, dir_fd=folder)
+
+
+def open_hostile(path: str | Path) -> int:
+    """A descriptor of a directory that hostile code may have changed, made ours to read, write and enter."""
+    above = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        allow_owner(os.path.basename(path), above)
+        return os.open(os.path.basename(path), _DIR, dir_fd=above)
+    finally:
+        os.close(above)
 
 
 def allow_owner(name: str, folder: int) -> None:

@@ -350,3 +350,15 @@ def test_s02_modes_that_keep_us_out(tmp_path: Path) -> None:
     (folder / "closed").chmod(0)
     with collect(folder) as tree:
         assert {e.path: tree.read_bytes(e.path) for e in tree.entries()} == {"b.txt": b"b", "closed/a.txt": b"a"}
+
+
+def test_s01_a_flood_of_links_is_counted_not_listed(tmp_path: Path) -> None:
+    for n in range(500):
+        (tmp_path / f"link{n}").symlink_to("/etc/hostname")
+    with collect(tmp_path) as tree:
+        assert tree.entries() == []
+        assert len(tree.problems) == 101
+        assert tree.problems[-1].message.startswith("400 more")
+    with pytest.raises(ArchiveError) as caught:
+        collect(tmp_path, limits=ArchiveLimits(entries=499))
+    assert caught.value.code == "CB029"
