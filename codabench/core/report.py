@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
+from unicodedata import combining, east_asian_width
 
 from codabench.core.base import Record
 from codabench.core.errors import BundleError
 from codabench.core.problems import Location, Problem, Severity
 from codabench.core.text import plural, printable
+
+_LONGEST = 160
+"""Characters of a source line that are shown."""
 
 
 class Report(Record):
@@ -62,9 +66,7 @@ class Report(Record):
 
     def summary(self) -> str:
         """One line: what was looked at and what was found."""
-        counts = ", ".join(
-            plural(len(self.of(s)), s.value) for s in (Severity.ERROR, Severity.WARNING, Severity.NOTE)
-        )
+        counts = ", ".join(plural(len(self.of(s)), s.value) for s in (Severity.ERROR, Severity.WARNING, Severity.NOTE))
         mark = "✓" if self.ok else "✗"
         return f"{mark} {plural(self.files, 'file')} checked · {counts}"
 
@@ -96,14 +98,28 @@ def _place(where: Location, width: int, arrow: str, mark: str) -> list[str]:
     lines = [f"{' ' * width}{arrow} {spot}"]
     if where.line is None or where.excerpt is None:
         return lines
-    text, column = printable(where.excerpt.expandtabs(1)), where.column or 1
-    same_line = where.end_line in (None, where.line)
-    end = where.end_column if same_line and where.end_column else len(text) + 1
-    carets = mark * max(1, min(end, len(text) + 1) - column)
-    if len(text) > 160:
-        text = text[:157] + "..."
-        carets = carets[: max(1, 158 - column)]
+    before, under, after = _parts(where)
+    text = before + under + after
+    if len(text) > _LONGEST:
+        text = text[: _LONGEST - 3] + "..."
+    carets = mark * max(1, _width(text[len(before) : len(before) + len(under)]))
     lines.append(f"{' ' * width} |")
     lines.append(f"{where.line:>{width}} | {text}")
-    lines.append(f"{' ' * width} | {' ' * (column - 1)}{carets}")
+    lines.append(f"{' ' * width} | {' ' * _width(before)}{carets}")
     return lines
+
+
+def _parts(where: Location) -> tuple[str, str, str]:
+    """The line before, at and after the place, each as it is shown: what is escaped gets longer."""
+    text = (where.excerpt or "").replace("\t", " ").replace("\n", " ")
+    begin = (where.column or 1) - 1
+    end = where.end_column - 1 if where.end_column and where.end_line in (None, where.line) else len(text)
+    before, under, after = (printable(text[a:b]) for a, b in ((0, begin), (begin, end), (max(begin, end), None)))
+    if len(before) > _LONGEST // 2:
+        before = "..." + before[3 - _LONGEST // 2 :]
+    return before, under, after
+
+
+def _width(text: str) -> int:
+    """Cells that a terminal needs: two for wide characters, none for combining ones."""
+    return sum(2 if east_asian_width(c) in "WF" else not combining(c) for c in text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -21,37 +20,36 @@ class KeptStream:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._head = bytearray()
-        self._tail: deque[bytes] = deque()
-        self._tail_size = 0
+        self._end = bytearray()
         self.total = 0
 
     def write(self, data: bytes) -> None:
         self.total += len(data)
         room = self._keep - len(self._head)
-        if room > 0:
-            self._head += data[:room]
-            data = data[room:]
-        if data:
-            self._tail.append(bytes(data[-self._keep :]))
-            self._tail_size += len(self._tail[-1])
-            while self._tail_size - len(self._tail[0]) >= self._keep:
-                self._tail_size -= len(self._tail.popleft())
+        self._head += data[:room]
+        self._end += data[room:] if len(data) - room <= self._keep else data[len(data) - self._keep :]
+        # Cut now and then, not at each write: what is moved stays in proportion to what was written.
+        if len(self._end) > 2 * self._keep:
+            del self._end[: -self._keep or None]
+
+    @property
+    def _tail(self) -> bytearray:
+        return self._end[max(0, len(self._end) - self._keep) :]
 
     @property
     def truncated(self) -> bool:
-        return self.total > len(self._head) + self._tail_size or self._tail_size > self._keep
+        return self.total > len(self._head) + min(len(self._end), self._keep)
 
     def bytes(self) -> bytes:
         """What was kept, with one line that says how much was left out."""
-        tail = b"".join(self._tail)[-self._keep :]
-        missing = self.total - len(self._head) - len(tail)
+        missing = self.total - len(self._head) - len(self._tail)
         gap = f"\n[... {missing} bytes left out ...]\n".encode() if missing else b""
-        return bytes(self._head) + gap + tail
+        return bytes(self._head) + gap + self._tail
 
     def last_lines(self, count: int = 20) -> list[str]:
         """The last lines as text, for messages."""
-        text = (b"".join(self._tail) or bytes(self._head))[-16384:].decode("utf-8", "replace")
-        return text.rstrip().splitlines()[-count:]
+        text = (b"" if self.truncated else self._head) + self._tail
+        return text[-16384:].decode("utf-8", "replace").rstrip().splitlines()[-count:]
 
 
 class ProgramLog:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import os
-import stat
 from pathlib import Path
 
 import yaml
 
 from codabench.core.base import Record
+from codabench.core.problems import Problem, Severity
 from codabench.core.records import Exit, Role
 from codabench.core.trees import BlobRef
 from codabench.runner.plan import RunPlan
 from codabench.runner.scores import ScoresFile, read_scores
-from codabench.storage.sources import TreeSource, collect, extract
+from codabench.storage.sources import TreeSource, collect, extract, open_hostile
 from codabench.storage.store import Storage
 
 METADATA = "metadata"
@@ -38,11 +38,11 @@ def copy_into(source: TreeSource, dest: Path, owner: tuple[int, int] | None) -> 
     extract(source, dest, owner=owner)
 
 
-def place_metadata(directory: Path, exits: dict[Role, Exit], owner: tuple[int, int] | None) -> None:
+def place_metadata(directory: Path, exits: dict[Role, Exit], owner: tuple[int, int] | None) -> tuple[Problem, ...]:
     """Write ``metadata`` with exit codes and times (contract.md 4.10); null for what did not run.
 
-    A program's own file of that name is kept as ``metadata.program``. The directory was written by hostile code: names
-    are renamed and made relative to its descriptor, and nothing is followed.
+    What a program left under that name is kept as ``metadata.program``, with a warning. The directory was written by
+    hostile code: its mode is overcome, names are made relative to its descriptor, and nothing is followed.
     """
     program, ingestion = exits.get("program"), exits.get("ingestion")
     first = program or ingestion
@@ -55,11 +55,9 @@ def place_metadata(directory: Path, exits: dict[Role, Exit], owner: tuple[int, i
         },
         sort_keys=False,
     )
-    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    folder = open_hostile(directory)
     try:
-        os.fchmod(folder, stat.S_IMODE(os.fstat(folder).st_mode) | 0o700)
-        with contextlib.suppress(FileNotFoundError, OSError):
-            os.rename(METADATA, KEPT, src_dir_fd=folder, dst_dir_fd=folder)
+        kept = _set_aside(folder)
         file = os.open(METADATA, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
         with open(file, "w", encoding="utf-8") as stream:
             stream.write(text)
@@ -67,6 +65,26 @@ def place_metadata(directory: Path, exits: dict[Role, Exit], owner: tuple[int, i
                 os.fchown(stream.fileno(), *owner)
     finally:
         os.close(folder)
+    return (_kept_aside(kept),) if kept else ()
+
+
+def _set_aside(folder: int) -> str | None:
+    """Rename what has our name, to the first name that is free; None if there is nothing."""
+    there = set(os.listdir(folder))
+    if METADATA not in there:
+        return None
+    free = next(name for n in itertools.count() if (name := f"{KEPT}.{n}" if n else KEPT) not in there)
+    os.rename(METADATA, free, src_dir_fd=folder, dst_dir_fd=folder)
+    return free
+
+
+def _kept_aside(name: str) -> Problem:
+    return Problem(
+        code="CB647",
+        severity=Severity.WARNING,
+        message=f"{METADATA} beside the results is written by the runner; what was there is kept as {name}",
+        hint="use another name",
+    )
 
 
 def read(output: TreeSource, plan: RunPlan, storage: Storage) -> Found:
@@ -81,7 +99,9 @@ def read(output: TreeSource, plan: RunPlan, storage: Storage) -> Found:
 
 def detailed_results(output: TreeSource) -> str | None:
     """``detailed_results.html``, else the first ``*.html`` by name, at the root only (section 7)."""
-    pages = sorted(e.path for e in output.entries() if e.kind == "file" and "/" not in e.path and e.path.endswith(".html"))
+    pages = sorted(
+        e.path for e in output.entries() if e.kind == "file" and "/" not in e.path and e.path.endswith(".html")
+    )
     if "detailed_results.html" in pages:
         return "detailed_results.html"
     return pages[0] if pages else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -14,6 +15,7 @@ from codabench.core.text import did_you_mean
 from codabench.storage.sources import TreeSource
 
 SIZE_LIMIT = 1024 * 1024
+DEPTH = 32
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SPECIAL = re.compile(r"[+-]?\.?(nan|inf|infinity)", re.IGNORECASE)
 _BOOLEANS = {"true": 1.0, "false": 0.0}
@@ -40,12 +42,10 @@ class ScoresFile(Record):
     warnings: tuple[Problem, ...] = ()
 
 
-class _Unusable(Exception):
+class _UnusableError(Exception):
     def __init__(self, code: str, message: str, hint: str | None = None) -> None:
         super().__init__(message)
-        self.problem = Problem(
-            code=code, severity=Severity.ERROR, message=message, hint=hint, fault=Fault.ORGANIZER
-        )
+        self.problem = Problem(code=code, severity=Severity.ERROR, message=message, hint=hint, fault=Fault.ORGANIZER)
 
 
 def read_scores(output: TreeSource, columns: Sequence[str]) -> ScoresFile:
@@ -58,9 +58,11 @@ def read_scores(output: TreeSource, columns: Sequence[str]) -> ScoresFile:
     """
     try:
         name = _find(output)
-        raw = _parse(name, _text(output, name))
-        return _pick(name, raw, columns)
-    except _Unusable as error:
+        text = _text(output, name)
+        as_json = name == "scores.json" or text.lstrip().startswith("{")
+        raw = _parse_json(name, text) if as_json else _parse_lines(name, text)
+        return _pick(name, raw, columns, as_json=as_json)
+    except _UnusableError as error:
         return ScoresFile(problem=error.problem)
 
 
@@ -71,28 +73,22 @@ def _find(output: TreeSource) -> str:
     deeper = [e.path for e in output.entries() if e.path.rsplit("/", 1)[-1] in ("scores.json", "scores.txt")]
     found = ", ".join(e.path for e in output.entries()[:8]) or "nothing"
     hint = f"{deeper[0]} exists: write it to the top of /app/output" if deeper else f"found there: {found}"
-    raise _Unusable("CB641", "the scoring program wrote no scores.json and no scores.txt to /app/output", hint)
+    raise _UnusableError("CB641", "the scoring program wrote no scores.json and no scores.txt to /app/output", hint)
 
 
 def _text(output: TreeSource, name: str) -> str:
     with output.open(name) as stream:
         data = stream.read(SIZE_LIMIT + 1)
     if len(data) > SIZE_LIMIT:
-        raise _Unusable("CB642", f"{name} is larger than {SIZE_LIMIT} bytes")
+        raise _UnusableError("CB642", f"{name} is larger than {SIZE_LIMIT} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _Unusable("CB642", f"{name} is not UTF-8 text: byte {error.start}") from None
-
-
-def _parse(name: str, text: str) -> dict[str, Any]:
-    if name == "scores.json" or text.lstrip().startswith("{"):
-        return _parse_json(name, text)
-    return _parse_lines(name, text)
+        raise _UnusableError("CB642", f"{name} is not UTF-8 text: byte {error.start}") from None
 
 
 class _Repeated(dict[str, Any]):
-    """A JSON object; remembers keys that stood in it more than once."""
+    """A mapping of keys to values; remembers keys that stood in it more than once."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -100,33 +96,35 @@ class _Repeated(dict[str, Any]):
         self.repeated = {k for k, _ in pairs if k in seen or seen.add(k)}  # type: ignore[func-returns-value]
 
 
-def _parse_json(name: str, text: str) -> dict[str, Any]:
+def _parse_json(name: str, text: str) -> _Repeated:
     if not text.strip():
-        raise _Unusable("CB642", f"{name} is empty")
+        raise _UnusableError("CB642", f"{name} is empty")
     try:
         found = json.loads(text, object_pairs_hook=_Repeated)
     except json.JSONDecodeError as error:
-        raise _Unusable("CB642", f"{name} is not JSON: {error.msg}, line {error.lineno} column {error.colno}") from None
+        raise _UnusableError(
+            "CB642", f"{name} is not JSON: {error.msg}, line {error.lineno} column {error.colno}"
+        ) from None
     except (RecursionError, ValueError) as error:
-        raise _Unusable("CB642", f"{name} is not usable JSON: {type(error).__name__}: {str(error)[:80]}") from None
-    if not isinstance(found, dict):
+        raise _UnusableError("CB642", f"{name} is not usable JSON: {type(error).__name__}: {str(error)[:80]}") from None
+    if not isinstance(found, _Repeated):
         kind = {list: "a list", str: "a text"}.get(type(found), "a single value")
-        raise _Unusable("CB642", f"{name} is not a mapping of column keys to numbers: it is {kind}")
+        raise _UnusableError("CB642", f"{name} is not a mapping of column keys to numbers: it is {kind}")
     return found
 
 
-def _parse_lines(name: str, text: str) -> dict[str, Any]:
+def _parse_lines(name: str, text: str) -> _Repeated:
     """``key: value`` and ``key:value``; no YAML, nothing is executed (security.md S11)."""
-    found: dict[str, Any] = {}
+    pairs: list[tuple[str, Any]] = []
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
         if not line or line.startswith("#") or line == "---":
             continue
         key, colon, value = line.partition(":")
         if not colon or not key.strip():
-            raise _Unusable("CB642", f"line {number} of {name} is not 'key: value': {line[:60]!r}")
-        found[_unquoted(key)] = _unquoted(value.split(" #")[0])
-    return found
+            raise _UnusableError("CB642", f"line {number} of {name} is not 'key: value': {line[:60]!r}")
+        pairs.append((_unquoted(key), _unquoted(value.split(" #")[0])))
+    return _Repeated(pairs)
 
 
 def _unquoted(text: str) -> str:
@@ -134,25 +132,34 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
-def _pick(name: str, raw: dict[str, Any], columns: Sequence[str]) -> ScoresFile:
+def _odd(value: Any, as_json: bool) -> bool:
+    """Whether a number was written as something else; in ``scores.txt`` everything is text."""
+    if isinstance(value, str):
+        return as_json or value.lower() in _BOOLEANS
+    return isinstance(value, bool)
+
+
+def _pick(name: str, raw: _Repeated, columns: Sequence[str], *, as_json: bool) -> ScoresFile:
     scores: dict[str, float] = {}
     warnings: list[Problem] = []
-    repeated = getattr(raw, "repeated", set())
     for key in columns:
         if key in raw:
-            if key in repeated:
-                raise _Unusable("CB643", f"{key} stands more than once in {name}")
+            if key in raw.repeated:
+                raise _UnusableError("CB643", f"{key} stands more than once in {name}")
             scores[key] = _number(name, key, raw[key])
-            if name == "scores.json" and not (isinstance(raw[key], (int, float)) and not isinstance(raw[key], bool)):
-                warnings.append(_noted(f"{key} in {name} is {raw[key]!r}; it was read as {scores[key]:g}"))
+            if _odd(raw[key], as_json):
+                warnings.append(_noted(f"{key} in {name} is {_short(raw[key])}; it was read as {scores[key]:g}"))
     missing = [k for k in columns if k not in scores]
     if missing:
-        others = [k for k in raw if k not in scores]
-        guesses = [f"{m!r}: did you mean its column for {g!r}?" for m in missing if (g := did_you_mean(m, others))]
-        hint = "; ".join(guesses) or (f"{name} holds {', '.join(map(str, list(raw)[:8]))}" if raw else f"{name} holds no keys")
+        others = [k for k in itertools.islice(raw, 200) if k not in scores and len(k) <= 100]
+        guesses = [
+            f"{m!r}: did you mean its column for {_short(g)}?" for m in missing if (g := did_you_mean(m, others))
+        ]
+        holds = ", ".join(_short(k) for k in list(raw)[:8]) if raw else "no keys"
+        hint = "; ".join(guesses) or f"{name} holds {holds}"
         # An empty mapping says on purpose that there is nothing; other keys than the columns are a mistake.
         if not scores and raw:
-            raise _Unusable("CB644", f"{name} holds none of the leaderboard's columns {', '.join(columns)}", hint)
+            raise _UnusableError("CB644", f"{name} holds none of the leaderboard's columns {', '.join(columns)}", hint)
         warnings.append(
             Problem(
                 code="CB645",
@@ -171,18 +178,18 @@ def _number(name: str, key: str, value: Any) -> float:
         return _BOOLEANS[value.lower()]
     if isinstance(value, str):
         if _SPECIAL.fullmatch(value.strip()):
-            raise _Unusable("CB643", f"{key} in {name} is not a finite number: {value[:40]}")
+            raise _UnusableError("CB643", f"{key} in {name} is not a finite number: {value[:40]}")
         if not _NUMBER.fullmatch(value.strip()):
-            raise _Unusable("CB643", f"{key} in {name} is not a number: {value[:40]!r}")
+            raise _UnusableError("CB643", f"{key} in {name} is not a number: {value[:40]!r}")
     elif not isinstance(value, (int, float)):
-        kind = {dict: "a mapping", list: "a list", _Repeated: "a mapping"}.get(type(value), "null")
-        raise _Unusable("CB643", f"{key} in {name} is not a number: it is {kind}")
+        kind = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "null"
+        raise _UnusableError("CB643", f"{key} in {name} is not a number: it is {kind}")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise _Unusable("CB643", f"{key} in {name} is not a finite number: {value if isinstance(value, str) else number}")
+        raise _UnusableError("CB643", f"{key} in {name} is not a finite number: {_short(value)}")
     return number
 
 
@@ -190,12 +197,29 @@ def _noted(message: str) -> Problem:
     return Problem(code="CB646", severity=Severity.NOTE, message=message, fault=Fault.ORGANIZER)
 
 
-def _plain(value: Any) -> Any:
-    """JSON that every reader takes: NaN and infinities become text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+def _short(value: Any) -> str:
+    """A value in a message."""
+    text = (
+        repr(value)
+        if isinstance(value, (str, bool))
+        else f"{float(value):g}"
+        if isinstance(value, float)
+        else ascii(value)
+    )
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """JSON that every reader takes: numbers that are huge or not finite become text, deep nesting is cut off."""
+    if isinstance(value, (dict, list)) and depth >= DEPTH:
+        return "..."
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {_plain(str(k)): _plain(v, depth + 1) for k, v in value.items()}
     if isinstance(value, list):
-        return [_plain(v) for v in value]
+        return [_plain(v, depth + 1) for v in value]
+    if isinstance(value, str):
+        # JSON can spell halves of surrogate pairs, which no UTF-8 can hold.
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if (isinstance(value, float) and not math.isfinite(value)) or (isinstance(value, int) and abs(value) >= 2**63):
+        return str(value)
     return value

@@ -16,7 +16,7 @@ from codabench.core.errors import ArchiveError, BundleError
 from codabench.core.problems import Location, Problem, Severity
 from codabench.core.report import Report
 from codabench.storage.archive import ZipSource, manifest, write_zip, zip_from_stream
-from codabench.storage.directory import DirectorySource
+from codabench.storage.directory import DirectorySource, open_hostile
 from codabench.storage.extract import extract, remove_tree
 from codabench.storage.names import safe_path, shown
 from codabench.storage.tree import ArchiveLimits, EmptySource, SourceEntry, TreeSource, only_leaves
@@ -33,6 +33,7 @@ __all__ = [
     "extract",
     "manifest",
     "open_archive",
+    "open_hostile",
     "open_source",
     "remove_tree",
     "write_zip",
