@@ -115,7 +115,7 @@ class HostedEngine:
         as_root = user is User.NOBODY and os.geteuid() == 0 and not self.facts.rootless
         return (NOBODY, NOBODY) if as_root else None
 
-    def _user(self, user: User) -> tuple[int, int] | None:
+    def user_of(self, user: User) -> tuple[int, int] | None:
         """Who runs inside; None: as the image says."""
         if user is User.IMAGE:
             return None
@@ -201,7 +201,7 @@ class HostedEngine:
         with self._lock:
             if self._hold is None:
                 self._hold = Hold(self.driver, self._labels)
-        return Cargo(self._hold, spec.image, through, self._user(spec.user)) if through else None
+        return Cargo(self._hold, spec.image, through, self.user_of(spec.user)) if through else None
 
     def _needs_volume(self, spec: ContainerSpec, mount: Mount) -> bool:
         if not self.visibility.sees(mount.source, spec.image):
@@ -217,7 +217,7 @@ class HostedEngine:
         return user in ("0", "root")
 
     def _order(self, spec: ContainerSpec, places: tuple[Place, ...]) -> Order:
-        user = self._user(spec.user)
+        user = self.user_of(spec.user)
         return Order(
             spec=spec,
             places=places,

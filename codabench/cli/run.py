@@ -28,7 +28,9 @@ def run(
     gpus: str = typer.Option(None, "--gpus", help="A number, or all."),
     memory: str = typer.Option(None, "--memory", help="For each program: 512m, 4 GiB."),
     cpus: float = typer.Option(None, "--cpus", help="For each program; may be a fraction."),
-    timeout: str = typer.Option(None, "--timeout", help="Seconds for each step instead of the phase's limit; also 20min."),
+    timeout: str = typer.Option(
+        None, "--timeout", help="Seconds for each step instead of the phase's limit; also 20min."
+    ),
     jobs: int = typer.Option(None, "--jobs", "-j", min=1, help="Runs at the same time."),
     fact_sheet: Path = typer.Option(None, "--fact-sheet", help="A JSON or YAML file with the answers."),
     keep: bool = typer.Option(False, "--keep", help="Leave the run directories where they are, and say where."),
@@ -64,21 +66,27 @@ def run(
     if shell:
         from codabench.cli.shell import open_shell
 
-        raise typer.Exit(open_shell(competition, submissions, backend, where))
+        raise typer.Exit(open_shell(competition, submissions[0], backend, where))
     chosen = competition.choose_phase(phase)
     tell(f"phase {chosen.index} {chosen.name!r}" + ("" if phase is not None else " (chosen: --phase names another)"))
     good, refused = _readable(submissions)
     try:
-        handles = competition.run_many(
-            [path for _, path in good],
-            backend=backend,
-            jobs=jobs,
-            fact_sheet=_answers(fact_sheet),
-            keep=keep,
-            enforce=enforce,
-            **{**where, "phase": chosen.index},
-        ) if good else []
-        _finish(competition, chosen.index, len(submissions), good, handles, refused, out=out, keep=keep, as_json=as_json)
+        handles = (
+            competition.run_many(
+                [path for _, path in good],
+                backend=backend,
+                jobs=jobs,
+                fact_sheet=_answers(fact_sheet),
+                keep=keep,
+                enforce=enforce,
+                **{**where, "phase": chosen.index},
+            )
+            if good
+            else []
+        )
+        _finish(
+            competition, chosen.index, len(submissions), good, handles, refused, out=out, keep=keep, as_json=as_json
+        )
     finally:
         competition.close()
 
@@ -246,4 +254,3 @@ def _show_plans(competition: Competition, submissions: list[str], where: dict[st
                         say(f"      {mount['target']:<24} {mode}   {mount['from'].replace('_', ' ')}")
             for warning in plan["warnings"]:
                 say(f"  warning   {warning}")
-

@@ -262,7 +262,14 @@ class Database:
         return status
 
     def _append(
-        self, db: Connection, row: Any, kind: EventKind, at: datetime, reporter: str | None, data: dict[str, Any], **also: Any
+        self,
+        db: Connection,
+        row: Any,
+        kind: EventKind,
+        at: datetime,
+        reporter: str | None,
+        data: dict[str, Any],
+        **also: Any,
     ) -> Status:
         status = next_status(Status(row.status), kind)
         sequence = row.last_event + 1

@@ -78,7 +78,7 @@ PLACES: Final[dict[tuple[StepName, Role], tuple[Place, ...]]] = {
         _INPUT_DATA,
     ),
 }
-"""Which directories each program of each step sees. Input data reaches the scorer only with ingestion during scoring."""
+"""Which directories each program of each step sees."""
 
 SCORER_INPUT_DATA: Final = _INPUT_DATA
 """Added to the scorer's places where ingestion runs during scoring (contract.md 4.4)."""

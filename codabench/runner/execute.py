@@ -94,8 +94,8 @@ class _Execution:
         prepared = ahead.submit(self.directory.prepare, "scoring")
         scoring: Future[dict[Role, Container]] | None = None
         try:
-            step = self.plan.step("prediction")
-            if step.programs:
+            failed: Problem | None = None
+            if self.plan.step("prediction").programs:
                 self.directory.prepare("prediction")
                 containers = self._create_all("prediction")
                 # The scoring containers are made while prediction runs: their directories are filled before they start.
@@ -103,7 +103,7 @@ class _Execution:
                 failed = self._prediction(containers, prepared)
             else:
                 scoring = ahead.submit(self._create_all, "scoring")
-                failed = self._take_submission(prepared)
+                self._take_submission(prepared)
             if failed is not None:
                 return self._outcome(failed)
             ready, scoring = scoring.result(), None
@@ -218,21 +218,7 @@ class _Execution:
         return made
 
     def _spec(self, step: StepName, role: Role, command: str) -> ContainerSpec:
-        policy = self.plan.policy
-        return ContainerSpec(
-            image=self.image,
-            argv=command_line(command, step, role),
-            mounts=self.directory.mounts(step, role),
-            workdir=PROGRAM,
-            env=ENVIRONMENT,
-            network=policy.network,
-            user=policy.user,
-            read_only_root=policy.read_only_root,
-            no_new_privileges=policy.no_new_privileges,
-            limits=policy.limits,
-            gpus=policy.gpus,
-            labels={"codabench.run": self.plan.run, "codabench.attempt": self.plan.attempt, "codabench.step": step},
-        )
+        return container_spec(self.plan, self.directory, self.image, step, role, command_line(command, step, role))
 
     def _run_all(self, step: StepName, containers: dict[Role, Container]) -> dict[Role, Exit]:
         """Run the programs of a step together under one deadline; return when every one of them is gone."""
@@ -302,6 +288,27 @@ class _Execution:
 
     def _emit(self, event: str, **data: Any) -> None:
         self.host.emit({"type": "step", "event": event, "run": self.plan.run, "attempt": self.plan.attempt, **data})
+
+
+def container_spec(
+    plan: RunPlan, directory: RunDirectory, image: Image, step: StepName, role: Role, argv: tuple[str, ...]
+) -> ContainerSpec:
+    """The container of a program of a step: the contract's directories and environment, the policy's isolation."""
+    policy = plan.policy
+    return ContainerSpec(
+        image=image,
+        argv=argv,
+        mounts=directory.mounts(step, role),
+        workdir=PROGRAM,
+        env=ENVIRONMENT,
+        network=policy.network,
+        user=policy.user,
+        read_only_root=policy.read_only_root,
+        no_new_privileges=policy.no_new_privileges,
+        limits=policy.limits,
+        gpus=policy.gpus,
+        labels={"codabench.run": plan.run, "codabench.attempt": plan.attempt, "codabench.step": step},
+    )
 
 
 def _not_enforced(info: EngineInfo) -> list[Problem]:

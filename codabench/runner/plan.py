@@ -1,4 +1,4 @@
-"""The plan of one run: decided before anything starts, plain JSON, and all that travels to where the run takes place."""
+"""The plan of one run: decided before anything starts, plain JSON, all that travels to where the run takes place."""
 
 from __future__ import annotations
 

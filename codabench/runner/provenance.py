@@ -52,7 +52,9 @@ def _places(programs: Iterable[dict[str, Any]]) -> Iterable[dict[str, str]]:
     return ({"host": place[1]} for program in programs for place in program["places"])
 
 
-def provenance(plan: RunPlan, image: Image, engine: EngineInfo, steps: Iterable[StepResult], machine: str) -> dict[str, Any]:
+def provenance(
+    plan: RunPlan, image: Image, engine: EngineInfo, steps: Iterable[StepResult], machine: str
+) -> dict[str, Any]:
     """The record that says how to come to the same score again."""
     return {
         "contract": CONTRACT_VERSION,

@@ -113,9 +113,7 @@ def _ingestion_fault(frames: list[str], log: ProgramLog) -> Fault:
 
 def as_warning(problem: Problem, consequence: str) -> Problem:
     """The same finding where it does not fail the run."""
-    return problem.model_copy(
-        update={"severity": Severity.WARNING, "message": f"{problem.message}; {consequence}"}
-    )
+    return problem.model_copy(update={"severity": Severity.WARNING, "message": f"{problem.message}; {consequence}"})
 
 
 def no_scoring_program(metadata: str | None) -> Problem:

@@ -46,9 +46,7 @@ def find_tasks(spec: CompetitionSpec, phase: PhaseSpec, wanted: Sequence[int | s
     return tuple(t for t in tasks if t in chosen)
 
 
-def pick(
-    items: Iterable[T], wanted: int | str, what: str, index: Callable[[T], Any], name: Callable[[T], str]
-) -> T:
+def pick(items: Iterable[T], wanted: int | str, what: str, index: Callable[[T], Any], name: Callable[[T], str]) -> T:
     """The item with that index (also written as text), or else with that name.
 
     Raises

@@ -11,16 +11,18 @@ from typing import Any
 from codabench.bundle.load import Bundle, read_bundle
 from codabench.core.competition import CompetitionSpec, DataSpec, PhaseSpec, TaskSpec
 from codabench.core.errors import BundleError, NotFound
-from codabench.core.policy import Network, Policy, policy_named
+from codabench.core.policy import Policy
 from codabench.core.report import Report
-from codabench.core.text import parse_duration, parse_size, printable
+from codabench.core.text import printable
+from codabench.leaderboard.values import Aggregation
 from codabench.storage.sources import TreeSource, open_source
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.handles import SubmissionHandle
 from codabench.workspace.leaderboard import Leaderboard
 from codabench.workspace.progress import Progress, follow
-from codabench.workspace.workspace import Workspace, make_plan, submission_facts, task_parts
+from codabench.workspace.settings import seconds, tailored
+from codabench.workspace.workspace import Workspace, task_parts
 
 
 def load(source: str | os.PathLike[str], *, storage_options: dict[str, Any] | None = None) -> Competition:
@@ -203,7 +205,7 @@ class Competition:
                         image=image,
                         pull=pull,
                         platform=platform,
-                        time_limit=_seconds(timeout),
+                        time_limit=seconds(timeout),
                         keep=keep,
                         enforce=enforce,
                     )
@@ -219,7 +221,9 @@ class Competition:
         return handles
 
     def plan(self, submission: str | os.PathLike[str], **options: Any) -> list[dict[str, Any]]:
-        """What `run` would do, one description for each task: programs, commands, mounts, limits. Nothing is started."""
+        """What `run` would do, for each task: programs, commands, mounts, limits. Nothing is started."""
+        from codabench.workspace.trial import describe_runs
+
         return describe_runs(self, submission, **options)
 
     # ------------------------------------------------------------------ results
@@ -232,7 +236,7 @@ class Competition:
         name: int | str | None = None,
         *,
         phase: int | str | None = None,
-        aggregation: str = "mean",
+        aggregation: Aggregation = "mean",
     ) -> Leaderboard:
         """The leaderboard of a phase.
 
@@ -278,77 +282,7 @@ def spec_text(spec: CompetitionSpec) -> str:
     return "\n".join(lines)
 
 
-def tailored(
-    policy: str | Policy,
-    *,
-    network: str | None = None,
-    memory: int | str | None = None,
-    cpus: float | None = None,
-    gpus: int | str | None = None,
-) -> Policy:
-    """A policy with single settings changed."""
-    base = policy_named(policy) if isinstance(policy, str) else policy
-    changes: dict[str, Any] = {}
-    if network is not None:
-        changes["network"] = Network(network)
-    if gpus is not None:
-        changes["gpus"] = str(gpus)
-    limits = {k: v for k, v in {"memory": None if memory is None else parse_size(memory), "cpus": cpus}.items() if v}
-    if limits:
-        changes["limits"] = base.limits.model_copy(update=limits)
-    return base.model_copy(update=changes)
-
-
-def describe_runs(
-    competition: Competition,
-    submission: str | os.PathLike[str],
-    *,
-    phase: int | str | None = None,
-    task: int | str | Sequence[int | str] | None = None,
-    policy: str | Policy = "standard",
-    network: str | None = None,
-    image: str | None = None,
-    memory: int | str | None = None,
-    cpus: float | None = None,
-    gpus: int | str | None = None,
-    timeout: float | str | None = None,
-) -> list[dict[str, Any]]:
-    """The plans of a submission, described for people (``run --dry-run``)."""
-    from codabench.core.records import Attempt, RunOptions
-    from codabench.core.trees import TreeRef
-    from codabench.runner.plan import describe
-    spec, now = competition.spec, utc_now()
-    chosen = admission.find_phase(spec, phase) if phase is not None else admission.choose_phase(spec, now)
-    wanted = [task] if isinstance(task, (int, str)) else task
-    with open_source(submission) as source:
-        facts = submission_facts(source)
-    options = RunOptions(
-        policy=tailored(policy, network=network, memory=memory, cpus=cpus, gpus=gpus), time_limit=_seconds(timeout)
-    )
-    nothing = TreeRef(digest="", archive="", size=0, files=0)
-    described = []
-    for one in admission.find_tasks(spec, chosen, wanted):
-        plan = make_plan(
-            run="",
-            attempt=Attempt(id="", run="", number=1, token="", started_at=now),
-            storage=competition.workspace.storage,
-            image=image or spec.docker_image,
-            options=options,
-            phase=chosen,
-            task=one,
-            facts=facts,
-            trees={"submission": nothing, **dict.fromkeys(task_parts(one), nothing)},
-            columns=tuple(c.key for c in spec.leaderboard.columns if c.computation is None),
-            detailed_results=spec.enable_detailed_results,
-        )
-        warnings = [w.message for w in plan.warnings]
-        described.append({"task": {"index": one.index, "name": one.name}, **describe(plan), "warnings": warnings})
-    return described
-
-
-def _seconds(timeout: float | str | None) -> int | None:
-    return None if timeout is None else max(1, round(parse_duration(timeout)))
-
-
 def _parts_text(task: TaskSpec) -> str:
-    return " ".join(role.replace("_", " ").replace(" program", "").replace(" data", "") + " ✓" for role in task_parts(task))
+    return " ".join(
+        role.replace("_", " ").replace(" program", "").replace(" data", "") + " ✓" for role in task_parts(task)
+    )

@@ -122,7 +122,7 @@ class Dispatcher:
     def _live_and_die(self) -> None:
         try:
             self._work()
-        except BaseException as error:  # noqa: BLE001 - the thread's outermost frame: who waits must hear of it
+        except BaseException as error:
             log.error("the dispatcher of this workspace stopped", exc_info=error)
             self._fatal = error
             for flight in self._flights.values():
@@ -157,9 +157,7 @@ class Dispatcher:
             return True
 
     def _lease(self) -> bool:
-        return self._db.take_lease(
-            LEASE, holder=self._holder, token=self._token, now=utc_now(), seconds=LEASE_SECONDS
-        )
+        return self._db.take_lease(LEASE, holder=self._holder, token=self._token, now=utc_now(), seconds=LEASE_SECONDS)
 
     def _drain(self, timeout: float) -> bool:
         """Handle messages until none is left; False if none came in time."""
@@ -295,9 +293,7 @@ def machine_problem(error: BaseException) -> Problem:
     """What failed that is not the program, as a problem. An image that does not exist is the organizer's to mend."""
     fault = Fault.ORGANIZER if isinstance(error, ImageNotFound) else Fault.OPERATOR
     if isinstance(error, CodabenchError):
-        return Problem(
-            code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint, fault=fault
-        )
+        return Problem(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint, fault=fault)
     return Problem(
         code="CB699",
         severity=Severity.ERROR,

@@ -46,7 +46,9 @@ class Logs(Mapping[str, str]):
         return len(self._records)
 
     def __repr__(self) -> str:
-        return "\n".join(f"── {name} ──\n{printable(text).rstrip()}" for name, text in self.items() if text) or "no output"
+        return (
+            "\n".join(f"── {name} ──\n{printable(text).rstrip()}" for name, text in self.items() if text) or "no output"
+        )
 
 
 class RunHandle:

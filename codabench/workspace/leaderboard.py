@@ -11,6 +11,7 @@ from codabench.core.text import printable
 from codabench.leaderboard.board import Board, Entry, Row
 from codabench.leaderboard.ranking import rank
 from codabench.leaderboard.render import board_html, board_text
+from codabench.leaderboard.values import Aggregation
 from codabench.workspace import admission
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 class Leaderboard:
     """A ranked board.
 
-    ``names`` gives what each submission is called, also those that are not on the board. A local board lists every finished submission and says that the submission rule is not applied.
+    A local board lists every finished submission and says that the submission rule is not applied.
+
+    Attributes
+    ----------
+    names
+        Submission id -> what it is called; also of those that are not on the board.
     """
 
     def __init__(self, board: Board, phase: PhaseSpec, names: dict[str, str]) -> None:
@@ -46,9 +52,7 @@ class Leaderboard:
     def explain(self, a: str, b: str) -> str:
         """Why the submission called `a` stands above the one called `b`, or below it."""
         ids = {name: id for id, name in self.names.items()}
-        found = [
-            ids[admission.pick(sorted(ids), wanted, "submission", lambda n: n, lambda n: n)] for wanted in (a, b)
-        ]
+        found = [ids[admission.pick(sorted(ids), wanted, "submission", lambda n: n, lambda n: n)] for wanted in (a, b)]
         return self.board.explain(*found)
 
     def to_frame(self) -> pd.DataFrame:
@@ -76,11 +80,15 @@ class Leaderboard:
 
         out = io.StringIO()
         writer = csv.writer(out)
-        writer.writerow(["rank", "submission", "participant", "submitted_at", *(_cell(c.key) for c in self.board.columns)])
+        writer.writerow(
+            ["rank", "submission", "participant", "submitted_at", *(_cell(c.key) for c in self.board.columns)]
+        )
         for row in self.rows:
             scores = [row.scores.get(c.key) for c in self.board.columns]
             name, at = _cell(self.name(row)), row.created_at.isoformat()
-            writer.writerow([row.rank, name, _cell(row.participant), at, *("" if s is None else repr(s) for s in scores)])
+            writer.writerow(
+                [row.rank, name, _cell(row.participant), at, *("" if s is None else repr(s) for s in scores)]
+            )
         return out.getvalue()
 
     def __len__(self) -> int:
@@ -104,7 +112,12 @@ class Leaderboard:
         """The shape that ``run --json`` prints."""
         return {
             "columns": [
-                {"key": c.key, "title": c.title, "sorting": c.sorting.value, "primary": c.index == self.spec.primary_index}
+                {
+                    "key": c.key,
+                    "title": c.title,
+                    "sorting": c.sorting.value,
+                    "primary": c.index == self.spec.primary_index,
+                }
                 for c in self.board.columns
             ],
             "rows": [{"rank": r.rank, "submission": self.name(r), "scores": dict(r.scores)} for r in self.rows],
@@ -117,7 +130,7 @@ def make_leaderboard(
     *,
     name: int | str | None = None,
     phase: int | str | None = None,
-    aggregation: str = "mean",
+    aggregation: Aggregation = "mean",
 ) -> Leaderboard:
     """Rank what has finished in a phase."""
     spec = competition.spec
@@ -150,7 +163,9 @@ def _entry(sequence: int, handle: SubmissionHandle, keys: set[str], expected: tu
         participant=handle.record.participant,
         created_at=handle.record.created_at,
         sequence=sequence,
-        tasks={r.task: {k: v for k, v in (r.outcome.scores if r.outcome else {}).items() if k in keys} for r in finished},
+        tasks={
+            r.task: {k: v for k, v in (r.outcome.scores if r.outcome else {}).items() if k in keys} for r in finished
+        },
         expected_tasks=expected,
     )
 

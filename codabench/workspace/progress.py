@@ -1,4 +1,4 @@
-"""Progress of runs while one waits: a table in a terminal, one display handle in a notebook, lines in a log, or none."""
+"""Progress of runs while one waits: a table in a terminal, one display in a notebook, lines in a log, or none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from codabench.workspace.handles import SubmissionHandle
     from codabench.workspace.workspace import Workspace
 
-_MARKS = {Status.FINISHED: "✓", Status.FAILED: "✗", Status.CANCELLED: "✗", Status.SUBMITTED: "○", Status.SUBMITTING: "○"}
+_MARKS = {
+    Status.FINISHED: "✓",
+    Status.FAILED: "✗",
+    Status.CANCELLED: "✗",
+    Status.SUBMITTED: "○",
+    Status.SUBMITTING: "○",
+}
 
 
 class Progress(Protocol):
@@ -111,7 +117,9 @@ class RichProgress(Lines):
         from rich.console import Console
         from rich.live import Live
 
-        self._live = Live(console=Console(stderr=True), refresh_per_second=8, get_renderable=self._table, transient=False)
+        self._live = Live(
+            console=Console(stderr=True), refresh_per_second=8, get_renderable=self._table, transient=False
+        )
         self._live.start()
 
     def _table(self) -> Any:
@@ -139,9 +147,10 @@ class NotebookProgress(Lines):
 
     def __init__(self) -> None:
         super().__init__()
-        from IPython.display import display
+        from IPython import display
 
-        self._handle: Any = display(self._bundle(), raw=True, display_id=True)
+        show: Any = display.display
+        self._handle: Any = show(self._bundle(), raw=True, display_id=True)
 
     def _bundle(self) -> dict[str, str]:
         with self.lock:

@@ -167,9 +167,7 @@ class Workspace:
         wanted = [task] if isinstance(task, (int, str)) else task
         tasks = admission.find_tasks(spec, chosen, wanted)
         person = participant or _user_name()
-        earlier = [
-            s.created_at for s in self.db.submissions(competition.id, chosen.index) if s.participant == person
-        ]
+        earlier = [s.created_at for s in self.db.submissions(competition.id, chosen.index) if s.participant == person]
         admission.admit(spec, chosen, now=now, earlier=earlier, enforce=enforce)
         self._check_answers(competition, fact_sheet, enforce=enforce)
         options = RunOptions(

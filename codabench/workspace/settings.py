@@ -1,0 +1,90 @@
+"""What callers type about a run, as typed values: policy, limits, durations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codabench.core.errors import UsageError
+from codabench.core.policy import Network, Policy, policy_named
+from codabench.core.text import did_you_mean, parse_duration, parse_size
+
+
+def tailored(
+    policy: str | Policy,
+    *,
+    network: str | None = None,
+    memory: int | str | None = None,
+    cpus: float | None = None,
+    gpus: int | str | None = None,
+) -> Policy:
+    """A policy with single settings changed.
+
+    Raises
+    ------
+    UsageError
+        If a setting cannot be meant.
+    """
+    base = policy_named(policy) if isinstance(policy, str) else policy
+    changes: dict[str, Any] = {}
+    if network is not None:
+        changes["network"] = _network(network)
+    if gpus is not None:
+        changes["gpus"] = _gpus(gpus)
+    limits: dict[str, Any] = {}
+    if memory is not None:
+        limits["memory"] = _memory(memory)
+    if cpus is not None:
+        if cpus <= 0:
+            raise UsageError(f"cpus must be more than 0, not {cpus:g}", code="CB353")
+        limits["cpus"] = cpus
+    if limits:
+        changes["limits"] = base.limits.model_copy(update=limits)
+    return base.model_copy(update=changes)
+
+
+def seconds(timeout: float | str | None) -> int | None:
+    """A time limit in whole seconds, at least one; None: what the phase says.
+
+    Raises
+    ------
+    UsageError
+        If it is no duration.
+    """
+    if timeout is None:
+        return None
+    try:
+        found = parse_duration(timeout)
+    except ValueError as error:
+        raise UsageError(str(error), code="CB353") from None
+    if found <= 0:
+        raise UsageError(f"a time limit must be more than 0 seconds, not {found:g}", code="CB353")
+    return max(1, round(found))
+
+
+def _network(name: str) -> Network:
+    # `proxy` needs a proxy that a worker offers; nothing here does.
+    offered = [Network.NONE.value, Network.OPEN.value]
+    if name not in offered:
+        guess = did_you_mean(name, offered)
+        hint = f"did you mean {guess!r}?" if guess else None
+        raise UsageError(f"no network {name!r}; there are {', '.join(offered)}", code="CB353", hint=hint)
+    return Network(name)
+
+
+def _memory(value: int | str) -> int:
+    try:
+        size = parse_size(value)
+    except ValueError as error:
+        raise UsageError(str(error), code="CB353") from None
+    if size < 6 * 1024 * 1024:
+        raise UsageError(
+            f"memory of {value} is too little to start a program", code="CB353", hint="write 512m or 4 GiB"
+        )
+    return size
+
+
+def _gpus(value: int | str) -> str:
+    text = str(value)
+    if text != "all" and not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError(f"gpus is a number, or all, not {text!r}", code="CB353")
+    return text

@@ -1,0 +1,110 @@
+"""A run that is prepared and not started: for a dry run, and for a shell in its container."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from codabench.backends.engine import ContainerEngine, ContainerSpec
+from codabench.core.competition import TaskSpec
+from codabench.core.errors import UsageError
+from codabench.core.policy import Policy
+from codabench.core.records import Attempt, RunOptions, StepName
+from codabench.core.trees import TreeRef
+from codabench.runner.execute import container_spec
+from codabench.runner.layout import RunDirectory
+from codabench.runner.plan import ProgramPlan, RunPlan, SubmissionFacts, describe
+from codabench.storage.sources import open_source
+from codabench.workspace import admission
+from codabench.workspace.dispatcher import utc_now
+from codabench.workspace.settings import seconds, tailored
+from codabench.workspace.workspace import make_plan, submission_facts, task_parts
+
+if TYPE_CHECKING:
+    from codabench.workspace.competition import Competition
+
+_NOTHING = TreeRef(digest="", archive="", size=0, files=0)
+
+
+def describe_runs(competition: Competition, submission: str | os.PathLike[str], **where: Any) -> list[dict[str, Any]]:
+    """The plans of a submission, one for each task, described for people (``run --dry-run``)."""
+    with open_source(submission) as source:
+        facts = submission_facts(source)
+    described = []
+    for task in _tasks(competition, where):
+        trees = {"submission": _NOTHING, **dict.fromkeys(task_parts(task), _NOTHING)}
+        plan = _plan(competition, task, facts, trees, where)
+        warnings = [w.message for w in plan.warnings]
+        described.append({"task": {"index": task.index, "name": task.name}, **describe(plan), "warnings": warnings})
+    return described
+
+
+@contextmanager
+def trial(
+    competition: Competition, submission: str | os.PathLike[str], engine: ContainerEngine, **where: Any
+) -> Iterator[tuple[StepName, ProgramPlan, ContainerSpec]]:
+    """The first program that a submission would start, with its directories in place; they go at the end.
+
+    Raises
+    ------
+    UsageError
+        If nothing would be started.
+    """
+    workspace, task = competition.workspace, _tasks(competition, where)[0]
+    with open_source(submission) as source:
+        facts = submission_facts(source)
+        trees = {"submission": workspace.storage.put_tree(source)}
+    parts = {role: competition.tree(spec) for role, spec in task_parts(task).items()}
+    trees |= {role: workspace.storage.put_tree(tree) for role, tree in parts.items()}
+    plan = _plan(competition, task, facts, trees, where)
+    step = next((s for s in plan.steps if s.programs), None)
+    if step is None:
+        raise UsageError(f"nothing would be started for task {task.name!r}", code="CB352")
+    program = step.programs[0]
+    image = engine.resolve(plan.image)
+    owner = engine.file_owner(plan.policy.user)
+    directory = RunDirectory(workspace.scratch / "runs" / plan.attempt, plan, workspace.storage, owner)
+    try:
+        for name in ("prediction", "scoring"):
+            directory.prepare("prediction" if name == "prediction" else "scoring")
+        filled = "prediction_output" if step.name == "prediction" else "scoring_input/res"
+        if step.copy_submission or step.name == "scoring":
+            workspace.storage.materialise(trees["submission"], directory.path(filled), owner=owner)
+        yield step.name, program, container_spec(plan, directory, image, step.name, program.role, ("sh",))
+    finally:
+        directory.remove()
+
+
+def _tasks(competition: Competition, where: dict[str, Any]) -> tuple[TaskSpec, ...]:
+    task: int | str | Sequence[int | str] | None = where.get("task")
+    wanted = [task] if isinstance(task, (int, str)) else task
+    return admission.find_tasks(competition.spec, competition.choose_phase(where.get("phase")), wanted)
+
+
+def _plan(
+    competition: Competition,
+    task: TaskSpec,
+    facts: SubmissionFacts,
+    trees: dict[str, TreeRef],
+    where: dict[str, Any],
+) -> RunPlan:
+    spec = competition.spec
+    policy: str | Policy = where.get("policy") or "standard"
+    changes = {name: where.get(name) for name in ("network", "memory", "cpus", "gpus")}
+    id = uuid.uuid4().hex
+    return make_plan(
+        run=id,
+        attempt=Attempt(id=id, run=id, number=1, token="", started_at=utc_now()),
+        storage=competition.workspace.storage,
+        image=where.get("image") or spec.docker_image,
+        options=RunOptions(policy=tailored(policy, **changes), time_limit=seconds(where.get("timeout"))),
+        phase=competition.choose_phase(where.get("phase")),
+        task=task,
+        facts=facts,
+        trees=trees,
+        columns=tuple(c.key for c in spec.leaderboard.columns if c.computation is None),
+        detailed_results=spec.enable_detailed_results,
+    )
