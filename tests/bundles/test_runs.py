@@ -50,12 +50,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         params, ids = [], []
         for folder, case in cases(metafunc.config):
             for wanted in case["submissions"]:
-                params.append((folder, case, wanted))
+                params.append(pytest.param(folder, case, wanted, marks=marks(folder)))
                 ids.append(f"{folder.name}-{Path(case['bundle']).stem}-{wanted['id']}".replace(" ", "_"))
         metafunc.parametrize(("folder", "case", "wanted"), params, ids=ids)
     elif "boarded" in metafunc.fixturenames:
-        found = [(f, c, b) for f, c in cases(metafunc.config) if "board" in c for b in _boards(c)]
-        metafunc.parametrize(("folder", "case", "boarded"), found, ids=[f"{f.name}-{b['phase']}" for f, c, b in found])
+        listed = [(f, c, b) for f, c in cases(metafunc.config) if "board" in c for b in _boards(c)]
+        params = [pytest.param(f, c, b, marks=marks(f)) for f, c, b in listed]
+        metafunc.parametrize(
+            ("folder", "case", "boarded"), params, ids=[f"{f.name}-{b['phase']}" for f, _, b in listed]
+        )
+
+
+def marks(folder: Path) -> list[pytest.MarkDecorator]:
+    """Our own examples run with the engine tests, as root and as an ordinary user; the given folder in its own part."""
+    return [] if folder.parent == EXAMPLES else [pytest.mark.bundles]
 
 
 def _boards(case: dict[str, Any]) -> list[dict[str, Any]]:
@@ -83,7 +91,12 @@ class Results:
             for wanted in case["submissions"]:
                 phase = competition.phases[wanted["phase"]]
                 tasks = [phase.tasks[n] for n in wanted["tasks"]]
-                options = {"phase": wanted["phase"], "task": tasks, "backend": self._engine, "participant": wanted["id"]}
+                options = {
+                    "phase": wanted["phase"],
+                    "task": tasks,
+                    "backend": self._engine,
+                    "participant": wanted["id"],
+                }
                 options["policy"] = POLICIES.get(folder.name, "standard")
                 handles[wanted["id"]] = competition.workspace.submit(
                     competition, (folder / wanted["path"]).resolve(), enforce=False, **options
@@ -119,7 +132,9 @@ def test_submission(folder, case, wanted, results):
         if ruled := RULINGS.get((folder.name, wanted["id"])):
             outcomes = [{**expected, **ruled}]
         tolerance = wanted.get("tolerance", 1e-9)
-        found = next((o for o in outcomes if run.status == o["status"] and same(run.scores, o["scores"], tolerance)), None)
+        found = next(
+            (o for o in outcomes if run.status == o["status"] and same(run.scores, o["scores"], tolerance)), None
+        )
         if found is None and run.status in wanted.get("any_of", ()):
             continue
         assert found is not None, f"{run.status} {run.scores} {run.problem}\n{run.logs}"
@@ -150,7 +165,11 @@ def check_page(run, wanted):
     if wanted["detailed_results"] is None:
         assert run.detailed_results is None
     else:
-        assert wanted["detailed_results_has"] in run.detailed_results if "detailed_results_has" in wanted else run.detailed_results
+        assert (
+            wanted["detailed_results_has"] in run.detailed_results
+            if "detailed_results_has" in wanted
+            else run.detailed_results
+        )
 
 
 @pytest.mark.engine
