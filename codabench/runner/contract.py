@@ -114,7 +114,7 @@ def command_line(command: str, step: StepName, role: Role) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        If the command is empty or a quote is never closed.
+        If the command is empty, a quote is never closed, or a word holds a zero character.
     """
     try:
         words = shlex.split(command)
@@ -122,6 +122,8 @@ def command_line(command: str, step: StepName, role: Role) -> tuple[str, ...]:
         raise UsageError(f"the command {command!r} cannot be split into words: {error}", code="CB405") from error
     if not words:
         raise UsageError("the command is empty", code="CB405")
+    if "\0" in command:
+        raise UsageError(f"the command {command!r} holds a character that no argument can hold", code="CB405")
     known = placeholders(step, role)
     return tuple(_TOKEN.sub(lambda m: known.get(m[1], m[0]), word) for word in words)
 

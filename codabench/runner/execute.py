@@ -13,6 +13,7 @@ from codabench.backends.backend import WorkHost
 from codabench.backends.engine import Container, ContainerSpec, Deadline, EngineInfo, Image
 from codabench.core.problems import Fault, Problem, Severity
 from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult
+from codabench.core.trees import TreeRef
 from codabench.runner import results, verdict
 from codabench.runner.contract import ENVIRONMENT, PROGRAM, command_line
 from codabench.runner.layout import RunDirectory
@@ -91,6 +92,8 @@ class _Execution:
     def _both_steps(self, ahead: ThreadPoolExecutor) -> Outcome:
         if self.plan.step("scoring").program("program") is None:
             return self._outcome(verdict.no_scoring_program(self.plan.scorer_metadata))
+        if problem := verdict.unusable_command(self.plan):
+            return self._outcome(problem)
         prepared = ahead.submit(self.directory.prepare, "scoring")
         scoring: Future[dict[Role, Container]] | None = None
         try:
@@ -119,7 +122,7 @@ class _Execution:
         tree = self.plan.trees["submission"]
         prepared.result()
         self.storage.materialise(tree, self._received, owner=self.owner)
-        results.place_metadata(self._received, {}, self.owner)
+        self.warnings += results.place_metadata(self._received, {}, self.owner)
         self.steps.append(StepResult(name="prediction", output=tree, skipped=True))
         self._share_predictions()
 
@@ -130,7 +133,7 @@ class _Execution:
         if self.plan.step("prediction").copy_submission:
             self.storage.materialise(self.plan.trees["submission"], output, owner=self.owner)
         exits = self._run_all("prediction", containers)
-        results.place_metadata(output, exits, self.owner)
+        self.warnings += results.place_metadata(output, exits, self.owner)
         with results.collected(output) as source:
             self.warnings += source.problems
             tree = self.storage.put_tree(source)
@@ -173,7 +176,7 @@ class _Execution:
         began = time.monotonic()
         exits = self._run_all("scoring", containers)
         output = self.directory.path("scoring_output")
-        results.place_metadata(output, exits, self.owner)
+        self.warnings += results.place_metadata(output, exits, self.owner)
         with results.collected(output) as source:
             self.warnings += source.problems
             tree = self.storage.put_tree(source)
@@ -194,6 +197,8 @@ class _Execution:
 
     def _root_cause(self, problem: Problem) -> Problem:
         """Where ingestion had failed before, that is why (section 7, non-zero exit in prediction)."""
+        if problem.code == verdict.CANCELLED:
+            return problem
         prediction = self._step("prediction")
         ingestion = prediction.exits.get("ingestion")
         if ingestion is not None and (earlier := self._exit_problem("prediction", "ingestion", ingestion)):
@@ -236,16 +241,26 @@ class _Execution:
     def _run_one(self, step: StepName, program: ProgramPlan, first: Container, deadline: Deadline) -> Exit:
         """The commands of a program in order; the first failure ends it."""
         log = self.logs[step, program.role]
-        end = first.run(log, self.host.stop, deadline)
-        seconds = end.seconds
-        for command in program.commands[1:]:
-            if not end.ok:
-                break
-            end = self.engine.run(self._spec(step, program.role, command), log, self.host.stop, deadline)
-            seconds += end.seconds
+        try:
+            end = first.run(log, self.host.stop, deadline)
+            seconds = end.seconds
+            for command in program.commands[1:]:
+                if not end.ok:
+                    break
+                end = self.engine.run(self._spec(step, program.role, command), log, self.host.stop, deadline)
+                seconds += end.seconds
+        except BaseException:
+            # The other program of the step may wait for this one, and the run is over anyway.
+            self.host.stop.set("the engine failed")
+            raise
         return end.model_copy(update={"seconds": seconds})
 
     # ------------------------------------------------------------------ what comes out
+    @property
+    def _predictions(self) -> TreeRef | None:
+        """What scoring starts from, once it is there."""
+        return self.steps[0].output if self.steps else None
+
     def _exit_problem(self, step: StepName, role: Role, end: Exit) -> Problem | None:
         return verdict.exit_problem(self.plan, step, role, end, self.logs[step, role])
 
@@ -254,7 +269,7 @@ class _Execution:
         self.steps.append(
             StepResult(
                 name=step,
-                digest=step_digest(self.plan, step, self.image, self.engine.name),
+                digest=step_digest(self.plan, step, self.image, self.engine.name, self._predictions),
                 exits=exits,
                 output=output,
                 logs=records,

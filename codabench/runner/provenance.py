@@ -13,6 +13,7 @@ from typing import Any
 from codabench._version import __version__
 from codabench.backends.engine import EngineInfo, Image
 from codabench.core.records import StepName, StepResult
+from codabench.core.trees import TreeRef
 from codabench.runner.contract import CONTRACT_VERSION, ENVIRONMENT, command_line
 from codabench.runner.layout import mounts_of
 from codabench.runner.plan import RunPlan
@@ -20,8 +21,16 @@ from codabench.runner.plan import RunPlan
 _TREES_OF = {"submission", "ingestion_program", "scoring_program", "input_data", "reference_data"}
 
 
-def step_digest(plan: RunPlan, step: StepName, image: Image, engine: str) -> str:
-    """Digest of everything that decides what a step comes to (architecture.md section 2). Limits are not part of it."""
+def step_digest(
+    plan: RunPlan, step: StepName, image: Image, engine: str, predictions: TreeRef | None = None
+) -> str:
+    """Digest of everything that decides what a step comes to (architecture.md section 2). Limits are not part of it.
+
+    Parameters
+    ----------
+    predictions
+        What the prediction step came to: the input of scoring.
+    """
     identity = image.digest or f"{engine}:{image.id}"
     programs = [
         {
@@ -40,6 +49,7 @@ def step_digest(plan: RunPlan, step: StepName, image: Image, engine: str) -> str
         "programs": programs,
         "copies_submission": plan.step(step).copy_submission,
         "trees": {name: plan.trees[name].digest for name in sorted(used) if name in plan.trees},
+        "predictions": predictions.digest if predictions and step == "scoring" else None,
         "environment": ENVIRONMENT,
         "network": plan.policy.network.value,
         "user": plan.policy.user.value,

@@ -108,7 +108,7 @@ def _parse_json(name: str, text: str) -> _Repeated:
     except (RecursionError, ValueError) as error:
         raise _UnusableError("CB642", f"{name} is not usable JSON: {type(error).__name__}: {str(error)[:80]}") from None
     if not isinstance(found, _Repeated):
-        kind = {list: "a list", str: "a text"}.get(type(found), "a single value")
+        kind = "a list" if isinstance(found, list) else "a single value"
         raise _UnusableError("CB642", f"{name} is not a mapping of column keys to numbers: it is {kind}")
     return found
 

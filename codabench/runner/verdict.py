@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import signal
 
+from codabench.core.errors import UsageError
 from codabench.core.policy import Policy
 from codabench.core.problems import Fault, Problem, Severity
 from codabench.core.records import Exit, ExitReason, Role, StepName
 from codabench.core.text import human_size, printable
+from codabench.runner.contract import command_line
 from codabench.runner.logs import ProgramLog
 from codabench.runner.plan import RunPlan
 
@@ -93,6 +95,8 @@ def _read_only_hint(policy: Policy) -> str:
 
 
 def _fault(step: StepName, role: Role, end: Exit, log: ProgramLog) -> Fault:
+    if end.reason is ExitReason.CANCELLED:
+        return Fault.OPERATOR
     if end.reason is ExitReason.NOT_STARTED:
         return Fault.PARTICIPANT if (step, role) == ("prediction", "program") else Fault.ORGANIZER
     if (step, role) == ("prediction", "program"):
@@ -114,6 +118,25 @@ def _ingestion_fault(frames: list[str], log: ProgramLog) -> Fault:
 def as_warning(problem: Problem, consequence: str) -> Problem:
     """The same finding where it does not fail the run."""
     return problem.model_copy(update={"severity": Severity.WARNING, "message": f"{problem.message}; {consequence}"})
+
+
+def unusable_command(plan: RunPlan) -> Problem | None:
+    """A command that cannot be split into words; nothing is started then."""
+    for step in plan.steps:
+        for program in step.programs:
+            for command in program.commands:
+                try:
+                    command_line(command, step.name, program.role)
+                except UsageError as error:
+                    own = (step.name, program.role) == ("prediction", "program")
+                    return Problem(
+                        code=error.code,
+                        severity=Severity.ERROR,
+                        message=f"{program_name(step.name, program.role)} cannot be started: {error.message}",
+                        hint="close its quotes; there is no shell in between",
+                        fault=Fault.PARTICIPANT if own else Fault.ORGANIZER,
+                    )
+    return None
 
 
 def no_scoring_program(metadata: str | None) -> Problem:
