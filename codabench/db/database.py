@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, delete, event, func, insert, select, update
+from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, func, insert, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -54,20 +54,15 @@ class Database:
 
     def __init__(self, url: str = "sqlite://") -> None:
         self.url = url
-        in_memory = make_url(url).get_backend_name() == "sqlite" and make_url(url).database in (None, "", ":memory:")
-        # One connection for a database in memory: each connection would have a database of its own.
-        options: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
-        if make_url(url).get_backend_name() == "sqlite":
-            options["connect_args"] = {"check_same_thread": False, "timeout": 30}
         self._lock = threading.RLock()
+        self._closed = False
         try:
-            self._engine = create_engine(url, **options)
-            if make_url(url).get_backend_name() == "sqlite":
-                event.listen(self._engine, "connect", _sqlite_pragmas)
-                event.listen(self._engine, "begin", _sqlite_begin)
+            made = make_url(url)
+            self.url = made.render_as_string(hide_password=True)
+            self._engine = _engine(made)
             self._open()
-        except SQLAlchemyError as error:
-            raise StorageError(f"the database {url} cannot be opened: {error}", code="CB720") from error
+        except (SQLAlchemyError, ImportError) as error:
+            raise StorageError(f"the database {self.url} cannot be opened: {error}", code="CB720") from error
 
     def _open(self) -> None:
         SQLModel.metadata.create_all(self._engine)
@@ -84,16 +79,22 @@ class Database:
 
     @contextmanager
     def _change(self) -> Iterator[Connection]:
-        with self._lock, self._engine.begin() as connection:
-            yield connection
+        with self._lock:
+            if self._closed:
+                raise StorageError(f"the database {self.url} is closed", code="CB723")
+            try:
+                with self._engine.begin() as connection:
+                    yield connection
+            except SQLAlchemyError as error:
+                raise StorageError(f"the database {self.url} failed: {error}", code="CB722") from error
 
     # ------------------------------------------------------------------ competitions
     def add_competition(self, id: str, spec: CompetitionSpec, *, source: str, at: datetime) -> None:
         """Keep a competition; one that is known by this id stays as it is."""
-        row = {"id": id, "title": spec.title, "source": source, "spec": spec.model_dump_json(), "created_at": at}
         with self._change() as db:
             if db.execute(select(_COMPETITION.c.id).where(_COMPETITION.c.id == id)).first() is None:
-                db.execute(insert(_COMPETITION).values(**row))
+                row = {"title": spec.title, "source": source, "spec": spec.model_dump_json(), "created_at": at}
+                db.execute(insert(_COMPETITION).values(id=id, **row))
 
     def competition(self, id: str) -> CompetitionSpec:
         """A competition by its id; `NotFound` if there is none."""
@@ -159,6 +160,16 @@ class Database:
             query = query.where(_SUBMISSION.c.phase == phase)
         with self._change() as db:
             return [_submission(row) for row in db.execute(query.order_by(_SUBMISSION.c.sequence))]
+
+    def submission_times(self, competition: str, phase: int, participant: str) -> list[datetime]:
+        """When a participant's submissions to a phase were made."""
+        query = select(_SUBMISSION.c.created_at).where(
+            _SUBMISSION.c.competition == competition,
+            _SUBMISSION.c.phase == phase,
+            _SUBMISSION.c.participant == participant,
+        )
+        with self._change() as db:
+            return list(db.execute(query).scalars())
 
     def submission(self, id: str) -> Submission:
         """A submission by its id; `NotFound` if there is none."""
@@ -325,8 +336,21 @@ class Database:
             db.execute(delete(_LEASE).where(_LEASE.c.name == name, _LEASE.c.token == token))
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections; whatever is asked later is refused."""
+        with self._lock:
+            self._closed = True
         self._engine.dispose()
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url)
+    # One connection for a database in memory: each connection would have a database of its own.
+    options: dict[str, Any] = {"poolclass": StaticPool} if url.database in (None, "", ":memory:") else {}
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 30}, **options)
+    event.listen(engine, "connect", _sqlite_pragmas)
+    event.listen(engine, "begin", _sqlite_begin)
+    return engine
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

@@ -21,9 +21,7 @@ from codabench.runner.plan import RunPlan
 _TREES_OF = {"submission", "ingestion_program", "scoring_program", "input_data", "reference_data"}
 
 
-def step_digest(
-    plan: RunPlan, step: StepName, image: Image, engine: str, predictions: TreeRef | None = None
-) -> str:
+def step_digest(plan: RunPlan, step: StepName, image: Image, engine: str, predictions: TreeRef | None = None) -> str:
     """Digest of everything that decides what a step comes to (architecture.md section 2). Limits are not part of it.
 
     Parameters

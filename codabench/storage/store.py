@@ -51,10 +51,8 @@ class Storage:
     def __init__(
         self, url: str | os.PathLike[str], *, cache: Path | None = None, options: dict[str, Any] | None = None
     ) -> None:
-        from fsspec.core import url_to_fs
-
         self.url = os.fspath(url)
-        self._fs, self._root = url_to_fs(self.url, **(options or {}))
+        self._fs, self._root = _file_system(self.url, options)
         self._local = Path(self._root) if "file" in _protocols(self._fs) else None
         self._own_cache = cache is None and self._local is None
         if self._own_cache:
@@ -62,7 +60,10 @@ class Storage:
         else:
             self.cache = cache or Path(self._root) / "cache"
         if self._local:
-            self._local.mkdir(parents=True, exist_ok=True)
+            try:
+                self._local.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError(f"{self.url} cannot be made: {error}", code="CB704") from error
 
     # ------------------------------------------------------------------ blobs
     def put(self, data: bytes | Path | BinaryIO) -> BlobRef:
@@ -254,6 +255,16 @@ def _blob(sha256: str) -> str:
 
 def _tree(digest: str) -> str:
     return f"trees/{digest.partition(':')[2]}.json"
+
+
+def _file_system(url: str, options: dict[str, Any] | None) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs
+
+    try:
+        found: tuple[Any, str] = url_to_fs(url, **(options or {}))
+    except (ValueError, ImportError) as error:
+        raise StorageError(f"{url} is no place to store files: {error}", code="CB704") from error
+    return found
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:

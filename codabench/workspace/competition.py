@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from codabench.core.competition import CompetitionSpec, DataSpec, PhaseSpec, Tas
 from codabench.core.errors import BundleError, NotFound
 from codabench.core.policy import Policy
 from codabench.core.report import Report
-from codabench.core.text import printable
+from codabench.core.text import preformatted, printable
 from codabench.leaderboard.values import Aggregation
 from codabench.storage.sources import TreeSource, open_source
 from codabench.workspace import admission
@@ -256,7 +255,7 @@ class Competition:
         return spec_text(self.spec)
 
     def _repr_html_(self) -> str:
-        return f'<pre class="cb-competition" style="line-height:1.3">{html.escape(repr(self))}</pre>'
+        return preformatted(repr(self), "cb-competition")
 
     def close(self) -> None:
         """Let go of the private workspace and of the bundle's files."""

@@ -11,6 +11,7 @@ import os
 import queue
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -74,9 +75,12 @@ class Dispatcher:
         self._inbox: queue.SimpleQueue[tuple[str, Any, Any]] = queue.SimpleQueue()
         self._flights: dict[str, Flight] = {}
         self._thread: threading.Thread | None = None
+        self._resting = False
+        self._renew_at = 0.0
         self._lock = threading.Lock()
         self._changed = threading.Condition()
         self._closing = False
+        self._look = True
         self._fatal: BaseException | None = None
         self.errors: dict[str, BaseException] = {}
 
@@ -85,10 +89,13 @@ class Dispatcher:
         """There is something to do: start the thread if none runs."""
         with self._lock:
             self._inbox.put(("wake", None, None))
-            if self._thread is None or not self._thread.is_alive():
-                self._closing = False
+            before = self._thread
+            if before is None or self._resting or not before.is_alive():
+                self._closing = self._resting = False
                 self._fatal = None
-                self._thread = threading.Thread(target=self._live_and_die, name="codabench-dispatcher", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._live_and_die, args=(before,), name="codabench-dispatcher", daemon=True
+                )
                 self._thread.start()
 
     def cancel(self, run: str, reason: str) -> None:
@@ -97,14 +104,14 @@ class Dispatcher:
         self.wake()
 
     def wait(self, done: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until `done` says so; it is asked again after every change of a run."""
+        """Wait until `done` says so; it is asked again whenever a run has ended."""
         with self._changed:
             # Another process may drive the work, so the rows are looked at now and then even if nothing changes here.
-            end = None if timeout is None else utc_now().timestamp() + timeout
+            end = None if timeout is None else time.monotonic() + timeout
             while not done():
                 if self._fatal is not None:
                     raise self._fatal
-                left = 0.5 if end is None else min(0.5, end - utc_now().timestamp())
+                left = 0.5 if end is None else min(0.5, end - time.monotonic())
                 if left <= 0:
                     return False
                 self._changed.wait(left)
@@ -119,7 +126,9 @@ class Dispatcher:
             thread.join()
 
     # ------------------------------------------------------------------ in the dispatcher's thread
-    def _live_and_die(self) -> None:
+    def _live_and_die(self, before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()  # it may be letting go of the lease
         try:
             self._work()
         except BaseException as error:
@@ -137,26 +146,29 @@ class Dispatcher:
                 return
             self._drain(timeout=0.2)
         try:
-            while True:
-                self._start_queued()
-                if not self._drain(timeout=LINGER_SECONDS if not self._flights else LEASE_SECONDS / 3):
-                    if not self._flights and self._rest():
-                        return
-                    self._lease()
-                if self._closing and not self._flights:
+            while not self._over():
+                if self._look:
+                    self._look = False
+                    self._start_queued()
+                idle = not self._drain(timeout=LEASE_SECONDS / 3 if self._flights else LINGER_SECONDS)
+                if time.monotonic() > self._renew_at:
+                    self._look = self._lease()  # other processes may have queued something
+                if idle and not self._flights and self._rest():
                     return
         finally:
             self._db.release_lease(LEASE, token=self._token)
 
+    def _over(self) -> bool:
+        return self._closing and not self._flights
+
     def _rest(self) -> bool:
         """Nothing to do for a while: end the thread, unless something came in at this very moment."""
         with self._lock:
-            if not self._inbox.empty():
-                return False
-            self._thread = None
-            return True
+            self._resting = self._inbox.empty()
+            return self._resting
 
     def _lease(self) -> bool:
+        self._renew_at = time.monotonic() + LEASE_SECONDS / 3
         return self._db.take_lease(LEASE, holder=self._holder, token=self._token, now=utc_now(), seconds=LEASE_SECONDS)
 
     def _drain(self, timeout: float) -> bool:
@@ -173,6 +185,8 @@ class Dispatcher:
                 return True
 
     def _handle(self, kind: str, key: Any, value: Any) -> None:
+        # What a step reports leaves the queue as it is; everything else may have filled it or made room.
+        self._look = self._look or kind != "event"
         if kind == "event":
             self._step_event(key, value)
         elif kind == "done":
@@ -188,10 +202,22 @@ class Dispatcher:
         if self._closing:
             return
         for run in self._db.queued(limit=64):
-            backend = self._backend_of(run)
+            try:
+                backend = self._backend_of(run)
+            except CodabenchError as error:
+                self._refuse(run, error)
+                continue
             if len(self._flights) >= 2 * backend.info().slots:
                 return
             self._start(run, backend)
+
+    def _refuse(self, run: Run, error: CodabenchError) -> None:
+        """There is no place where a run could be carried out: it fails, and the others go on."""
+        try:
+            self._db.append(run.id, [EventKind.RUN_FAILED], at=utc_now(), outcome=self._machine_failed(run.id, error))
+        except StateError:
+            return
+        self._tell_run(run, Status.FAILED)
 
     def _start(self, run: Run, backend: Backend) -> None:
         id, token = uuid.uuid4().hex, uuid.uuid4().hex
@@ -209,7 +235,7 @@ class Dispatcher:
                 on_event=lambda event: self._live(flight, event),
                 on_done=lambda handle: self._inbox.put(("done", id, handle)),
             )
-        except CodabenchError as error:
+        except Exception as error:  # noqa: BLE001 - as in `_done`: a run that cannot be started must end, too
             self._finish(flight, self._machine_failed(run.id, error))
 
     def _live(self, flight: Flight, event: dict[str, Any]) -> None:
@@ -275,8 +301,9 @@ class Dispatcher:
     def _tell_run(self, run: Run, status: Status) -> None:
         event = {"type": "status", "run": run.id, "submission": run.submission, "task": run.task, "status": status}
         self._notify(event)
-        with self._changed:
-            self._changed.notify_all()
+        if status.is_final:
+            with self._changed:
+                self._changed.notify_all()
 
 
 def closing_events(status: Status, outcome: Outcome) -> list[EventKind]:

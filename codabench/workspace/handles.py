@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from codabench.core.events import StatusEvent, submission_status
 from codabench.core.problems import Fault, Problem
 from codabench.core.records import LogRecord, Outcome, Role, Run, Status, StepName, Submission
 from codabench.core.report import render_problem
-from codabench.core.text import printable
+from codabench.core.text import preformatted, printable
 from codabench.storage.sources import TreeSource
 
 if TYPE_CHECKING:
@@ -144,6 +143,9 @@ class RunHandle:
         text = f"Run {self.status.value}" + (f" in {self.seconds:.1f} s" if self.outcome else "")
         return "\n".join([f"{text}   {scores}".rstrip(), *(_shown(self.problem))])
 
+    def _repr_html_(self) -> str:
+        return preformatted(repr(self), "cb-run")
+
 
 class SubmissionHandle:
     """A submission and its runs, one for each task."""
@@ -254,7 +256,7 @@ class SubmissionHandle:
         return "   ".join(f"{k} {v:g}" for k, v in self.scores.items()) if self.status is Status.FINISHED else ""
 
     def _repr_html_(self) -> str:
-        return f'<pre class="cb-submission" style="line-height:1.3">{html.escape(repr(self))}</pre>'
+        return preformatted(repr(self), "cb-submission")
 
 
 def _shown(problem: Problem | None) -> list[str]:

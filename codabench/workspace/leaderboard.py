@@ -51,9 +51,9 @@ class Leaderboard:
 
     def explain(self, a: str, b: str) -> str:
         """Why the submission called `a` stands above the one called `b`, or below it."""
-        ids = {name: id for id, name in self.names.items()}
-        found = [ids[admission.pick(sorted(ids), wanted, "submission", lambda n: n, lambda n: n)] for wanted in (a, b)]
-        return self.board.explain(*found)
+        known = sorted(self.names.values())
+        one, other = (admission.pick(known, wanted, "submission", lambda n: n, lambda n: n) for wanted in (a, b))
+        return self._shown().explain(printable(one), printable(other))
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each submission, indexed by rank; columns by key, missing values NaN."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from codabench.workspace.handles import SubmissionHandle
     from codabench.workspace.workspace import Workspace
 
+_PULLING = "pulling the image"
 _MARKS = {
     Status.FINISHED: "✓",
     Status.FAILED: "✗",
@@ -50,12 +51,14 @@ class Line:
         self.seconds = 0.0
 
     def update(self, event: dict[str, Any]) -> bool:
-        """Take an event in; True if the status changed."""
+        """Take an event in; True if the status changed, or a pull began."""
         if event["type"] == "log":
             lines = base64.b64decode(event["data"]).decode("utf-8", "replace").rstrip().splitlines()
             self.said = printable(lines[-1])[:80] if lines else self.said
         elif event["type"] == "pull":
-            self.said = f"pulling the image {event.get('progress', '')}".strip()
+            changed = not self.said.startswith(_PULLING)
+            self.said = f"{_PULLING} {event.get('progress', '')}".strip()
+            return changed
         elif event["type"] == "status":
             if self.began is None:
                 self.began = time.monotonic()
@@ -143,12 +146,16 @@ class RichProgress(Lines):
 
 
 class NotebookProgress(Lines):
-    """One display handle, updated at each change; a saved notebook ends with the last state."""
+    """One display handle, updated at each change and about once a second while programs speak.
+
+    A saved notebook ends with the last state.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         from IPython import display
 
+        self._updated = time.monotonic()
         show: Any = display.display
         self._handle: Any = show(self._bundle(), raw=True, display_id=True)
 
@@ -159,8 +166,14 @@ class NotebookProgress(Lines):
         cells = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
         return {"text/plain": text, "text/html": f'<table class="cb-progress">{cells}</table>'}
 
+    def event(self, event: dict[str, Any]) -> None:
+        super().event(event)
+        if time.monotonic() - self._updated > 1:
+            self.changed(None)
+
     def changed(self, line: Line | None) -> None:
         if self._handle is not None:
+            self._updated = time.monotonic()
             self._handle.update(self._bundle(), raw=True)
 
 

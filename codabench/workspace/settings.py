@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from codabench.core.errors import UsageError
@@ -34,7 +35,7 @@ def tailored(
     if memory is not None:
         limits["memory"] = _memory(memory)
     if cpus is not None:
-        if cpus <= 0:
+        if not 0 < cpus < math.inf:
             raise UsageError(f"cpus must be more than 0, not {cpus:g}", code="CB353")
         limits["cpus"] = cpus
     if limits:
@@ -56,7 +57,7 @@ def seconds(timeout: float | str | None) -> int | None:
         found = parse_duration(timeout)
     except ValueError as error:
         raise UsageError(str(error), code="CB353") from None
-    if found <= 0:
+    if not 0 < found < math.inf:
         raise UsageError(f"a time limit must be more than 0 seconds, not {found:g}", code="CB353")
     return max(1, round(found))
 

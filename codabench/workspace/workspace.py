@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import getpass
+import logging
 import os
 import re
 import tempfile
@@ -34,6 +36,8 @@ from codabench.workspace.handles import RunHandle, SubmissionHandle
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
     from codabench.workspace.leaderboard import Leaderboard
+
+log = logging.getLogger("codabench.workspace")
 
 BackendLike = Any
 """A word (``"auto"``, ``"docker"``), an engine, or a `Backend`."""
@@ -167,7 +171,7 @@ class Workspace:
         wanted = [task] if isinstance(task, (int, str)) else task
         tasks = admission.find_tasks(spec, chosen, wanted)
         person = participant or _user_name()
-        earlier = [s.created_at for s in self.db.submissions(competition.id, chosen.index) if s.participant == person]
+        earlier = self.db.submission_times(competition.id, chosen.index, person) if enforce else []
         admission.admit(spec, chosen, now=now, earlier=earlier, enforce=enforce)
         self._check_answers(competition, fact_sheet, enforce=enforce)
         options = RunOptions(
@@ -265,11 +269,21 @@ class Workspace:
         Returns a function that ends it. Observers are called from threads of the workspace and must be quick.
         """
         self._observers.append(observer)
-        return lambda: self._observers.remove(observer)
+
+        def end() -> None:
+            with contextlib.suppress(ValueError):
+                self._observers.remove(observer)
+
+        return end
 
     def _notify(self, event: dict[str, Any]) -> None:
         for observer in list(self._observers):
-            observer(event)
+            try:
+                observer(event)
+            except Exception:  # the outermost frame of foreign code: a bad observer must not end the work
+                log.exception("an observer failed and is not called again")
+                with contextlib.suppress(ValueError):
+                    self._observers.remove(observer)
 
     # ------------------------------------------------------------------ where and how
     def _resolve_backend(self, value: BackendLike) -> Backend:
