@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from unicodedata import combining, east_asian_width
 
 from codabench.core.base import Record
 from codabench.core.errors import BundleError
 from codabench.core.problems import Location, Problem, Severity
-from codabench.core.text import plural, printable
+from codabench.core.text import plural, preformatted, printable
 
 _LONGEST = 160
 """Characters of a source line that are shown."""
@@ -76,7 +75,7 @@ class Report(Record):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f'<pre class="cb-report" style="line-height:1.3">{html.escape(str(self))}</pre>'
+        return preformatted(str(self), "cb-report")
 
 
 def render_problem(problem: Problem) -> str:

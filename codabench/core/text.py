@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import html
 import re
 from collections.abc import Iterable
 
@@ -80,3 +81,8 @@ def human_size(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
+
+
+def preformatted(text: str, kind: str) -> str:
+    """Text as a notebook shows it: escaped, in columns; `kind` is a class for style sheets."""
+    return f'<pre class="{kind}" style="line-height:1.3">{html.escape(text)}</pre>'

@@ -136,7 +136,7 @@ class Competition:
         *,
         phase: int | str | None = None,
         task: int | str | Sequence[int | str] | None = None,
-        backend: Any = "auto",
+        backend: Any = None,
         policy: str | Policy = "standard",
         network: str | None = None,
         image: str | None = None,
@@ -160,7 +160,8 @@ class Competition:
         phase, task
             By index or name; without a phase: the one open now, else the last that began, else the first.
         backend
-            ``"auto"`` (the first engine that answers), ``"docker"``, ``"podman"``, ``"process"``, an engine, a Backend.
+            ``"auto"`` (the first engine that answers), ``"docker"``, ``"podman"``, ``"process"``, an engine, a Backend;
+            None: that of the workspace.
         policy
             ``"standard"``, ``"strict"``, ``"trusted"`` or a `Policy`; `network`, `memory`, `cpus`, `gpus` change it.
         network
@@ -185,8 +186,7 @@ class Competition:
         for submission in submissions:
             # All are looked at before the first one starts: a bad archive costs nobody a run.
             open_source(submission).close()
-        if jobs is not None:
-            workspace._jobs = jobs
+        place = workspace._resolve_backend(workspace._default_backend if backend is None else backend, jobs)
         chosen = tailored(policy, network=network, memory=memory, cpus=cpus, gpus=gpus)
         handles: list[SubmissionHandle] = []
         with follow(workspace, self, progress) as shown:
@@ -199,7 +199,7 @@ class Competition:
                         task=task,
                         participant=participant,
                         fact_sheet=fact_sheet,
-                        backend=backend,
+                        backend=place,
                         policy=chosen,
                         image=image,
                         pull=pull,
