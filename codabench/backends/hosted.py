@@ -22,12 +22,13 @@ from codabench.backends.engine import (
     StopSignal,
 )
 from codabench.backends.execution import execute
-from codabench.backends.naming import digest_of, id_of, platform_of, same_platform
+from codabench.backends.naming import same_platform
 from codabench.backends.owner import Owner, myself
 from codabench.backends.probing import try_out
+from codabench.backends.resolving import resolve
 from codabench.backends.selinux import selinux_enforcing
 from codabench.backends.visibility import Visibility
-from codabench.core.errors import EngineError, ImageNotFound, PolicyError, UsageError
+from codabench.core.errors import EngineError, PolicyError, UsageError
 from codabench.core.policy import Limits, Network, User
 from codabench.core.records import Exit, ExitReason
 
@@ -96,6 +97,9 @@ class HostedEngine:
             cgroups=facts.cgroups,
             selinux=selinux_enforcing(),
             gpus=facts.gpus,
+            memory=facts.memory,
+            enforced=dict.fromkeys(facts.unenforced, False),
+            reasons=dict(facts.unenforced),
         )
         if image is None:
             return info
@@ -139,29 +143,7 @@ class HostedEngine:
         emit: Emit | None = None,
         timeout: float | None = None,
     ) -> Image:
-        """As `ContainerEngine.resolve`. Nothing is remembered between calls: tags move."""
-        driver = self.driver
-        found = driver.inspect_image(image) if pull != "always" else None
-        other = found is not None and platform is not None and not same_platform(platform_of(found), platform)
-        if (found is None or other) and pull != "never":
-            driver.pull(image, platform, emit, timeout)
-            found = driver.inspect_image(image)
-        if found is None:
-            raise ImageNotFound(
-                f"the image {image} is not in {self.name}",
-                hint=f"`{self.name} pull {image}`, or let it be pulled, or name another image with `--image`",
-            )
-        if platform is not None and not same_platform(platform_of(found), platform):
-            raise ImageNotFound(
-                f"the image {image} in {self.name} is for {platform_of(found)}, and {platform} was asked for"
-            )
-        return Image(
-            name=image,
-            id=id_of(found),
-            digest=digest_of(image, found.get("RepoDigests") or ()),
-            platform=platform_of(found),
-            size=found.get("Size"),
-        )
+        return resolve(self.name, self.driver, image, pull, platform, emit, timeout)
 
     # -- containers ----------------------------------------------------------------------------------------------
 

@@ -77,6 +77,12 @@ class Endings:
         with pytest.raises(ImageNotFound, match=r"127\.0\.0\.1:9/.*refused"):
             bench.engine.resolve("127.0.0.1:9/there-is-none:1", timeout=60)
 
+    @pytest.mark.parametrize("name", ["UPPER/case:1", "two words", "x:y:z"])
+    def test_names_that_no_image_can_have(self, bench: Bench, name: str) -> None:
+        if bench.isolated:
+            with pytest.raises(ImageNotFound, match=name):
+                bench.engine.resolve(name, timeout=60)
+
     def test_image_that_is_there_is_not_pulled(self, bench: Bench) -> None:
         events: list[object] = []
         found = bench.engine.resolve(bench.image.name, emit=events.append)
