@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CALL_TIMEOUT = 60
 POOL = 64
+SAME_CALLS = 16
+"""Connections kept for one address: the SDK makes a pool for each, and fills it with that many places."""
 
 _COMMAND_MISSING = re.compile(r"executable file not found|exec: .*no such file or directory|stat .*no such file", re.I)
 _COMMAND_UNUSABLE = re.compile(r"exec: .*permission denied|exec format error|chdir to cwd|is a directory", re.I)
@@ -63,7 +65,7 @@ class DockerDriver:
         self.url = url
         try:
             self.client: docker.APIClient = docker.APIClient(
-                base_url=url, version="auto", timeout=CALL_TIMEOUT, num_pools=POOL, max_pool_size=POOL
+                base_url=url, version="auto", timeout=CALL_TIMEOUT, num_pools=POOL, max_pool_size=SAME_CALLS
             )
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as error:
             raise EngineUnavailable(f"{url}: {root_cause(error)}", hint=self.hint) from error
@@ -83,6 +85,7 @@ class DockerDriver:
             unenforced=self._unenforced(info),
             gpus=tuple(devices) or (("nvidia",) if "nvidia" in (info.get("Runtimes") or {}) else ()),
             cdi=bool(devices),
+            memory=info.get("MemTotal") or None,
         )
 
     def _unenforced(self, info: dict[str, Any]) -> dict[str, str]:

@@ -62,6 +62,8 @@ class Facts:
         Limits that it is known to ignore, with the reason.
     gpus
         Names of the devices it offers.
+    memory
+        Bytes that the engine's host has.
     cdi
         These names are those of the Container Device Interface.
     """
@@ -75,6 +77,7 @@ class Facts:
     unenforced: dict[str, str] = field(default_factory=dict)
     gpus: tuple[str, ...] = ()
     cdi: bool = False
+    memory: int | None = None
 
 
 @dataclass(frozen=True)

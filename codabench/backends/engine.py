@@ -98,6 +98,9 @@ class EngineInfo(Record):
         ``read_only_root``, ``no_new_privileges``, ``user``.
     reasons
         Why a property does not hold.
+        Without an image: what the engine says of itself, as far as it says that something does not hold.
+    memory
+        Bytes that the engine's host has.
     sees_files
         Whether the daemon mounts our directories; otherwise trees are copied through volumes.
     """
@@ -112,6 +115,7 @@ class EngineInfo(Record):
     sees_files: bool = True
     selinux: bool = False
     gpus: tuple[str, ...] = ()
+    memory: int | None = None
     enforced: dict[str, bool] = {}
     reasons: dict[str, str] = {}
 

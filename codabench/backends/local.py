@@ -20,7 +20,8 @@ from codabench.backends.engine import ContainerEngine, Emit, StopSignal
 from codabench.core.errors import Interrupted, UsageError
 
 _ALLOWED = "codabench."
-_EVENTS_KEPT = 10_000
+_EVENTS_KEPT = 1_000
+"""For who asks later; an event of a log has up to 4 KiB of it."""
 
 
 class LocalBackend:

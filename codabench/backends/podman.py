@@ -110,6 +110,7 @@ class PodmanDriver(DockerDriver):
             unenforced=self._ignored_limits(),
             gpus=cdi_devices(),
             cdi=True,
+            memory=host.get("memTotal") or None,
         )
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 
 from codabench.backends.backend import WorkHost
 from codabench.backends.engine import Container, ContainerSpec, Deadline, EngineInfo, Image
+from codabench.core.policy import Policy
 from codabench.core.problems import Fault, Problem, Severity
 from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult
 from codabench.core.trees import TreeRef
@@ -21,6 +22,9 @@ from codabench.runner.logs import ProgramLog
 from codabench.runner.plan import ProgramPlan, RunPlan
 from codabench.runner.provenance import provenance, step_digest
 from codabench.storage.store import Storage
+
+MEMORY_RESERVE = 1024**3
+"""Bytes of the host that programs never get."""
 
 _storages: dict[tuple[str, str | None], Storage] = {}
 _storages_lock = threading.Lock()
@@ -75,6 +79,7 @@ class _Execution:
         plan = self.plan
         self._emit("preparing", image=plan.image)
         self.image = self._resolve()
+        self.plan = plan = plan.model_copy(update={"policy": bounded(plan.policy, self.engine.probe())})
         owner = self.engine.file_owner(plan.policy.user)
         self.directory = RunDirectory(self.host.scratch / "runs" / plan.attempt, plan, self.storage, owner)
         self.owner = owner
@@ -324,6 +329,15 @@ def container_spec(
         gpus=policy.gpus,
         labels={"codabench.run": plan.run, "codabench.attempt": plan.attempt, "codabench.step": step},
     )
+
+
+def bounded(policy: Policy, info: EngineInfo) -> Policy:
+    """A policy that says nothing of memory gets all that the engine's host has but a reserve, so that a program that
+    takes everything is ended before the host suffers. Where the engine ignores such a limit none is asked for."""
+    if policy.limits.memory is not None or info.memory is None or not info.enforced.get("memory", True):
+        return policy
+    memory = max(info.memory // 2, info.memory - MEMORY_RESERVE)
+    return policy.model_copy(update={"limits": policy.limits.model_copy(update={"memory": memory})})
 
 
 def _not_enforced(info: EngineInfo) -> list[Problem]:
