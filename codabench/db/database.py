@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, func, insert, select, update
+from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, exists, func, insert, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -110,15 +110,11 @@ class Database:
             rows = db.execute(select(_COMPETITION.c.id, _COMPETITION.c.title).order_by(_COMPETITION.c.created_at))
             return [(row.id, row.title) for row in rows]
 
-    def add_trees(self, competition: str, trees: dict[str, TreeRef]) -> None:
-        """Keep which stored trees are the programs and data of a competition; what is known stays."""
+    def set_trees(self, competition: str, trees: dict[str, TreeRef]) -> None:
+        """Keep which stored trees are the programs and data of a competition; what is known by a path is replaced."""
+        rows = [{"competition": competition, "path": p, "ref": r.model_dump_json()} for p, r in trees.items()]
         with self._change() as db:
-            known = set(db.execute(select(_TREE.c.path).where(_TREE.c.competition == competition)).scalars())
-            rows = [
-                {"competition": competition, "path": path, "ref": ref.model_dump_json()}
-                for path, ref in trees.items()
-                if path not in known
-            ]
+            db.execute(delete(_TREE).where(_TREE.c.competition == competition, _TREE.c.path.in_(list(trees))))
             if rows:
                 db.execute(insert(_TREE), rows)
 
@@ -162,11 +158,13 @@ class Database:
             return [_submission(row) for row in db.execute(query.order_by(_SUBMISSION.c.sequence))]
 
     def submission_times(self, competition: str, phase: int, participant: str) -> list[datetime]:
-        """When a participant's submissions to a phase were made."""
+        """When a participant's submissions to a phase were made that count: not those that failed (contract.md 4.2)."""
+        not_failed = exists().where(_RUN.c.submission == _SUBMISSION.c.id, _RUN.c.status != Status.FAILED.value)
         query = select(_SUBMISSION.c.created_at).where(
             _SUBMISSION.c.competition == competition,
             _SUBMISSION.c.phase == phase,
             _SUBMISSION.c.participant == participant,
+            not_failed,
         )
         with self._change() as db:
             return list(db.execute(query).scalars())

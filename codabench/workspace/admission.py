@@ -68,25 +68,19 @@ def pick(items: Iterable[T], wanted: int | str, what: str, index: Callable[[T], 
     raise NotFound(f"no {what} {wanted!r}; there are: {there}", hint=f"did you mean {guess!r}?" if guess else None)
 
 
-def admit(
-    spec: CompetitionSpec, phase: PhaseSpec, *, now: datetime, earlier: Sequence[datetime], enforce: bool
-) -> None:
+def admit(spec: CompetitionSpec, phase: PhaseSpec, *, now: datetime, earlier: Sequence[datetime]) -> None:
     """Decide on window and limits of a phase.
 
     Parameters
     ----------
     earlier
         When the participant's submissions to this phase that count were made.
-    enforce
-        A local run ignores dates and counts; a real competition does not.
 
     Raises
     ------
     SubmissionRejected
         If the phase is not open (``CB331``) or a limit is reached (``CB332`` for today, ``CB333`` in all).
     """
-    if not enforce:
-        return
     if now < phase.start:
         raise SubmissionRejected(
             f"phase {phase.name!r} of {spec.title!r} begins {_shown(phase.start)}", code="CB331", hint="submit then"

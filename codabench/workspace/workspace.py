@@ -14,7 +14,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from codabench.backends.backend import Backend
 from codabench.bundle.fact_sheet import check_answers
@@ -74,7 +74,10 @@ class Workspace:
         storage_options: dict[str, Any] | None = None,
     ) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="codabench-"))
-        self.url = os.fspath(url) if url is not None else str(self.scratch / "storage")
+        # Also where nobody calls `close`; at the end of the process `_close_all` does, in its order.
+        self._clear = weakref.finalize(self, remove_tree, self.scratch)
+        self._clear.atexit = False
+        self.url = os.fspath(url).removeprefix("file://") if url is not None else str(self.scratch / "storage")
         remote = "://" in self.url
         cache = self.scratch / "cache" if remote else None
         self.storage = Storage(self.url, cache=cache, options=storage_options)
@@ -86,7 +89,7 @@ class Workspace:
         self._backend_of: dict[str, Any] = {}
         self._observers: list[Callable[[dict[str, Any]], None]] = []
         self._facts: dict[str, SubmissionFacts] = {}
-        self._kept = False
+        self._stored: weakref.WeakKeyDictionary[Competition, set[str]] = weakref.WeakKeyDictionary()
         self._lock = threading.RLock()
         self._dispatcher = Dispatcher(
             self.db, plan=self._plan, backend_of=lambda run: self._backend_for(run.id), notify=self._notify
@@ -107,13 +110,15 @@ class Workspace:
     def _store_trees(self, competition: Competition, tasks: Sequence[TaskSpec]) -> None:
         """Store what tasks need and is not stored yet; a local run of one task leaves the other data alone."""
         with self._lock:
-            known = self.db.trees(competition.id)
-            new: dict[str, TreeRef] = {}
-            for spec in (part for task in tasks for part in task_parts(task).values()):
-                if spec.path is not None and spec.path not in known and spec.path not in new:
-                    new[spec.path] = self.storage.put_tree(competition.tree(spec))
+            known = self._stored.setdefault(competition, set())
+            specs = (part for task in tasks for part in task_parts(task).values())
+            # What another object of this competition stored is looked at again: its files may have changed since.
+            new = {spec.path: spec for spec in specs if spec.path is not None and spec.path not in known}
             if new:
-                self.db.add_trees(competition.id, new)
+                self.db.set_trees(
+                    competition.id, {path: self.storage.put_tree(competition.tree(spec)) for path, spec in new.items()}
+                )
+                known |= new.keys()
 
     # ------------------------------------------------------------------ submissions
     def submit(
@@ -171,8 +176,9 @@ class Workspace:
         wanted = [task] if isinstance(task, (int, str)) else task
         tasks = admission.find_tasks(spec, chosen, wanted)
         person = participant or _user_name()
-        earlier = self.db.submission_times(competition.id, chosen.index, person) if enforce else []
-        admission.admit(spec, chosen, now=now, earlier=earlier, enforce=enforce)
+        if enforce:
+            earlier = self.db.submission_times(competition.id, chosen.index, person)
+            admission.admit(spec, chosen, now=now, earlier=earlier)
         self._check_answers(competition, fact_sheet, enforce=enforce)
         options = RunOptions(
             policy=policy_named(policy) if isinstance(policy, str) else policy,
@@ -204,7 +210,8 @@ class Workspace:
             for n, t in enumerate(tasks)
         ]
         self._facts[made.id] = facts
-        self._kept = self._kept or keep
+        if keep:
+            self._clear.detach()
         for run in runs:
             self._backend_of[run.id] = place
         made = self.db.add_submission(made, runs, kind=EventKind.RUN_QUEUED)
@@ -286,13 +293,17 @@ class Workspace:
                     self._observers.remove(observer)
 
     # ------------------------------------------------------------------ where and how
-    def _resolve_backend(self, value: BackendLike) -> Backend:
+    def _resolve_backend(self, value: BackendLike, jobs: int | None = None) -> Backend:
+        """The backend that a word, an engine or a `Backend` stands for; one pool for each number of jobs."""
         from codabench.backends.select import backend_from
 
-        key = value if isinstance(value, str) else id(value)
+        jobs = self._jobs if jobs is None else jobs
+        key = (value if isinstance(value, str) else id(value), jobs)
         with self._lock:
+            if any(value is known for known in self._backends.values()):
+                return cast("Backend", value)
             if key not in self._backends:
-                self._backends[key] = backend_from(value, jobs=self._jobs, scratch=self.scratch)
+                self._backends[key] = backend_from(value, jobs=jobs, scratch=self.scratch)
             return self._backends[key]
 
     def _backend_for(self, run: str) -> Backend:
@@ -332,8 +343,7 @@ class Workspace:
         self._backends.clear()
         self.db.close()
         self.storage.close()
-        if not self._kept:
-            remove_tree(self.scratch)
+        self._clear()
 
     def __enter__(self) -> Workspace:
         return self
@@ -423,7 +433,8 @@ def submission_facts(source: TreeSource) -> SubmissionFacts:
 
 def _name_of(submission: str | os.PathLike[str]) -> str:
     last = re.split(r"[/\\]", os.fspath(submission).rstrip("/\\"))[-1]
-    return last or "submission"
+    # A file name may be any bytes; a database and JSON hold text.
+    return last.encode("utf-8", "replace").decode() or "submission"
 
 
 def _user_name() -> str:
