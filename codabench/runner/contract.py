@@ -137,7 +137,9 @@ ENVIRONMENT: Final[dict[str, str]] = {
     "XDG_CACHE_HOME": "/tmp/.cache",  # noqa: S108
     "MPLCONFIGDIR": "/tmp/.matplotlib",  # noqa: S108
     "NUMBA_CACHE_DIR": "/tmp/.numba",  # noqa: S108
-    "PYTHONPYCACHEPREFIX": "/tmp/.pycache",  # noqa: S108
+    # Some uids have no name in some images; libraries that ask for one look here first.
+    "USER": "codabench",
+    "LOGNAME": "codabench",
 }
 """The whole environment that a program gets from us."""
 
