@@ -65,7 +65,13 @@ class DockerDriver:
         self.url = url
         try:
             self.client: docker.APIClient = docker.APIClient(
-                base_url=url, version="auto", timeout=CALL_TIMEOUT, num_pools=POOL, max_pool_size=SAME_CALLS
+                base_url=url,
+                tls=_tls(url),
+                use_ssh_client=url.startswith("ssh://"),
+                version="auto",
+                timeout=CALL_TIMEOUT,
+                num_pools=POOL,
+                max_pool_size=SAME_CALLS,
             )
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as error:
             raise EngineUnavailable(f"{url}: {root_cause(error)}", hint=self.hint) from error
@@ -299,6 +305,11 @@ class DockerDriver:
 
 def raise_if_not_started(said: str) -> None:
     """Raise `NotStartedError` if what the engine said blames the command."""
+    if "docker-init" in said:
+        raise EngineError(
+            f"the engine has no init program for containers: {said}",
+            hint="install `tini` (Debian) or the engine's own package of docker-init",
+        )
     if _COMMAND_UNUSABLE.search(said):
         raise NotStartedError(126, said)
     if _COMMAND_MISSING.search(said):
@@ -332,6 +343,13 @@ def relabelled_bind(place: Place) -> str:
     if ":" in place.source:
         raise PolicyError(f"SELinux is enforcing here and a path to mount holds a colon: {place.source}")
     return f"{place.source}:{place.target}:{'ro' if place.read_only else 'rw'},z"
+
+
+def _tls(url: str) -> Any:
+    """The certificates that the ``docker`` command would use (DOCKER_CERT_PATH)."""
+    from docker.utils import kwargs_from_env
+
+    return (url.startswith("tcp://") and kwargs_from_env().get("tls")) or False
 
 
 def root_cause(error: BaseException) -> str:

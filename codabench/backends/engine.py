@@ -95,7 +95,8 @@ class EngineInfo(Record):
         ``none``, ``container``.
     enforced
         Name of a property -> whether it holds, seen from inside: ``network_none``, ``memory``, ``pids``, ``cpus``,
-        ``read_only_root``, ``no_new_privileges``, ``user``.
+        ``read_only_root``, ``no_new_privileges``, ``user``, ``memory_report`` (the engine tells when a child of the
+        program was killed for its memory); an engine may add names of its own.
     reasons
         Why a property does not hold.
         Without an image: what the engine says of itself, as far as it says that something does not hold.

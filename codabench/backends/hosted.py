@@ -167,6 +167,11 @@ class HostedEngine:
 
     def _refuse_unenforceable(self, spec: ContainerSpec) -> None:
         """A default limit that this engine ignores is recorded by `probe`; one that somebody asked for is refused."""
+        if spec.network is Network.PROXY:
+            raise PolicyError(
+                f"{self.name} cannot hold a program to an allow-list of addresses yet (network: proxy)",
+                hint="network none, or network open",
+            )
         unenforced, default = self.facts.unenforced, Limits()
         for name in ("memory", "pids", "cpus"):
             if name in unenforced and getattr(spec.limits, name) not in (None, getattr(default, name)):

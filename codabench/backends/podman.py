@@ -185,6 +185,7 @@ class PodmanDriver(DockerDriver):
             options["user"] = order.user
         if spec.network is Network.NONE:
             options["network_mode"] = "none"
+        limits = limits.model_copy(update=dict.fromkeys(self._ignored_limits()))  # crun fails where they are passed
         if limits.memory is not None:
             options |= {"mem_limit": limits.memory, "memswap_limit": limits.memory}
         if limits.cpus is not None:

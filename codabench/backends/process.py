@@ -30,7 +30,7 @@ from codabench.backends.engine import (
 from codabench.backends.naming import architecture
 from codabench.backends.probing import MEMORY_REPORT, PROPERTIES
 from codabench.core.errors import EngineError, EngineTimeout, PolicyError, UsageError
-from codabench.core.policy import Limits, User
+from codabench.core.policy import Limits, Network, User
 from codabench.core.records import Exit, ExitReason
 
 _MARK = "CODABENCH_PROCESS"
@@ -82,6 +82,8 @@ class ProcessEngine:
         return None
 
     def create(self, spec: ContainerSpec) -> ProcessContainer:
+        if spec.network is Network.PROXY:
+            raise PolicyError("plain processes cannot be held to an allow-list of addresses (network: proxy)")
         for name in ("memory", "cpus", "pids"):
             if getattr(spec.limits, name) not in (None, getattr(Limits(), name)):
                 raise PolicyError(

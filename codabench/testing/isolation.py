@@ -161,6 +161,10 @@ class Isolation:
         else:
             assert not bench.attack(attack_of(NETWORK))
 
+    def test_a_network_that_cannot_be_had_is_refused(self, bench: Bench) -> None:
+        with pytest.raises(PolicyError, match="proxy"):
+            bench.run("true", network=Network.PROXY)
+
     def test_own_network_works(self, bench: Bench) -> None:
         program = (
             "import socket\n"
