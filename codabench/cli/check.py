@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from codabench.cli.output import FAILED, handled, print_json, say, tell
+from codabench.cli.output import FAILED, USAGE, error_document, handled, print_json, say, tell
 
 if TYPE_CHECKING:
     from codabench.bundle.load import Bundle
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @handled
 def check(
-    source: str = typer.Argument(help="A competition bundle: directory, zip, or URL."),
+    source: str = typer.Argument(metavar="SOURCE", help="A competition bundle: directory, zip, or URL."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Check a bundle and show every problem at once.
@@ -23,8 +23,17 @@ def check(
     Exit code 0: no errors. 1: errors. 2: SOURCE cannot be read at all.
     """
     from codabench.bundle.load import read_bundle
+    from codabench.core.errors import BundleError
 
-    with read_bundle(source) as bundle:
+    try:
+        opened = read_bundle(source)
+    except BundleError as error:
+        if not as_json:
+            raise
+        nothing = {"format": None, "title": None, "problems": [], "phases": [], "leaderboards": []}
+        print_json({**nothing, **error_document(error)})
+        raise typer.Exit(USAGE) from None
+    with opened as bundle:
         if as_json:
             print_json(check_document(bundle))
         else:

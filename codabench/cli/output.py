@@ -18,7 +18,7 @@ OK, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
 
 def print_json(document: dict[str, Any]) -> None:
     """The one document of ``--json``."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not _utf8(sys.stdout), default=str) + "\n")
+    _write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=not _utf8(sys.stdout), default=str))
     sys.stdout.flush()
 
 
@@ -53,6 +53,8 @@ def handled(command: F) -> F:
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt:
+            if as_json:
+                print_json({"ok": False, "error": {"code": "CB630", "message": "interrupted", "hint": None}})
             tell("interrupted; nothing is left running")
             raise typer.Exit(INTERRUPTED) from None
         except CodabenchError as error:

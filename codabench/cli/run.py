@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from codabench.cli.output import FAILED, MACHINE, handled, print_json, say, tell
+from codabench.cli.output import FAILED, MACHINE, error_text, handled, print_json, say, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codabench.core.competition import PhaseSpec, TaskSpec
     from codabench.core.errors import CodabenchError
     from codabench.workspace.competition import Competition
     from codabench.workspace.handles import RunHandle, SubmissionHandle
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
 
 @handled
 def run(
-    bundle: str = typer.Argument(help="A competition bundle: directory, zip, or URL."),
-    submissions: list[str] = typer.Argument(metavar="SUBMISSION...", help="Zips or directories."),
+    bundle: str = typer.Argument(metavar="BUNDLE", help="A competition bundle: directory, zip, or URL."),
+    submissions: list[str] = typer.Argument(metavar="SUBMISSION", help="Zips or directories."),
     phase: str = typer.Option(None, "--phase", "-p", help="Index or name; default: the phase open now."),
     task: list[str] = typer.Option(None, "--task", "-t", help="Index or name; may be given more than once."),
     backend: str = typer.Option("auto", "--backend", "-b", help="auto, docker, podman or process."),
@@ -46,9 +49,6 @@ def run(
     """
     from codabench.workspace.competition import load
 
-    competition = load(bundle)
-    for problem in (*competition.check().warnings,):
-        tell(f"warning[{problem.code}]: {problem.message}")
     where: dict[str, Any] = {
         "phase": phase,
         "task": task or None,
@@ -60,40 +60,59 @@ def run(
         "gpus": gpus,
         "timeout": timeout,
     }
-    if dry_run:
-        _show_plans(competition, submissions, where, as_json=as_json)
-        return
-    if shell:
-        from codabench.cli.shell import open_shell
+    answers = _answers(fact_sheet)
+    if out is not None:
+        from codabench.workspace.export import check_free
 
-        raise typer.Exit(open_shell(competition, submissions[0], backend, where))
-    chosen = competition.choose_phase(phase)
-    tell(f"phase {chosen.index} {chosen.name!r}" + ("" if phase is not None else " (chosen: --phase names another)"))
-    good, refused = _readable(submissions)
+        check_free(out)
+    competition = load(bundle)
     try:
-        handles = (
-            competition.run_many(
-                [path for _, path in good],
-                backend=backend,
-                jobs=jobs,
-                fact_sheet=_answers(fact_sheet),
-                keep=keep,
-                enforce=enforce,
-                **{**where, "phase": chosen.index},
-            )
-            if good
-            else []
-        )
-        _finish(
-            competition, chosen.index, len(submissions), good, handles, refused, out=out, keep=keep, as_json=as_json
-        )
+        for problem in competition.check().warnings:
+            tell(f"warning[{problem.code}]: {problem.message}")
+        if dry_run:
+            _show_plans(competition, submissions, where, as_json=as_json)
+        elif shell:
+            from codabench.cli.shell import open_shell
+
+            raise typer.Exit(open_shell(competition, submissions[0], backend, where))
+        else:
+            how = {"backend": backend, "jobs": jobs, "fact_sheet": answers, "keep": keep, "enforce": enforce}
+            _run_all(competition, submissions, {**where, **how}, out=out, as_json=as_json)
     finally:
         competition.close()
 
 
+def _run_all(
+    competition: Competition, submissions: list[str], options: dict[str, Any], *, out: Path | None, as_json: bool
+) -> None:
+    from codabench.workspace.admission import find_tasks
+
+    named = options["phase"] is not None
+    phase = competition.choose_phase(options["phase"])
+    tasks = find_tasks(competition.spec, phase, options["task"])
+    tell(f"phase {phase.index} {phase.name!r}" + ("" if named else " (chosen: --phase names another)"))
+    good, refused = _readable(submissions)
+    paths = [path for _, path in good]
+    handles = competition.run_many(paths, **{**options, "phase": phase.index}) if good else []
+    by_place = {place: handle for (place, _), handle in zip(good, handles, strict=True)}
+    _finish(competition, phase, tasks, by_place, refused, out=out, as_json=as_json)
+    if options["keep"]:
+        tell(f"run directories are in {competition.workspace.scratch / 'runs'}")
+    if any(competition.workspace.error_of(run.id) for handle in handles for run in handle.runs):
+        raise typer.Exit(MACHINE)
+    if refused or any(run.status.value != "Finished" for handle in handles for run in handle.runs):
+        raise typer.Exit(FAILED)
+
+
 def _readable(submissions: list[str]) -> tuple[list[tuple[int, str]], dict[int, tuple[str, CodabenchError]]]:
-    """Submissions that can be unpacked, and those that cannot, each with its reason and its place in the line."""
-    from codabench.core.errors import BundleError
+    """Submissions that can be unpacked, and those that cannot, each with its reason and its place in the line.
+
+    Raises
+    ------
+    BundleError
+        If one is not there: that is a slip of the caller's, not a bad submission.
+    """
+    from codabench.core.errors import ArchiveError
     from codabench.storage.sources import open_source
 
     good: list[tuple[int, str]] = []
@@ -102,59 +121,46 @@ def _readable(submissions: list[str]) -> tuple[list[tuple[int, str]], dict[int, 
         try:
             open_source(path).close()
             good.append((place, path))
-        except BundleError as error:
+        except ArchiveError as error:
             refused[place] = (path, error)
     return good, refused
 
 
 def _finish(
     competition: Competition,
-    phase: int,
-    count: int,
-    good: list[tuple[int, str]],
-    handles: list[SubmissionHandle],
+    phase: PhaseSpec,
+    tasks: Sequence[TaskSpec],
+    handles: dict[int, SubmissionHandle],
     refused: dict[int, tuple[str, CodabenchError]],
     *,
     out: Path | None,
-    keep: bool,
     as_json: bool,
 ) -> None:
-    from codabench.core.records import Status
-
-    board = competition.leaderboard(phase=phase)
-    tasks = competition.spec.tasks_of(competition.phases[phase])
-    by_place = {place: handle for (place, _), handle in zip(good, handles, strict=True)}
-    listed = [
-        submission_document(by_place[n], board.names[by_place[n].id]) if n in by_place else _refused(refused[n], tasks)
-        for n in range(count)
-    ]
-    statuses = [run.status for handle in handles for run in handle.runs]
-    ok = not refused and all(s is Status.FINISHED for s in statuses)
+    """Write, print: what was submitted in the order in which it was named, and the leaderboard."""
+    board = competition.leaderboard(phase=phase.index)
+    places = range(len(handles) + len(refused))
+    names = {n: board.names[handle.id] for n, handle in handles.items()}
     document = {
-        "ok": ok,
+        "ok": not refused and all(run.status.value == "Finished" for h in handles.values() for run in h.runs),
         "competition": competition.title,
-        "phase": {"index": phase, "name": competition.phases[phase].name},
-        "submissions": listed,
+        "phase": {"index": phase.index, "name": phase.name},
+        "submissions": [
+            submission_document(handles[n], names[n]) if n in handles else _refused(refused[n], tasks) for n in places
+        ],
         "leaderboard": board.to_dict(),
     }
     if out is not None:
         from codabench.workspace.export import export_results
 
-        export_results(out, handles, board, document)
+        export_results(out, list(handles.values()), board, document)
     if as_json:
         print_json(document)
-    else:
-        for n in range(count):
-            tell(repr(by_place[n]) if n in by_place else f"error[{refused[n][1].code}]: {refused[n][1].message}")
-        say(repr(board))
-        if out is not None:
-            tell(f"everything is in {out}")
-    if keep:
-        tell(f"run directories are in {competition.workspace.scratch / 'runs'}")
-    if any(competition.workspace.error_of(run.id) for handle in handles for run in handle.runs):
-        raise typer.Exit(MACHINE)
-    if not ok:
-        raise typer.Exit(FAILED)
+        return
+    for n in places:
+        tell(repr(handles[n]) if n in handles else error_text(refused[n][1]))
+    say(repr(board))
+    if out is not None:
+        tell(f"everything is in {out}")
 
 
 def submission_document(handle: SubmissionHandle, name: str) -> dict[str, Any]:
@@ -193,7 +199,7 @@ def _problem(problem: Any) -> dict[str, Any]:
     }
 
 
-def _refused(refused: tuple[str, CodabenchError], tasks: Any) -> dict[str, Any]:
+def _refused(refused: tuple[str, CodabenchError], tasks: Sequence[TaskSpec]) -> dict[str, Any]:
     """A submission that could not be unpacked: failed on every task, and the participant's to mend."""
     path, error = refused
     problem = {"code": error.code, "fault": "participant", "message": error.message, "hint": error.hint}
@@ -227,7 +233,7 @@ def _answers(path: Path | None) -> dict[str, Any] | None:
 
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UsageError(f"the fact sheet {path} cannot be read: {error}", code="CB335") from error
     if not isinstance(found, dict):
         raise UsageError(f"the fact sheet {path} is not a mapping of questions to answers", code="CB335")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import html
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -22,6 +23,17 @@ def printable(text: str) -> str:
 def plural(count: int, noun: str) -> str:
     """``1 error``, ``2 errors``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def distinct(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """The names in their order, each once: the second of one name gets ``#2``, or the first number that is free."""
+    used = set(taken)
+    found = []
+    for name in names:
+        free = next(n for k in itertools.count(1) if (n := name if k == 1 else f"{name} #{k}") not in used)
+        used.add(free)
+        found.append(free)
+    return found
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str | None:

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from codabench.core.errors import StorageError
-from codabench.storage.sources import extract
+from codabench.core.errors import StorageError, UsageError
+from codabench.core.text import distinct
+from codabench.storage.sources import extract, remove_tree
 from codabench.workspace.handles import RunHandle, SubmissionHandle
 from codabench.workspace.leaderboard import Leaderboard
+
+_OURS = ("result.json", "leaderboard.txt", "leaderboard.csv")
+
+
+def check_free(dest: Path) -> None:
+    """See that results can be written to `dest`, before anything is run for them.
+
+    Raises
+    ------
+    UsageError
+        If it holds results already, or is no directory.
+    """
+    if dest.exists() and not dest.is_dir():
+        raise UsageError(f"{dest} is no directory", code="CB706", hint="name another one for --out")
+    if (dest / "result.json").exists():
+        raise UsageError(f"{dest} already holds results", code="CB706", hint="name another directory for --out")
 
 
 def export_results(
@@ -20,28 +38,41 @@ def export_results(
     """Write ``result.json``, ``leaderboard.txt``, ``leaderboard.csv`` and a directory for each run.
 
     A run's directory holds ``logs/``, ``prediction_output/``, ``scoring_output/``, ``scores.json``,
-    ``provenance.json`` and ``detailed_results.html``, as far as they exist.
+    ``provenance.json`` and ``detailed_results.html``, as far as they exist. All of it appears when it is complete,
+    ``result.json`` last.
 
     Raises
     ------
+    UsageError
+        If `dest` holds results already.
     StorageError
-        If `dest` cannot be written to, or holds results already.
+        If it cannot be written to.
     """
+    check_free(dest)
     try:
         dest.mkdir(parents=True, exist_ok=True)
-        if (dest / "result.json").exists():
-            raise StorageError(f"{dest} already holds results", code="CB706", hint="name another directory for --out")
-        for handle in handles:
-            for task, run in zip(handle.tasks, handle.runs, strict=True):
-                place = dest / _safe(board.names[handle.id])
-                _export_run(place / _safe(task.name) if len(handle.runs) > 1 else place, run)
-        (dest / "leaderboard.txt").write_text(repr(board) + "\n", encoding="utf-8")
-        (dest / "leaderboard.csv").write_text(board.to_csv(), encoding="utf-8")
-        (dest / "result.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
+        partial = Path(tempfile.mkdtemp(prefix=".codabench-", dir=dest))
+        try:
+            _write(partial, handles, board, document)
+            for item in sorted(partial.iterdir(), key=lambda p: p.name == "result.json"):
+                item.rename(dest / item.name)
+        finally:
+            remove_tree(partial)
     except StorageError:
         raise
     except OSError as error:
         raise StorageError(f"results cannot be written to {dest}: {error}", code="CB704") from error
+
+
+def _write(dest: Path, handles: Sequence[SubmissionHandle], board: Leaderboard, document: dict[str, Any]) -> None:
+    places = _components([board.names[h.id] for h in handles], _OURS)
+    for handle, place in zip(handles, places, strict=True):
+        tasks = _components([t.name for t in handle.tasks]) if len(handle.runs) > 1 else ["."]
+        for run, task in zip(handle.runs, tasks, strict=True):
+            _export_run(dest / place / task, run)
+    (dest / "leaderboard.txt").write_text(repr(board) + "\n", encoding="utf-8")
+    (dest / "leaderboard.csv").write_text(board.to_csv(), encoding="utf-8", newline="")
+    (dest / "result.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
 
 
 def _export_run(place: Path, run: RunHandle) -> None:
@@ -61,6 +92,9 @@ def _export_run(place: Path, run: RunHandle) -> None:
         (place / "detailed_results.html").write_text(page, encoding="utf-8")
 
 
-def _safe(name: str) -> str:
-    """A name as one component of a path."""
-    return re.sub(r"[^\w.+~ -]", "_", name).strip(". ") or "_"
+def _components(names: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
+    """Names as components of a path, no two of them the same, also where case does not count."""
+    safe = [re.sub(r"[^\w.+~ -]", "_", name).strip(". ")[:60] or "_" for name in names]
+    folded = [name.casefold() for name in safe]
+    unique = distinct(folded, taken)
+    return [name + u[len(f) :] for name, f, u in zip(safe, folded, unique, strict=True)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from codabench.core.competition import LeaderboardSpec, PhaseSpec
 from codabench.core.records import Status
-from codabench.core.text import printable
+from codabench.core.text import distinct, printable
 from codabench.leaderboard.board import Board, Entry, Row
 from codabench.leaderboard.ranking import rank
 from codabench.leaderboard.render import board_html, board_text
@@ -172,10 +172,5 @@ def _entry(sequence: int, handle: SubmissionHandle, keys: set[str], expected: tu
 
 def distinct_names(handles: list[SubmissionHandle]) -> dict[str, str]:
     """Submission id -> name; the second of one name gets ``#2``."""
-    seen: dict[str, int] = {}
-    names = {}
-    for handle in handles:
-        seen[handle.name] = seen.get(handle.name, 0) + 1
-        count = seen[handle.name]
-        names[handle.id] = handle.name if count == 1 else f"{handle.name} #{count}"
-    return names
+    names = distinct([h.name for h in handles])
+    return {handle.id: name for handle, name in zip(handles, names, strict=True)}
