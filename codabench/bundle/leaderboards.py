@@ -6,7 +6,7 @@ from codabench.bundle.fields import Fields, identifier, whole_number
 from codabench.bundle.nodes import Node, Scalar, Sequence
 from codabench.core.competition import ColumnSpec, Computation, LeaderboardSpec, Sorting, SubmissionRule
 
-_COMPUTATIONS = ("sum", "avg", "min", "max")
+_COMPUTATIONS = ("sum", "avg", "min", "max", "avg_rank")
 _NO_EFFECT = ("index", "id")
 
 

@@ -34,12 +34,17 @@ class Sorting(StrEnum):
 
 
 class Computation(StrEnum):
-    """How a column is computed from others (contract.md 5.3); the ``*rank`` ones are v1.5's (section 2.4)."""
+    """How a column is computed from others (contract.md 5.3).
+
+    ``avg_rank`` is the mean of fractional ranks, as bundles of 2026 use it; ``mean_rank`` and ``mrr`` are v1.5's
+    (section 2.4). All three compare submissions with each other.
+    """
 
     SUM = "sum"
     AVG = "avg"
     MIN = "min"
     MAX = "max"
+    AVG_RANK = "avg_rank"
     MEAN_RANK = "mean_rank"
     MRR = "mrr"
 

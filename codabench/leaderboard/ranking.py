@@ -13,7 +13,7 @@ from codabench.leaderboard.board import Board, Entry, Row
 from codabench.leaderboard.values import (
     RANK_COMPUTATIONS,
     Aggregation,
-    dense_ranks,
+    column_ranks,
     from_ranks,
     over_tasks,
     with_computed,
@@ -84,13 +84,16 @@ def _unplaced(spec: LeaderboardSpec, entry: Entry, aggregation: Aggregation) -> 
 
 
 def _with_rank_columns(columns: Sequence[ColumnSpec], rows: list[Row]) -> list[Row]:
-    """Fill the columns that v1.5 computes from the ranks of all submissions (contract.md 2.4)."""
+    """Fill the columns that are computed from the ranks of all submissions (contract.md 2.4, `Computation`)."""
     by_index = {c.index: c for c in columns}
     for column in sorted(columns, key=lambda c: c.index):
         inputs = [by_index[i] for i in column.computation_indexes if i in by_index]
         if column.computation not in RANK_COMPUTATIONS or not inputs:
             continue
-        ranks = [dense_ranks([r.scores.get(c.key) for r in rows], ascending=c.sorting is Sorting.ASC) for c in inputs]
+        ranks = [
+            column_ranks(column, [r.scores.get(c.key) for r in rows], ascending=c.sorting is Sorting.ASC)
+            for c in inputs
+        ]
         values = from_ranks(column, ranks)
         rows = [r.model_copy(update={"scores": {**r.scores, column.key: v}}) for r, v in zip(rows, values, strict=True)]
     return rows

@@ -14,7 +14,7 @@ Aggregation = Literal["mean", "first", "sum"]
 """How the values of several tasks become one (contract.md section 7: the mean, unless something else is chosen)."""
 
 MISSING = "n/a"
-RANK_COMPUTATIONS = (Computation.MEAN_RANK, Computation.MRR)
+RANK_COMPUTATIONS = (Computation.AVG_RANK, Computation.MEAN_RANK, Computation.MRR)
 """Computed from the ranks of all submissions rather than from the values of one (contract.md 2.4)."""
 
 
@@ -102,7 +102,23 @@ def dense_ranks(values: Sequence[float | None], *, ascending: bool) -> list[int]
     return [len(ordered) + 1 if k is None else place[k] for k in keys]
 
 
-def from_ranks(column: ColumnSpec, ranks: Sequence[Sequence[int]]) -> list[float]:
+def fractional_ranks(values: Sequence[float | None], *, ascending: bool) -> list[float]:
+    """Ranks from 1 in which equal values share the mean of their places; missing ones share the last places."""
+    keys = [None if v is None else comparable(v) for v in values]
+    ordered = sorted((k for k in keys if k is not None), reverse=not ascending)
+    places: dict[float | None, list[int]] = {}
+    for place, key in enumerate([*ordered, *(k for k in keys if k is None)], 1):
+        places.setdefault(key, []).append(place)
+    return [mean(places[k]) for k in keys]
+
+
+def column_ranks(column: ColumnSpec, values: Sequence[float | None], *, ascending: bool) -> Sequence[float]:
+    """The ranks that a column computed from ranks goes by: fractional ones for ``avg_rank``, else dense ones."""
+    ranks = fractional_ranks if column.computation is Computation.AVG_RANK else dense_ranks
+    return ranks(values, ascending=ascending)
+
+
+def from_ranks(column: ColumnSpec, ranks: Sequence[Sequence[float]]) -> list[float]:
     """Values of a column that is computed from ranks (contract.md 2.4), one for each submission.
 
     Parameters

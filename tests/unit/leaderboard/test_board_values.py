@@ -12,6 +12,7 @@ from codabench.leaderboard.values import (
     comparable,
     dense_ranks,
     display,
+    fractional_ranks,
     from_ranks,
     mean,
     over_tasks,
@@ -172,3 +173,21 @@ def test_display_of_anything_is_short_and_reads_back(value, precision):
     assert not text.startswith("-0.0") or float(text) != 0
     if abs(value) < 1e21 and precision >= 0:
         assert abs(float(text) - value) <= 0.51 * 10.0 ** -min(precision, 100) + abs(value) * 1e-15
+
+
+@pytest.mark.parametrize(
+    ("values", "ascending", "ranks"),
+    [
+        ([0.9, 0.7, 0.8], False, [1, 3, 2]),
+        ([0.8, 0.95, 0.7], False, [2, 1, 3]),
+        ([1, 1, 2], True, [1.5, 1.5, 3]),
+        ([5, None, 5, None], False, [1.5, 3.5, 1.5, 3.5]),
+    ],
+)
+def test_fractional_ranks(values, ascending, ranks):
+    assert fractional_ranks(values, ascending=ascending) == ranks
+
+
+def test_avg_rank_is_the_mean_of_fractional_ranks():
+    ranks = [fractional_ranks(v, ascending=False) for v in ([0.9, 0.7, 0.8], [0.8, 0.95, 0.7])]
+    assert from_ranks(column("r", 0, Computation.AVG_RANK), ranks) == [1.5, 2, 2.5]
