@@ -30,7 +30,7 @@ def check(
     except BundleError as error:
         if not as_json:
             raise
-        nothing = {"format": None, "title": None, "problems": [], "phases": [], "leaderboards": []}
+        nothing: dict[str, Any] = {"format": None, "title": None, "problems": [], "phases": [], "leaderboards": []}
         print_json({**nothing, **error_document(error)})
         raise typer.Exit(USAGE) from None
     with opened as bundle:
