@@ -68,11 +68,12 @@ def handled(command: F) -> F:
     return run  # type: ignore[return-value]
 
 
-def exit_code(error: Exception) -> int:
-    """2 for what the caller asked wrongly, 3 for the machine."""
-    from codabench.core.errors import EngineError, StateError, StorageError
+def exit_code(error: BaseException) -> int:
+    """2 for what the caller asked wrongly, 3 for the machine and for what nobody expected."""
+    from codabench.core.errors import CodabenchError, EngineError, StateError, StorageError
 
-    return MACHINE if isinstance(error, (EngineError, StorageError, StateError)) else USAGE
+    asked = isinstance(error, CodabenchError) and not isinstance(error, (EngineError, StorageError, StateError))
+    return USAGE if asked else MACHINE
 
 
 def error_text(error: Any) -> str:

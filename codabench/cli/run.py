@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from codabench.cli.output import FAILED, MACHINE, error_text, handled, print_json, say, tell
+from codabench.cli.output import FAILED, error_text, exit_code, handled, print_json, say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,8 +98,9 @@ def _run_all(
     _finish(competition, phase, tasks, by_place, refused, out=out, as_json=as_json)
     if options["keep"]:
         tell(f"run directories are in {competition.workspace.scratch / 'runs'}")
-    if any(competition.workspace.error_of(run.id) for handle in handles for run in handle.runs):
-        raise typer.Exit(MACHINE)
+    found = (competition.workspace.error_of(run.id) for handle in handles for run in handle.runs)
+    if errors := [error for error in found if error is not None]:
+        raise typer.Exit(max(map(exit_code, errors)))
     if refused or any(run.status.value != "Finished" for handle in handles for run in handle.runs):
         raise typer.Exit(FAILED)
 
