@@ -47,7 +47,7 @@ def look(outputs: list[Any]) -> None:
     assert [page.count("Finished") for page in progress] == [1, 2, 0], "each ends with its last state"
     assert "Failed" in progress[2]
     (board,) = (page for page in pages if 'class="cb-board"' in page)
-    assert board.index("good") < board.index("better") < board.index("baseline")
+    assert board.index(">good<") < board.index(">better<") < board.index(">baseline<")
     for kind in ("cb-competition", "cb-report", "cb-submission", "dataframe"):
         assert any(kind in page for page in pages), kind
     assert any("<iframe sandbox" in page for page in pages)
