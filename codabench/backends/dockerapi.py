@@ -75,6 +75,9 @@ class DockerDriver:
             )
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as error:
             raise EngineUnavailable(f"{url}: {root_cause(error)}", hint=self.hint) from error
+        if url.startswith(("unix://", "npipe://")):
+            # No proxy stands before a socket of this host, and the SDK would look for one at every call.
+            self.client.trust_env = False
 
     def facts(self) -> Facts:
         with translated("asking the engine what it is"):

@@ -257,12 +257,11 @@ class Database:
             If the table of transitions forbids it, or the attempt does not count any more.
         """
         with self._change() as db:
-            row = self._run_row(db, run)
-            if attempt is not None:
-                self._check_token(db, row, attempt, token)
-            status = Status(row.status)
             for kind in kinds:
-                status = self._append(db, self._run_row(db, run), kind, at, attempt, data or {})
+                row = self._run_row(db, run)
+                if attempt is not None and (row.attempt, row.token) != (attempt, token):
+                    raise StateError(f"attempt {attempt} of run {run} does not count any more", code="CB711")
+                status = self._append(db, row, kind, at, attempt, data or {})
             if outcome is not None:
                 db.execute(update(_RUN).where(_RUN.c.id == run).values(outcome=outcome.model_dump_json()))
                 if status is Status.FINISHED and outcome.scores:
@@ -303,13 +302,10 @@ class Database:
         values["data"] = json.dumps(made.data)
         db.execute(insert(_EVENT).values(**values))
 
-    def _check_token(self, db: Connection, row: Any, attempt: str, token: str | None) -> None:
-        found = db.execute(select(_ATTEMPT.c.token).where(_ATTEMPT.c.id == attempt)).scalar()
-        if row.attempt != attempt or found != token:
-            raise StateError(f"attempt {attempt} of run {row.id} does not count any more", code="CB711")
-
     def _run_row(self, db: Connection, id: str) -> Any:
-        row = db.execute(select(_RUN).where(_RUN.c.id == id)).first()
+        """A run, with the token of its current attempt."""
+        query = select(_RUN, _ATTEMPT.c.token).outerjoin(_ATTEMPT, _RUN.c.attempt == _ATTEMPT.c.id)
+        row = db.execute(query.where(_RUN.c.id == id)).first()
         if row is None:
             raise NotFound(f"no run {id!r} in {self.url}")
         return row

@@ -78,14 +78,17 @@ class _Execution:
     def run(self) -> Outcome:
         plan = self.plan
         self._emit("preparing", image=plan.image)
-        self.image = self._resolve()
         self.plan = plan = plan.model_copy(update={"policy": bounded(plan.policy, self.engine.probe())})
         owner = self.engine.file_owner(plan.policy.user)
         self.directory = RunDirectory(self.host.scratch / "runs" / plan.attempt, plan, self.storage, owner)
         self.owner = owner
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="codabench-ahead") as ahead:
-                return self._both_steps(ahead)
+                resolved = ahead.submit(self._resolve)
+                prepared = ahead.submit(self.directory.prepare, "scoring")
+                self.directory.prepare("prediction")
+                self.image = resolved.result()
+                return self._both_steps(ahead, prepared)
         finally:
             if not plan.keep:
                 self.directory.remove()
@@ -94,17 +97,15 @@ class _Execution:
         pull: Any = self.plan.pull
         return self.engine.resolve(self.plan.image, pull=pull, platform=self.plan.platform, emit=self.host.emit)
 
-    def _both_steps(self, ahead: ThreadPoolExecutor) -> Outcome:
+    def _both_steps(self, ahead: ThreadPoolExecutor, prepared: Future[None]) -> Outcome:
         if self.plan.step("scoring").program("program") is None:
             return self._outcome(verdict.no_scoring_program(self.plan.scorer_metadata))
         if problem := verdict.unusable_command(self.plan):
             return self._outcome(problem)
-        prepared = ahead.submit(self.directory.prepare, "scoring")
         scoring: Future[dict[Role, Container]] | None = None
         try:
             failed: Problem | None = None
             if self.plan.step("prediction").programs:
-                self.directory.prepare("prediction")
                 containers = self._create_all("prediction")
                 # The scoring containers are made while prediction runs: their directories are filled before they start.
                 scoring = ahead.submit(self._create_all, "scoring")

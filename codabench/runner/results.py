@@ -6,8 +6,6 @@ import itertools
 import os
 from pathlib import Path
 
-import yaml
-
 from codabench.core.base import Record
 from codabench.core.problems import Problem, Severity
 from codabench.core.records import Exit, Role
@@ -46,15 +44,13 @@ def place_metadata(directory: Path, exits: dict[Role, Exit], owner: tuple[int, i
     """
     program, ingestion = exits.get("program"), exits.get("ingestion")
     first = program or ingestion
-    text = yaml.safe_dump(
-        {
-            "exitCode": program.code if program else None,
-            "elapsedTime": round(first.seconds, 6) if first else None,
-            "ingestionExitCode": ingestion.code if ingestion else None,
-            "ingestionElapsedTime": round(ingestion.seconds, 6) if ingestion else None,
-        },
-        sort_keys=False,
-    )
+    said = {
+        "exitCode": program.code if program else None,
+        "elapsedTime": f"{first.seconds:.6f}" if first else None,
+        "ingestionExitCode": ingestion.code if ingestion else None,
+        "ingestionElapsedTime": f"{ingestion.seconds:.6f}" if ingestion else None,
+    }
+    text = "".join(f"{key}: {'null' if value is None else value}\n" for key, value in said.items())
     folder = open_hostile(directory)
     try:
         kept = _set_aside(folder)
