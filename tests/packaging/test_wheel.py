@@ -26,18 +26,27 @@ EXAMPLES = ("code-submission", "interactive", "inverted", "result-submission", "
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of the checkout, so that nothing is written into it."""
-    source, dist = tmp_path_factory.mktemp("source") / "checkout", tmp_path_factory.mktemp("dist")
-    unwanted = shutil.ignore_patterns(".*", "tests", "dist", "build", "__pycache__")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout, so that nothing is written into it."""
+    source = tmp_path_factory.mktemp("source") / "checkout"
+    unwanted = shutil.ignore_patterns(".*", "dist", "build", "__pycache__")
     shutil.copytree(ROOT, source, ignore=unwanted)
     # What somebody's editor or interpreter may leave behind must not reach a user.
     (source / "examples/code-submission/bundle/scoring_program/__pycache__").mkdir()
     (source / "examples/code-submission/bundle/scoring_program/__pycache__/score.cpython-311.pyc").touch()
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(dist)]
-    subprocess.run(build, cwd=source, check=True, capture_output=True, text=True)
-    (built,) = dist.glob("*.whl")
+    return source
+
+
+def build(source: Path, kind: str, dist: Path) -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(dist)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True, text=True)
+    (built,) = dist.iterdir()
     return built
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(source, "wheel", tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +96,17 @@ def test_what_is_in_it(wheel: Path) -> None:
     assert tracked <= set(names), "a module is missing"
     assert [n for n in names if "__pycache__" in n or n.endswith(".pyc")] == []
     assert {n.split("/")[0] for n in names if not n.split("/")[0].endswith(".dist-info")} == {"codabench"}
+
+
+def test_the_source_distribution_is_complete(source: Path, wheel: Path, tmp_path: Path) -> None:
+    """It holds what the tests need, and the wheel made of it is the same."""
+    packed = build(source, "sdist", tmp_path / "sdist")
+    subprocess.run(["tar", "-xzf", str(packed), "-C", str(tmp_path)], check=True)
+    unpacked = tmp_path / packed.name.removesuffix(".tar.gz")
+    for needed in ("CONTRIBUTING.md", "notebooks", "tests/conftest.py", "scripts/test", "docs/problems.md"):
+        assert (unpacked / needed).exists(), needed
+    again = build(unpacked, "wheel", tmp_path / "wheel")
+    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
 
 def test_it_is_the_wheel_that_runs(installed: Path, empty: Path) -> None:
