@@ -9,7 +9,20 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, exists, func, insert, select, update
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -36,6 +49,19 @@ from codabench.db.tables import (
 _COMPETITION, _SUBMISSION, _RUN = CompetitionRow.__table__, SubmissionRow.__table__, RunRow.__table__  # type: ignore[attr-defined]
 _ATTEMPT, _EVENT, _SCORE = AttemptRow.__table__, StatusEventRow.__table__, ScoreRow.__table__  # type: ignore[attr-defined]
 _META, _LEASE, _TREE = MetaRow.__table__, LeaseRow.__table__, TreeRow.__table__  # type: ignore[attr-defined]
+
+# What every status event needs, built once: putting a statement together costs more than carrying it out.
+_RUN_AND_TOKEN = (
+    select(_RUN, _ATTEMPT.c.token)
+    .outerjoin(_ATTEMPT, _RUN.c.attempt == _ATTEMPT.c.id)
+    .where(_RUN.c.id == bindparam("run"))
+)
+_ADVANCE = (
+    update(_RUN)
+    .where(_RUN.c.id == bindparam("run"), _RUN.c.last_event == bindparam("seen"))
+    .values(status=bindparam("status"), last_event=bindparam("sequence"), attempt=bindparam("attempt"))
+)
+_ADD_EVENT = insert(_EVENT)
 
 
 class Database:
@@ -230,7 +256,7 @@ class Database:
             number = db.execute(select(func.count()).select_from(_ATTEMPT).where(_ATTEMPT.c.run == run)).scalar() or 0
             made = Attempt(id=attempt, run=run, number=number + 1, token=token, started_at=at)
             db.execute(insert(_ATTEMPT).values(**made.model_dump()))
-            self._append(db, row, EventKind.ATTEMPT_STARTED, at, attempt, {}, attempt=attempt)
+            self._append(db, row, EventKind.ATTEMPT_STARTED, at, attempt, {})
         return made
 
     def append(
@@ -277,16 +303,12 @@ class Database:
         at: datetime,
         reporter: str | None,
         data: dict[str, Any],
-        **also: Any,
     ) -> Status:
         status = next_status(Status(row.status), kind)
         sequence = row.last_event + 1
-        guarded = (
-            update(_RUN)
-            .where(_RUN.c.id == row.id, _RUN.c.last_event == row.last_event)
-            .values(status=status.value, last_event=sequence, **also)
-        )
-        if db.execute(guarded).rowcount != 1:
+        seen = {"run": row.id, "seen": row.last_event}
+        new = {"status": status.value, "sequence": sequence, "attempt": reporter or row.attempt}
+        if db.execute(_ADVANCE, {**seen, **new}).rowcount != 1:
             raise StateError(f"run {row.id} was changed by somebody else")
         try:
             self._insert_event(
@@ -300,12 +322,11 @@ class Database:
         values = made.model_dump()
         values["kind"] = made.kind.value
         values["data"] = json.dumps(made.data)
-        db.execute(insert(_EVENT).values(**values))
+        db.execute(_ADD_EVENT, values)
 
     def _run_row(self, db: Connection, id: str) -> Any:
         """A run, with the token of its current attempt."""
-        query = select(_RUN, _ATTEMPT.c.token).outerjoin(_ATTEMPT, _RUN.c.attempt == _ATTEMPT.c.id)
-        row = db.execute(query.where(_RUN.c.id == id)).first()
+        row = db.execute(_RUN_AND_TOKEN, {"run": id}).first()
         if row is None:
             raise NotFound(f"no run {id!r} in {self.url}")
         return row

@@ -118,7 +118,7 @@ class Workspace:
                 self.db.set_trees(
                     competition.id, {path: self.storage.put_tree(competition.tree(spec)) for path, spec in new.items()}
                 )
-                known |= new.keys()
+                known.update(new)
 
     # ------------------------------------------------------------------ submissions
     def submit(
