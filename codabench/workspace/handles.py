@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from codabench.core.competition import PhaseSpec, TaskSpec
@@ -141,7 +142,7 @@ class RunHandle:
     def __repr__(self) -> str:
         scores = "   ".join(f"{k} {v:g}" for k, v in self.scores.items())
         text = f"Run {self.status.value}" + (f" in {self.seconds:.1f} s" if self.outcome else "")
-        return "\n".join([f"{text}   {scores}".rstrip(), *(_shown(self.problem))])
+        return "\n".join([f"{text}   {scores}".rstrip(), *_details(self)])
 
     def _repr_html_(self) -> str:
         return preformatted(repr(self), "cb-run")
@@ -245,12 +246,10 @@ class SubmissionHandle:
     def __repr__(self) -> str:
         word = self.status.value + (" (incomplete)" if self.incomplete else "")
         lines = [f"Submission {printable(self.name)!r}  {word}  {self._scores_text()}".rstrip()]
-        for task, run in zip(self.tasks, self.runs, strict=True):
-            if len(self.runs) > 1:
-                lines.append(f"  {printable(task.name)}: {run!r}")
-            lines += _shown(run.problem) if len(self.runs) == 1 else []
-            lines += [f"  {render_problem(w)}" for w in run.warnings if len(self.runs) == 1]
-        return "\n".join(lines)
+        if len(self.runs) == 1:
+            return "\n".join([*lines, *_details(self.run)])
+        several = zip(self.tasks, self.runs, strict=True)
+        return "\n".join([*lines, *(indent(f"{printable(task.name)}: {run!r}", "  ") for task, run in several)])
 
     def _scores_text(self) -> str:
         return "   ".join(f"{k} {v:g}" for k, v in self.scores.items()) if self.status is Status.FINISHED else ""
@@ -259,5 +258,7 @@ class SubmissionHandle:
         return preformatted(repr(self), "cb-submission")
 
 
-def _shown(problem: Problem | None) -> list[str]:
-    return [render_problem(problem)] if problem else []
+def _details(run: RunHandle) -> list[str]:
+    """Why it failed, and what is visible also where it finished."""
+    problem = [render_problem(run.problem)] if run.problem else []
+    return [*problem, *(indent(render_problem(warning), "  ") for warning in run.warnings)]
