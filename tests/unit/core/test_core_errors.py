@@ -13,6 +13,7 @@ import codabench
 from codabench.core import errors
 from codabench.core.errors import CodabenchError
 
+TREE = (errors.__doc__ or "").split("::")[1].split("A message")[0]
 DRAWN = {
     name: set(re.findall(r"also (\w+)", rest))
     for name, rest in re.findall(
