@@ -85,7 +85,10 @@ def python_root(root: Path) -> None:
     for each in [*files, "/bin/bash"]:
         copy(each, root)
     objects = [each for each in files if each.endswith(".so")] + [f"/usr/bin/{name}", "/bin/bash"]
-    for library in sorted(set(re.findall(r"(/\S+)\s+\(0x", run(["ldd", *objects])))):
+    linked = set(re.findall(r"(/\S+)\s+\(0x", run(["ldd", *objects])))
+    # Loaded by name when a thread is ended at exit; without it Python aborts there, now and then.
+    unwinder = set(re.findall(r"=> (/\S+libgcc_s\.so\.1)", run(["/sbin/ldconfig", "-p"])))
+    for library in sorted(linked | unwinder):
         copy(library, root)
     for alias in ("python3", "python"):
         (root / "usr/bin" / alias).symlink_to(name)
