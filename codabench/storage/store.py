@@ -95,6 +95,9 @@ class Storage:
         """A stream of the blob's bytes."""
         path = _blob(ref.sha256)
         try:
+            if "memory" in _protocols(self._fs):
+                # There all readers of a file share one position.
+                return io.BytesIO(self._fs.cat_file(self._path(path)))
             stream: BinaryIO = self._fs.open(self._path(path), "rb")
         except OSError as error:
             raise StorageError(f"{path} cannot be read from {self.url}: {error}", code="CB701") from error

@@ -163,7 +163,7 @@ def test_nothing_written_says_what_was(output: Output) -> None:
     assert found.problem.code == "CB641"
     assert found.problem.hint == "deep/scores.json exists: write it to the top of /app/output"
     (output.folder / "deep" / "scores.json").unlink()
-    assert "found there: x.csv" in str(output.read().problem)
+    assert "found there: deep, x.csv" in (getattr(output.read().problem, "hint", None) or "")
 
 
 def test_a_missing_column_is_a_warning_that_names_it(output: Output) -> None:
