@@ -17,6 +17,26 @@ _FALSE = frozenset(("false", "no", "off", "n", "f", "0"))
 _WHOLE = re.compile(r"[-+]?\d{1,18}(\.0*)?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _NAMES = ("name", "title", "index", "key")
+_MEANT = {
+    # Keys of another level.
+    "docker_image": "write it at the top of the file: one image serves all tasks",
+    "execution_time_limit": "write it in each phase",
+    "max_submissions": "write it in each phase",
+    "max_submissions_per_day": "write it in each phase",
+    "ingestion_only_during_scoring": "write it in each task",
+    "submission_rule": "write it in the leaderboard",
+    "enable_detailed_results": "write it at the top of the file",
+    # Names that the old format, the site or other programs have for them.
+    "max_submissions_per_person": "write max_submissions",
+    "competition_docker_image": "write docker_image",
+    "force_submission_to_leaderboard": "write submission_rule: Force_Last in the leaderboard",
+    "has_registration": "write registration_auto_approve, which means the opposite",
+    "auto_migration": "write auto_migrate_to_this_phase",
+    "is_scoring_only": "write accepts_only_result_submissions",
+    "sort": "write sorting",
+    "numeric_format": "write precision",
+}
+"""Keys that somebody relies on although nothing reads them where they stand, and what does what they want."""
 
 
 def is_uuid(text: str) -> bool:
@@ -43,10 +63,21 @@ class Fields:
     ----------
     what
         For messages: ``phase 'Final'``; empty for the top level.
+    noun, told
+        What it and the others of its list are, and what has been said of one of them: a key that nothing reads is
+        worth one remark, not one for each column.
     """
 
-    def __init__(self, node: Mapping, source: Source, what: str = "") -> None:
-        self.node, self.source, self.what = node, source, what
+    def __init__(
+        self,
+        node: Mapping,
+        source: Source,
+        what: str = "",
+        noun: str = "",
+        told: dict[str, tuple[int, int]] | None = None,
+    ) -> None:
+        self.node, self.source, self.what, self.noun = node, source, what, noun
+        self._told = {} if told is None else told
         self._asked: set[str] = set()
         self._blamed: set[str] = set()
 
@@ -188,9 +219,10 @@ class Fields:
     def children(self, key: str, noun: str, *, required: bool = False) -> list[Fields]:
         """The mappings in a list, each with a name for messages."""
         found = []
+        told: dict[str, tuple[int, int]] = {}
         for position, item in enumerate(self.items(key, required=required) or ()):
             if isinstance(item, Mapping):
-                found.append(Fields(item, self.source, _name(item, noun, position)))
+                found.append(Fields(item, self.source, _name(item, noun, position), noun, told))
             else:
                 hint = f"begin each {noun} with a dash and write key: value below one another"
                 self.error("CB102", f"each of the {key} must be a mapping, this is {kind(item)}", item, hint)
@@ -210,23 +242,44 @@ class Fields:
                 found.append((index, item))
         return found
 
-    def extras(self, ignored: Collection[str] = ()) -> dict[str, Any]:
-        """The keys that nobody asked for, kept aside with a note each; to be called last."""
+    def extras(self, ignored: Collection[str] = (), expected: Collection[str] = ()) -> dict[str, Any]:
+        """The keys that nobody asked for, kept aside; to be called last.
+
+        Parameters
+        ----------
+        ignored
+            Keys that a site knows and no bundle can set: worth a note.
+        expected
+            Keys that every export and example has, although they do nothing: not worth a word.
+        """
         kept = {}
         for key, (place, node) in self.node.entries.items():
             if key in self._asked:
                 continue
             kept[key] = value(node)
-            if key in self._blamed:
-                continue
-            inside = f" in {self.what}" if self.what else ""
-            if key in ignored:
-                self.note("CB116", f"{key}{inside} has no effect in a bundle", place)
-                continue
-            guess = did_you_mean(key, self._asked) if len(key) < 100 else None
-            hint = f"did you mean {guess}?" if guess else "it can be removed, or stay"
-            self.note("CB105", f"unknown key {shorten(key)}{inside} is kept aside", place, hint)
+            if key not in self._blamed and key not in expected:
+                self._remark(key, place, key in ignored)
         return kept
+
+    def _remark(self, key: str, place: Node, ignored: bool) -> None:
+        position, count = self._told.get(key, (len(self.source.problems), 0))
+        self._told[key] = position, count + 1
+        where = self.what if not count else f"{count + 1} {self.noun}s"
+        inside = f" in {where}" if where else ""
+        if ignored or key in _MEANT:
+            message = f"{key}{inside} has no effect {'in a bundle' if ignored else 'here'}"
+        else:
+            message = f"unknown key {shorten(key)}{inside} is kept aside"
+        if count:
+            first = self.source.problems[position]
+            self.source.problems[position] = first.model_copy(update={"message": message})
+        elif ignored:
+            self.note("CB116", message, place)
+        elif key in _MEANT:
+            self.warn("CB116", message, place, _MEANT[key])
+        else:
+            guess = did_you_mean(key, self._asked) if len(key) < 100 else None
+            self.note("CB105", message, place, f"did you mean {guess}?" if guess else "it can be removed, or stay")
 
     def _wrong_type(self, key: str, wanted: str, node: Node) -> None:
         owner = f"{key} of {self.what}" if self.what else key

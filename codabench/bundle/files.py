@@ -59,13 +59,25 @@ class BundleFiles:
         """
         if path not in self._opened:
             try:
-                self._opened[path] = self.tree.subtree(path) if self.tree.is_dir(path) else self._inner(path)
+                self._opened[path] = self._outer(path) or self._inner(path)
             except ArchiveError as error:
                 self._opened[path] = error
         opened = self._opened[path]
         if isinstance(opened, ArchiveError):
             raise opened
         return opened
+
+    def _outer(self, path: str) -> TreeSource | None:
+        """What needs no unpacking: a folder, or a file that is data by itself."""
+        if self.tree.is_dir(path):
+            return self.tree.subtree(path)
+        return self.tree.lone(path) if self._is_lone(path) else None
+
+    def _is_lone(self, path: str) -> bool:
+        """Whether it is a file that neither says nor seems to be an archive, such as a CSV file."""
+        if self.tree.is_dir(path) or path.lower().endswith(".zip"):
+            return False
+        return self.tree.read_bytes(path, 4) not in _ZIP
 
     def _check_magic(self, path: str) -> None:
         if self.tree.read_bytes(path, 4) not in _ZIP:
@@ -83,11 +95,23 @@ class BundleFiles:
             return zip_from_stream(packed, name=path, limits=self._limits)
 
     # ------------------------------------------------------------------ references
-    def data(self, fields: Fields, key: str, role: str) -> DataSpec | None:
-        """The data set that a key names; problems go to `fields`."""
+    def data(self, fields: Fields, key: str, role: str, *, download: bool = False) -> DataSpec | None:
+        """The data set that a key names; problems go to `fields`.
+
+        Parameters
+        ----------
+        download
+            It is offered to people as it is and never unpacked for a program: any file will do.
+        """
         node = fields.get(key)
         path = self.resolve(fields, node, role) if node is not None else None
-        if path is None or node is None or not self._usable(fields, node, path):
+        if path is None or node is None:
+            return None
+        if self._is_lone(path):
+            if not download:
+                message = f"the {role} is one file, {shorten(path)}, and taken as a folder that holds it"
+                fields.warn("CB307", message, node, "put it into a folder: codabench.org unpacks folders and zips only")
+        elif not self._usable(fields, node, path):
             return None
         return DataSpec(path=path)
 
@@ -95,6 +119,10 @@ class BundleFiles:
         """The program that a key names, with the commands of its metadata file."""
         node = fields.get(key)
         path = self.resolve(fields, node, role) if node is not None else None
+        if path is not None and self._is_lone(path):
+            message = f"the {role} {shorten(path)} is neither a folder nor a zip file"
+            fields.error("CB307", message, node, "name the folder that holds it")
+            return None
         if path is None or node is None or not self._usable(fields, node, path, always=True):
             return None
         tree = self.open(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codabench.bundle.fields import Fields, identifier, whole_number
-from codabench.bundle.nodes import Node, Scalar, Sequence
+from codabench.bundle.nodes import Node, Scalar, Sequence, value
 from codabench.core.competition import ColumnSpec, Computation, LeaderboardSpec, Sorting, SubmissionRule
 
 _COMPUTATIONS = ("sum", "avg", "min", "max", "avg_rank")
@@ -34,7 +34,7 @@ def _board(fields: Fields) -> LeaderboardSpec:
         submission_rule=SubmissionRule(fields.choice("submission_rule", list(SubmissionRule), SubmissionRule.ADD)),
     )
     _check_primary(fields, board)
-    return board.model_copy(update={"extras": fields.extras(_NO_EFFECT)})
+    return board.model_copy(update={"extras": fields.extras(expected=_NO_EFFECT)})
 
 
 def _check_primary(fields: Fields, board: LeaderboardSpec) -> None:
@@ -56,13 +56,24 @@ def _columns(fields: Fields) -> list[ColumnSpec]:
             where = fields.node.get("columns")
             fields.error("CB109", f"{fields.what} needs at least one column", where, "add one with title, key, index")
         return []
-    children = fields.children("columns", "column")
+    children = _without_twins(fields.children("columns", "column"))
     indexes = [whole_number(child.node.get("index")) for child in children]
     known = {index for index in indexes if index is not None}
     columns = [_column(child, known) for child in children]
     _check_unique(children, columns)
     _check_cycles(children, columns)
     return columns
+
+
+def _without_twins(children: list[Fields]) -> list[Fields]:
+    """A column that repeats another word for word is one column: some exports write the last one twice."""
+    found: dict[str, Fields] = {}
+    for fields in children:
+        first = found.setdefault(repr(value(fields.node)), fields)
+        if first is not fields:
+            message = f"{fields.what} is listed twice; codabench.org refuses this"
+            fields.warn("CB107", message, hint="remove one of them")
+    return list(found.values())
 
 
 def _column(fields: Fields, known: set[int]) -> ColumnSpec:
@@ -82,7 +93,7 @@ def _column(fields: Fields, known: set[int]) -> ColumnSpec:
         computation=computation,
         computation_indexes=over,
     )
-    return column.model_copy(update={"extras": fields.extras(("id",))})
+    return column.model_copy(update={"extras": fields.extras(expected=("id",))})
 
 
 def _computation(fields: Fields, index: int | None, known: set[int]) -> tuple[Computation | None, tuple[int, ...]]:

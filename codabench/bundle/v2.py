@@ -56,7 +56,8 @@ def read_v2(root: Mapping, source: Source, files: BundleFiles) -> CompetitionSpe
     What is returned is complete only if there was no error.
     """
     top = Fields(root, source)
-    top.get("version")
+    for key in ("version", "tasks", "phases", "pages", "leaderboards", "solutions", "terms", "image"):
+        top.get(key)  # so that no key that is known is taken for a misspelling of another
     title = top.text("title", "", required=True, most=256) or ""
     tasks = _tasks(top, files)
     phases = _phases(top, files, {t.index for t in tasks})
@@ -108,7 +109,7 @@ def _pages(top: Fields, files: BundleFiles) -> tuple[PageSpec, ...]:
         found = files.page(fields, "file", node) if node is not None else None
         if node is None:
             fields.missing("file")
-        fields.extras(("index",))
+        fields.extras(expected=("index",))
         if found:
             pages.append(PageSpec(title=title, file=found[0], content=found[1]))
     return tuple(pages)
@@ -177,7 +178,7 @@ def _task(fields: Fields, files: BundleFiles, index: int | str) -> TaskSpec:
         input_data=data["input_data"],
         reference_data=data["reference_data"],
         ingestion_only_during_scoring=during_scoring,
-        extras=fields.extras(("is_public", "id")),
+        extras=fields.extras(expected=("is_public", "id", "solutions")),
     )
 
 
@@ -218,18 +219,12 @@ def _phase(fields: Fields, files: BundleFiles, tasks: Collection[int | str]) -> 
         hide_output=fields.flag("hide_output"),
         hide_prediction_output=fields.flag("hide_prediction_output"),
         hide_score_output=fields.flag("hide_score_output"),
-        public_data=files.data(fields, "public_data", "public data"),
-        starting_kit=files.data(fields, "starting_kit", "starting kit"),
-        extras=_phase_extras(fields),
+        public_data=files.data(fields, "public_data", "public data", download=True),
+        starting_kit=files.data(fields, "starting_kit", "starting kit", download=True),
+        extras=fields.extras(
+            expected=("index", "solutions", "id", "status", "is_final_phase", "has_max_submissions"),
+        ),
     )
-
-
-def _phase_extras(fields: Fields) -> dict[str, Any]:
-    fields.get("index")
-    if (node := fields.node.key("max_submissions_per_person")) is not None:
-        fields.warn("CB116", "max_submissions_per_person has no effect in a bundle", node, "write max_submissions")
-        fields.get("max_submissions_per_person")
-    return fields.extras(("solutions", "id", "status", "is_final_phase", "has_max_submissions"))
 
 
 def _task_indexes(fields: Fields, known: Collection[int | str]) -> tuple[int | str, ...]:
@@ -316,7 +311,7 @@ def _solutions(top: Fields, files: BundleFiles, tasks: Collection[int | str]) ->
             tasks=_known(fields, fields.indexes("tasks") or [], tasks),
             path=data.path if data else None,
             key=data.key if data else None,
-            extras=fields.extras(("id",)),
+            extras=fields.extras(expected=("id",)),
         )
         found.setdefault(solution.index, solution)
     return tuple(found.values())

@@ -135,6 +135,10 @@ class TreeSource(ABC):
             raise NotFound(f"there is no folder {shown(path)} in {shown(self.name)}", code="CB301")
         return _Subtree(self, path)
 
+    def lone(self, path: str) -> TreeSource:
+        """A file inside, as a tree that holds nothing else; it lives as long as this one."""
+        return _Lone(self, self.entry(path))
+
     def exists(self, path: str) -> bool:
         return self.is_file(path) or self.is_dir(path)
 
@@ -187,6 +191,20 @@ class _Subtree(TreeSource):
 
     def local_path(self, path: str) -> Path | None:
         return self._parent.local_path(self._prefix + path)
+
+
+class _Lone(TreeSource):
+    def __init__(self, parent: TreeSource, file: SourceEntry) -> None:
+        self._parent, self._path = parent, file.path
+        name = file.path.rpartition("/")[2]
+        super().__init__(f"{parent.name}/{file.path}", [file.model_copy(update={"path": name})])
+
+    def open(self, path: str) -> BinaryIO:
+        self.entry(path)
+        return self._parent.open(self._path)
+
+    def local_path(self, path: str) -> Path | None:
+        return self._parent.local_path(self._path) if self.is_file(path) else None
 
 
 class EmptySource(TreeSource):

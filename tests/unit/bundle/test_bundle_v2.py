@@ -130,7 +130,10 @@ TOLERATED = [  # (what is replaced, by what, codes of warnings and notes)
     ("sorting: asc", "computation: null\n        computation_indexes: null", []),
     ("sorting: asc", "computation: max\n        computation_indexes: ['0']", []),
     ("sorting: asc", "precision: -1\n        hidden: 1", []),
-    ("    columns:\n", "    index: 3\n    columns:\n", ["CB116"]),
+    ("    columns:\n", "    index: 3\n    columns:\n", []),
+    ("name: First", "name: First\n    is_public: true\n    solutions: []", []),
+    ("version: 2", "version: 2\nexecution_time_limit: 60", ["CB116"]),
+    ("name: First", "name: First\n    docker_image: python", ["CB116"]),
     ("leaderboards:", f"leaderboards:\n  - {OTHER_BOARD}", ["CB215"]),
 ]  # fmt: skip
 
@@ -141,6 +144,37 @@ def test_what_is_taken(before: str, after: str, expected: list[str], tmp_path: P
     found = report(tmp_path, GOOD.replace(before, after, 1))
     assert found.ok, str(found)
     assert codes(found, Severity.WARNING) + codes(found, Severity.NOTE) == expected, str(found)
+
+
+def test_one_remark_for_a_key_that_every_column_has(tmp_path: Path) -> None:
+    text = GOOD.replace("        index: 0\n", "        index: 0\n        sort: asc\n        unit: s\n")
+    text = text.replace("        index: 1\n", "        index: 1\n        sort: asc\n        unit: s\n")
+    found = report(tmp_path, text)
+    assert text.count("sort: asc") == 2
+    assert [(p.code, p.message, p.hint) for p in found.problems] == [
+        ("CB116", "sort in 2 columns has no effect here", "write sorting"),
+        ("CB105", "unknown key 'unit' in 2 columns is kept aside", "it can be removed, or stay"),
+    ]
+    assert found.problems[0].line == text[: text.index("sort: asc")].count("\n") + 1
+
+
+def test_a_column_listed_twice_is_one_column(tmp_path: Path) -> None:
+    head, columns = GOOD.split("    columns:\n")
+    twice = f"{head}    columns:\n{columns.rstrip()}\n{columns.rstrip()}\n"
+    with read_bundle(write(tmp_path / "a", twice)) as bundle:
+        assert codes(bundle.report, Severity.WARNING) == ["CB107", "CB107"]
+        assert bundle.spec is not None
+        assert [c.key for c in bundle.spec.leaderboard.columns] == ["score", "time"]
+    differing = twice.removesuffix("\n") + "\n        precision: 7\n"
+    assert codes(report(tmp_path / "b", differing)) == ["CB107", "CB107"]
+
+
+def test_a_known_key_is_no_misspelling_of_another(tmp_path: Path) -> None:
+    found = report(tmp_path, GOOD.replace("image: logo.png\n", "").replace("phases:", "fases:"))
+    assert [(p.message, p.hint) for p in found.errors] == [
+        ("image is missing: a competition needs a logo", "add image"),
+        ("phases is missing", "did you mean phases?"),
+    ]
 
 
 def test_values_that_are_read_from_text(tmp_path: Path) -> None:
@@ -207,6 +241,25 @@ def test_an_archive_inside_that_is_unsafe_or_broken(tmp_path: Path) -> None:
     assert codes(report(tmp_path / "a", text, d_DOT_zip=inner(__x=b"1"))) == ["CB308"]
     assert codes(report(tmp_path / "b", text, d_DOT_zip=inner(x=b"1")[:-3])) == ["CB308"]
     assert codes(report(tmp_path / "c", text, d_DOT_zip=b"a,b\n1,2\n")) == ["CB307"]
+
+
+def test_one_file_is_a_folder_that_holds_it(tmp_path: Path) -> None:
+    text = GOOD.replace("input_data: data", "input_data: data/x.csv")
+    with read_bundle(write(tmp_path, text)) as bundle:
+        assert bundle.report.ok
+        assert codes(bundle.report, Severity.WARNING) == ["CB307"]
+        assert bundle.spec is not None
+        data = bundle.spec.task(0).input_data
+        assert data is not None
+        tree = bundle.tree(data)
+        assert [(e.path, tree.read_bytes(e.path)) for e in tree.entries()] == [("x.csv", b"1\n")]
+        assert tree.local_path("x.csv") == tmp_path / "data/x.csv"
+
+
+def test_what_people_only_download_may_be_any_file(tmp_path: Path) -> None:
+    text = GOOD.replace("name: One", "name: One\n    starting_kit: overview.md\n    public_data: data/x.csv")
+    found = report(tmp_path, text)
+    assert (found.ok, found.problems) == (True, ())
 
 
 def test_an_archive_of_data_with_one_folder_around_everything(tmp_path: Path) -> None:
