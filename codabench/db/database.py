@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -203,14 +203,16 @@ class Database:
             raise NotFound(f"no submission {id!r} in {self.url}")
         return _submission(row)
 
-    def runs(self, submissions: Iterable[str]) -> list[Run]:
-        """The runs of some submissions, by submission and place of the task."""
+    def runs(self, competition: str, phase: int | None = None) -> list[Run]:
+        """The runs of the submissions to a competition, in their order, then by place of the task."""
         query = (
-            select(_RUN, _SUBMISSION.c.sequence)
+            select(_RUN)
             .join(_SUBMISSION, _RUN.c.submission == _SUBMISSION.c.id)
-            .where(_RUN.c.submission.in_(list(submissions)))
+            .where(_SUBMISSION.c.competition == competition)
             .order_by(_SUBMISSION.c.sequence, _RUN.c.position)
         )
+        if phase is not None:
+            query = query.where(_SUBMISSION.c.phase == phase)
         with self._change() as db:
             return [_run(row) for row in db.execute(query)]
 

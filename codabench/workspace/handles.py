@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +54,9 @@ class Logs(Mapping[str, str]):
 class RunHandle:
     """One task of one submission."""
 
-    def __init__(self, workspace: Workspace, id: str) -> None:
+    def __init__(self, workspace: Workspace, id: str, row: Run | None = None) -> None:
         self._workspace, self.id = workspace, id
-        self._final: Run | None = None
+        self._final = row if row is not None and row.status.is_final else None
 
     @property
     def record(self) -> Run:
@@ -151,9 +151,9 @@ class RunHandle:
 class SubmissionHandle:
     """A submission and its runs, one for each task."""
 
-    def __init__(self, workspace: Workspace, competition: Competition, record: Submission, runs: list[str]) -> None:
+    def __init__(self, workspace: Workspace, competition: Competition, record: Submission, runs: Iterable[Run]) -> None:
         self._workspace, self._competition, self.record = workspace, competition, record
-        self.runs = [RunHandle(workspace, id) for id in runs]
+        self.runs = [RunHandle(workspace, run.id, run) for run in runs]
 
     @property
     def id(self) -> str:

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import uuid
 import weakref
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -216,7 +217,7 @@ class Workspace:
             self._backend_of[run.id] = place
         made = self.db.add_submission(made, runs, kind=EventKind.RUN_QUEUED)
         self._dispatcher.wake()
-        return SubmissionHandle(self, competition, made, [run.id for run in runs])
+        return SubmissionHandle(self, competition, made, runs)
 
     def _check_answers(self, competition: Competition, answers: Mapping[str, Any] | None, *, enforce: bool) -> None:
         questions = competition.spec.fact_sheet
@@ -231,9 +232,9 @@ class Workspace:
         """The submissions to a competition, oldest first."""
         index = None if phase is None else admission.find_phase(competition.spec, phase).index
         found = self.db.submissions(competition.id, index)
-        runs: dict[str, list[str]] = {s.id: [] for s in found}
-        for run in self.db.runs(runs):
-            runs[run.submission].append(run.id)
+        runs: dict[str, list[Run]] = defaultdict(list)
+        for run in self.db.runs(competition.id, index):
+            runs[run.submission].append(run)
         return [SubmissionHandle(self, competition, s, runs[s.id]) for s in found]
 
     def leaderboard(self, competition: Competition, **options: Any) -> Leaderboard:
@@ -253,12 +254,11 @@ class Workspace:
 
     def wait(self, runs: Sequence[str], timeout: float | None = None) -> bool:
         """Wait until every one of these runs has a final status; False if the time is over first."""
-        pending = set(runs)
+        pending = list(runs)
 
         def done() -> bool:
-            for run in list(pending):
-                if self.db.run(run).status.is_final:
-                    pending.discard(run)
+            while pending and self.db.run(pending[-1]).status.is_final:
+                pending.pop()
             return not pending
 
         if not done():

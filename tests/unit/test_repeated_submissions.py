@@ -47,3 +47,22 @@ def test_programs_are_read_once(bundle: Path, tmp_path: Path) -> None:
             (bundle / "scorer/score.py").unlink(missing_ok=True)
     finally:
         competition.close()
+
+
+def test_many_submissions_of_several_people_are_listed_in_their_order(bundle: Path, tmp_path: Path) -> None:
+    submission = tmp_path / "submission"
+    submission.mkdir()
+    (submission / "answers.txt").write_text("1\n")
+    competition = cb.load(bundle)
+    try:
+        done = [
+            competition.run(submission, backend="process", policy="trusted", progress="none", participant=name)
+            for name in ("ann", "bob", "ann")
+        ]
+        listed = competition.submissions()
+        assert [h.id for h in listed] == [h.id for h in done]
+        assert [[r.id for r in h.runs] for h in listed] == [[r.id for r in h.runs] for h in done]
+        assert {h.status for h in listed} == {cb.Status.FINISHED}
+        assert competition.submissions(phase=0)[1].record.participant == "bob"
+    finally:
+        competition.close()
