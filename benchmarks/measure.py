@@ -30,8 +30,8 @@ class Benchmark:
     must
         What must hold: this figure ("value", "ratio", "above": value - baseline) is at most so much. None: it is
         reported only.
-    rounds
-        At most so many, where one more would take long and say nothing new.
+    pause
+        Seconds between samples, so that what one side leaves to the background does not slow the other down.
     beside
         Another figure, reported in the table only: its unit, and the samples that `sides` puts there.
     """
@@ -41,12 +41,11 @@ class Benchmark:
     unit: str
     sides: Callable[[], AbstractContextManager[tuple[Side, Side]]]
     must: tuple[Literal["value", "ratio", "above"], float] | None = None
-    rounds: int | None = None
+    pause: float = 0.0
     beside: tuple[str, list[float]] = ("", [])
 
     def measure(self, rounds: int, warm_up: int) -> Measured:
         """Both sides in turn; which one is first alternates, so that neither always has the warmer machine."""
-        rounds = min(rounds, self.rounds or rounds)
         values: list[float] = []
         baselines: list[float] = []
         self.beside[1].clear()
@@ -54,6 +53,7 @@ class Benchmark:
             for n in range(warm_up + rounds):
                 for side, into in ((ours, values), (baseline, baselines))[:: 1 if n % 2 else -1]:
                     into.append(side())
+                    time.sleep(self.pause)
         return Measured(self, values[warm_up:], baselines[warm_up:])
 
 

@@ -57,10 +57,12 @@ docker = Benchmark(
     unit="ms",
     sides=lambda: _sides("docker"),
     must=("ratio", 1.25),
+    pause=0.1,
 )
 podman = Benchmark(
     name="two_step_podman",
     about="the same with Podman, against bare calls of the podman SDK",
     unit="ms",
     sides=lambda: _sides("podman"),
+    pause=0.1,
 )
