@@ -180,7 +180,8 @@ def _number(name: str, key: str, value: Any) -> float:
         if _SPECIAL.fullmatch(value.strip()):
             raise _UnusableError("CB643", f"{key} in {name} is not a finite number: {value[:40]}")
         if not _NUMBER.fullmatch(value.strip()):
-            raise _UnusableError("CB643", f"{key} in {name} is not a number: {value[:40]!r}")
+            hint = "columns hold numbers; a text may stand under any key that is no column"
+            raise _UnusableError("CB643", f"{key} in {name} is not a number: {value[:40]!r}", hint)
     elif not isinstance(value, (int, float)):
         kind = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "null"
         raise _UnusableError("CB643", f"{key} in {name} is not a number: it is {kind}")

@@ -6,17 +6,18 @@ import re
 import signal
 
 from codabench.core.errors import UsageError
-from codabench.core.policy import Policy
+from codabench.core.policy import Policy, User
 from codabench.core.problems import Fault, Problem, Severity
 from codabench.core.records import Exit, ExitReason, Role, StepName
 from codabench.core.text import human_size, printable
-from codabench.runner.contract import command_line
+from codabench.runner.contract import INPUT_DATA, OUTPUT, PROGRAM, REFERENCE, SHARED, command_line
 from codabench.runner.logs import ProgramLog
 from codabench.runner.plan import RunPlan
 
 CANCELLED = "CB615"
 _FRAME = re.compile(r'File "(/app/[^"]+)"')
 _IMPORT = ("ModuleNotFoundError", "ImportError", "AttributeError", "FileNotFoundError")
+_READ_ONLY = re.compile(r"Read-only file system(?:: '([^'\n]*)')?")
 _NETWORK = ("Network is unreachable", "Name or service not known", "Temporary failure in name resolution",
             "Could not resolve host", "getaddrinfo failed")  # fmt: skip
 
@@ -76,18 +77,28 @@ def _hint(plan: RunPlan, log: ProgramLog, end: Exit) -> str | None:
         return "give it more with --memory, or make it need less"
     if any(sign in text for sign in _NETWORK) and plan.policy.network.value == "none":
         return "programs have no network by default; allow it with --network open"
-    if "Read-only file system" in text:
-        return _read_only_hint(plan.policy)
+    if match := _READ_ONLY.search(text):
+        return _read_only_hint(plan.policy, match[1] or "")
     if match := re.search(r"No module named '([^']+)'", text):
+        if plan.policy.user is User.NOBODY and "Successfully installed" in "\n".join(log.stdout.last_lines(40)):
+            return (
+                "pip installs for a user who is not root where a program that runs already does not look: "
+                "--policy trusted, or an image that has it"
+            )
         return f"module {match[1]!r} is neither in the image {plan.image} nor among the files beside the program"
     if end.reason is ExitReason.NOT_STARTED:
         return f"is it in the image {plan.image}? The command is run without a shell"
     return None
 
 
-def _read_only_hint(policy: Policy) -> str:
+def _read_only_hint(policy: Policy, path: str) -> str:
     if policy.name == "strict":
         return "the policy strict mounts programs read-only; use --policy standard for writable private copies"
+    if path.startswith("/") and not path.startswith((INPUT_DATA, REFERENCE)):
+        return (
+            f"the policy {policy.name} keeps the image as it is: programs write to {OUTPUT}, {SHARED}, {PROGRAM} "
+            "and /tmp; or anywhere, with --policy trusted"
+        )
     return (
         f"the policy {policy.name} mounts input and reference data read-only; "
         "--policy trusted, or Policy(writable_inputs=True), gives private copies"

@@ -101,6 +101,8 @@ def test_last_words_are_bounded_and_printable() -> None:
         ("Network is unreachable", Policy(network=Network.OPEN), None),
         ("OSError: [Errno 30] Read-only file system: 'x'", Policy(), "--policy trusted"),
         ("OSError: [Errno 30] Read-only file system: 'x'", policy_named("strict"), "--policy standard"),
+        ("OSError: [Errno 30] Read-only file system: '/app/input/ref/x'", Policy(), "reference data read-only"),
+        ("OSError: [Errno 30] Read-only file system: '/app/scores'", Policy(), "programs write to /app/output"),
         ("ModuleNotFoundError: No module named 'numpy'", Policy(), "'numpy' is neither in the image python:3"),
         ("nothing known", Policy(), None),
     ],
@@ -108,6 +110,15 @@ def test_last_words_are_bounded_and_printable() -> None:
 def test_hints_of_what_was_printed(stderr: str, policy: Policy, hint: str | None) -> None:
     found_hint = found(OWN, exited(1), stderr, policy).hint
     assert (found_hint is None) if hint is None else (hint in (found_hint or ""))
+
+
+def test_what_pip_installed_meanwhile() -> None:
+    printed = log("ModuleNotFoundError: No module named 'thing'")
+    printed.write("stdout", b"Collecting thing\nSuccessfully installed thing-1.0\n")
+    for policy, hint in ((Policy(), "--policy trusted"), (policy_named("trusted"), "neither in the image")):
+        problem = exit_problem(plan(policy=policy), "prediction", "ingestion", exited(1), printed)
+        assert problem is not None
+        assert hint in (problem.hint or "")
 
 
 def test_hints_of_how_it_ended() -> None:
