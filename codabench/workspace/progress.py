@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from codabench.core.errors import UsageError
 from codabench.core.records import Status
 from codabench.core.text import printable
 
@@ -185,7 +186,10 @@ def progress_named(name: str | Progress) -> Progress:
         if _in_notebook():
             return NotebookProgress()
         name = "rich" if sys.stderr.isatty() else "none"
-    return {"rich": RichProgress, "plain": PlainProgress, "none": Lines}[name]()
+    shown = {"rich": RichProgress, "plain": PlainProgress, "none": Lines}
+    if name not in shown:
+        raise UsageError(f"no progress {name!r}; there are auto, {', '.join(shown)}", code="CB353")
+    return shown[name]()
 
 
 def _in_notebook() -> bool:

@@ -198,7 +198,7 @@ class Workspace:
             id=uuid.uuid4().hex,
             competition=competition.id,
             phase=chosen.index,
-            name=name or _name_of(submission),
+            name=name or name_of(submission),
             participant=person,
             tree=tree,
             created_at=now,
@@ -431,10 +431,11 @@ def submission_facts(source: TreeSource) -> SubmissionFacts:
     return SubmissionFacts(metadata=metadata.file, commands=metadata.commands, wrapped_in=wrapped)
 
 
-def _name_of(submission: str | os.PathLike[str]) -> str:
+def name_of(submission: str | os.PathLike[str]) -> str:
+    """What a submission is called: the last part of its path."""
     last = re.split(r"[/\\]", os.fspath(submission).rstrip("/\\"))[-1]
     # A file name may be any bytes; a database and JSON hold text.
-    return last.encode("utf-8", "replace").decode() or "submission"
+    return os.fsencode(last).decode("utf-8", "replace") or "submission"
 
 
 def _user_name() -> str:

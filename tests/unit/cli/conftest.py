@@ -1,0 +1,6 @@
+"""The tiny competitions are those of the workspace's tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workspace"))
