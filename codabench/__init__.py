@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from codabench.core.problems import Fault, Problem, Severity
     from codabench.core.records import Status
     from codabench.core.report import Report
-    from codabench.workspace.competition import Competition, load
+    from codabench.workspace.competition import Competition, check, load
     from codabench.workspace.handles import RunHandle, SubmissionHandle
     from codabench.workspace.leaderboard import Leaderboard
     from codabench.workspace.workspace import Workspace
@@ -51,6 +51,7 @@ _HOMES = {
     "Status": "codabench.core.records",
     "SubmissionHandle": "codabench.workspace.handles",
     "Workspace": "codabench.workspace.workspace",
+    "check": "codabench.workspace.competition",
     "load": "codabench.workspace.competition",
 }
 
@@ -75,6 +76,7 @@ __all__ = [
     "SubmissionHandle",
     "Workspace",
     "__version__",
+    "check",
     "errors",
     "load",
 ]

@@ -96,8 +96,8 @@ def cpus_bounded():
     while time.monotonic() - start < 0.6:
         pass
     after, share = throttled(), (time.process_time() - used) / (time.monotonic() - start)
-    throttles = after is not None and before is not None and after > before
-    return "" if throttles or share < cpus + 0.25 else "a program could use %.2f cores with a limit of %.2f" % (share, cpus)
+    held = share < cpus + 0.25 or (after is not None and before is not None and after > before)
+    return "" if held else "a program could use %.2f cores with a limit of %.2f" % (share, cpus)
 
 def read_only_root():
     for place in ("/", "/usr", "/etc", "/var", "/root", "/home"):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from codabench.bundle.load import Bundle, read_bundle
-from codabench.core.competition import CompetitionSpec, DataSpec, PhaseSpec, TaskSpec
+from codabench.core.competition import CompetitionSpec, DataSpec, LeaderboardSpec, PhaseSpec, TaskSpec
 from codabench.core.errors import BundleError, NotFound
 from codabench.core.policy import Policy
 from codabench.core.report import Report
@@ -19,6 +19,7 @@ from codabench.workspace import admission
 from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.handles import SubmissionHandle
 from codabench.workspace.leaderboard import Leaderboard
+from codabench.workspace.named import Named
 from codabench.workspace.progress import Progress, follow
 from codabench.workspace.settings import seconds, tailored
 from codabench.workspace.workspace import Workspace, task_parts
@@ -42,6 +43,18 @@ def load(source: str | os.PathLike[str], *, storage_options: dict[str, Any] | No
     return Competition(bundle)
 
 
+def check(source: str | os.PathLike[str], *, storage_options: dict[str, Any] | None = None) -> Report:
+    """Every problem of a bundle at once, also of one that has errors.
+
+    Raises
+    ------
+    BundleError
+        Only if `source` cannot be read at all.
+    """
+    with read_bundle(source, storage_options=storage_options) as bundle:
+        return bundle.report
+
+
 class Competition:
     """A competition that can be checked, run and ranked; made by `load`."""
 
@@ -63,12 +76,19 @@ class Competition:
         return self.spec.title
 
     @property
-    def phases(self) -> tuple[PhaseSpec, ...]:
-        return self.spec.phases
+    def phases(self) -> Named[PhaseSpec]:
+        """By place or by name: ``comp.phases[0]``, ``comp.phases["Final"]``."""
+        return Named.of(self.spec.phases, "phase", lambda p: p.name)
 
     @property
-    def tasks(self) -> tuple[TaskSpec, ...]:
-        return self.spec.tasks
+    def tasks(self) -> Named[TaskSpec]:
+        """By place or by name."""
+        return Named.of(self.spec.tasks, "task", lambda t: t.name)
+
+    @property
+    def leaderboards(self) -> Named[LeaderboardSpec]:
+        """By place or by key; `leaderboard` gives the first one, ranked."""
+        return Named.of(self.spec.leaderboards, "leaderboard", lambda b: b.key)
 
     def phase(self, wanted: int | str) -> PhaseSpec:
         """A phase by index or name; `NotFound` says which there are."""

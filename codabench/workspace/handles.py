@@ -196,6 +196,11 @@ class SubmissionHandle:
         return self.runs[0]
 
     @property
+    def logs(self) -> Logs:
+        """The logs of the only run; see `run`."""
+        return self.run.logs
+
+    @property
     def scores(self) -> dict[str, float]:
         """Column key -> value of the leaderboard: with several tasks the mean over them, computed columns included."""
         board = self._workspace.leaderboard(self._competition, phase=self.record.phase)

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Named(tuple[T, ...]):
-    """A tuple that also takes a name: ``comp.phases["Final"]``. A miss says what there is, and what was likely meant."""
+    """A tuple that also takes a name: ``comp.phases["Final"]``. A miss says what there is and what was meant."""
 
     _what: str
     _name: Callable[[T], str]

@@ -1,0 +1,39 @@
+"""Phases, tasks and leaderboards by the names people know them by."""
+
+from pathlib import Path
+
+import pytest
+
+import codabench as cb
+from codabench.core.errors import NotFound
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+
+
+@pytest.fixture(scope="module")
+def comp():
+    return cb.load(EXAMPLES / "several-tasks" / "bundle")
+
+
+def test_by_place_by_name_and_as_a_tuple(comp):
+    first = comp.phases[0]
+    assert comp.phases[first.name] is first
+    assert comp.phases[:1] == (first,)
+    assert list(comp.phases) == list(comp.spec.phases)
+    assert comp.tasks[comp.tasks[1].name].name == comp.tasks[1].name
+    assert comp.leaderboards[comp.spec.leaderboard.key] is comp.spec.leaderboard
+
+
+def test_a_miss_says_what_there_is(comp):
+    name = comp.phases[0].name
+    with pytest.raises(NotFound) as caught:
+        comp.phases[name + "s"]
+    assert name in caught.value.message
+    assert name in caught.value.hint
+
+
+def test_check_gives_the_report_of_a_bundle_with_errors(tmp_path):
+    (tmp_path / "competition.yaml").write_text("version: 2\ntitle: T\n")
+    report = cb.check(tmp_path)
+    assert not report.ok
+    assert len(report.errors) > 3
