@@ -181,6 +181,12 @@ class LeaderboardSpec(Record):
         """The column that ranks first."""
         return next(c for c in self.columns if c.index == self.primary_index)
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The keys that scoring programs write, that of the primary column first."""
+        keys = [c for c in self.columns if c.computation is None]
+        return tuple(c.key for c in sorted(keys, key=lambda c: c.index != self.primary_index))
+
 
 class QuestionSpec(Record):
     """A question of the fact sheet (contract.md 1.10)."""

@@ -105,6 +105,6 @@ def _plan(
         task=task,
         facts=facts,
         trees=trees,
-        columns=tuple(c.key for c in spec.leaderboard.columns if c.computation is None),
+        columns=spec.leaderboard.written,
         detailed_results=spec.enable_detailed_results,
     )

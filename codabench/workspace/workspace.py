@@ -329,7 +329,7 @@ class Workspace:
             task=task,
             facts=facts,
             trees={"submission": submission.tree, **_stored_parts(task, stored)},
-            columns=tuple(c.key for c in spec.leaderboard.columns if c.computation is None),
+            columns=spec.leaderboard.written,
             detailed_results=spec.enable_detailed_results,
         )
 

@@ -78,4 +78,7 @@ def test_records_are_frozen_and_know_their_names() -> None:
 
 def test_the_primary_column() -> None:
     columns = tuple(ColumnSpec(key=k, title=k, index=n) for n, k in enumerate("abc"))
-    assert LeaderboardSpec(key="b", title="B", columns=columns, primary_index=2).primary.key == "c"
+    board = LeaderboardSpec(key="b", title="B", columns=columns, primary_index=2)
+    assert board.primary.key == "c"
+    assert board.written[0] == "c"
+    assert sorted(board.written) == sorted(c.key for c in columns)
