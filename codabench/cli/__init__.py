@@ -9,6 +9,10 @@ from __future__ import annotations
 
 def main() -> None:
     """The entry point of the command ``codabench``."""
-    from codabench.cli.app import app
+    try:
+        from codabench.cli.app import app
 
-    app(prog_name="codabench")
+        app(prog_name="codabench")
+    except KeyboardInterrupt:
+        # Before a command had begun, or once more while it was cleaning up.
+        raise SystemExit(130) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - see `_close_all`: it registers first
 import contextlib
 import getpass
 import logging
@@ -358,10 +359,14 @@ class Workspace:
 _open_workspaces: weakref.WeakSet[Workspace] = weakref.WeakSet()
 
 
-@atexit.register
 def _close_all() -> None:
     for workspace in list(_open_workspaces):
         workspace.close()
+
+
+# Before the pools of threads are waited for, or the end of a program would wait for the end of its runs. They register
+# in the same place when they are imported, and the last one to come is asked first.
+getattr(threading, "_register_atexit", atexit.register)(_close_all)
 
 
 def make_plan(

@@ -6,6 +6,8 @@ import gc
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -524,3 +526,24 @@ def test_the_result_of_an_attempt_is_what_the_database_says(comp: cb.Competition
     sub = run(comp, answer(tmp_path / "mine"))
     kept = comp.workspace.storage.get_result(sub.run.id, sub.run.record.attempt or "")
     assert Outcome.model_validate(kept) == sub.run.outcome
+
+
+def test_a_program_that_ends_does_not_wait_for_its_runs(tmp_path: Path) -> None:
+    bundle(tmp_path / "bundle")
+    answer(tmp_path / "mine", SLEEPS)
+    script = """
+import time, codabench as cb
+ws = cb.Workspace(backend="process")
+sub = ws.submit(ws.add(cb.load("bundle")), "mine", enforce=False)
+while sub.status.value != "Scoring":
+    time.sleep(0.05)
+print(ws.scratch)
+"""
+    began = time.monotonic()
+    env = {**os.environ, "PYTHONPATH": str(Path(cb.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=50
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - began < 20
+    assert not Path(done.stdout.strip()).exists()
