@@ -78,9 +78,12 @@ class _Execution:
     def run(self) -> Outcome:
         plan = self.plan
         self._emit("preparing", image=plan.image)
-        self.plan = plan = plan.model_copy(update={"policy": bounded(plan.policy, self.engine.probe())})
+        info = self.engine.probe()
+        self.plan = plan = plan.model_copy(update={"policy": bounded(plan.policy, info)})
         owner = self.engine.file_owner(plan.policy.user)
-        self.directory = RunDirectory(self.host.scratch / "runs" / plan.attempt, plan, self.storage, owner)
+        place = self.host.scratch / "runs" / plan.attempt
+        enforced = info.enforced.get("read_only_mounts", True)
+        self.directory = RunDirectory(place, plan, self.storage, owner, enforced=enforced)
         self.owner = owner
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="codabench-ahead") as ahead:

@@ -45,10 +45,14 @@ class RunDirectory:
         Made by this class; must not exist.
     owner
         uid and gid that directories need which a program writes to, or None where ours are right.
+    enforced
+        Whether the engine makes a read-only mount one that nobody can write to.
     """
 
-    def __init__(self, root: Path, plan: RunPlan, storage: Storage, owner: tuple[int, int] | None) -> None:
-        self.root, self._plan, self._storage, self._owner = root, plan, storage, owner
+    def __init__(
+        self, root: Path, plan: RunPlan, storage: Storage, owner: tuple[int, int] | None, *, enforced: bool = False
+    ) -> None:
+        self.root, self._plan, self._storage, self._owner, self._enforced = root, plan, storage, owner, enforced
         # Both steps are prepared at the same time and may name the same directory.
         self._lock = threading.Lock()
         root.mkdir(parents=True, mode=0o700)
@@ -76,7 +80,8 @@ class RunDirectory:
             self._make(place)
         elif name in _SHARED_TREES and not writable:
             # One read-only copy on this host serves every run.
-            place.symlink_to(self._storage.cached(self._plan.trees[name]), target_is_directory=True)
+            shared = self._storage.cached(self._plan.trees[name], mounted=self._enforced)
+            place.symlink_to(shared, target_is_directory=True)
         else:
             self._make(place)
             self._storage.materialise(self._plan.trees[name], place, owner=self._owner, read_only=not writable)

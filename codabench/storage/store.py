@@ -150,16 +150,23 @@ class Storage:
         with self.open_tree(ref) as source:
             extract(source, dest, owner=owner, read_only=read_only)
 
-    def cached(self, ref: TreeRef) -> Path:
-        """A read-only extracted copy of a tree on this host, made once and shared by all runs."""
-        place = self.cache / "trees" / ref.digest.replace(":", "-")
+    def cached(self, ref: TreeRef, *, mounted: bool = False) -> Path:
+        """An extracted copy of a tree on this host, made once and shared by all runs.
+
+        Parameters
+        ----------
+        mounted
+            An engine keeps whoever reads it from writing, so files may have ordinary modes: programs copy data and
+            change the copy, which has the modes of what was copied. Otherwise nothing in it can be written.
+        """
+        place = self.cache / ("mounted" if mounted else "trees") / ref.digest.replace(":", "-")
         if place.is_dir():
             return place
         place.parent.mkdir(parents=True, exist_ok=True)
         partial = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
         partial.mkdir(mode=0o700)
         try:
-            self.materialise(ref, partial, read_only=True)
+            self.materialise(ref, partial, read_only=not mounted)
             # Programs that read it run as somebody else; the directories above keep other people out.
             partial.chmod(0o755)
             # Renamed when complete: another process finds all of it or nothing.

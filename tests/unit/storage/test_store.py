@@ -187,6 +187,14 @@ def test_a_cached_tree_may_not_be_written(store: Storage, folder: Path) -> None:
     assert place.stat().st_mode & 0o005 == 0o005
 
 
+def test_what_is_mounted_has_the_modes_that_a_copy_of_it_needs(store: Storage, folder: Path) -> None:
+    ref = put(store, folder)
+    place = store.cached(ref, mounted=True)
+    assert all(p.stat().st_mode & 0o200 for p in (place, *place.rglob("*")))
+    assert place != store.cached(ref)
+    assert place == store.cached(ref, mounted=True)
+
+
 def test_results_of_attempts(store: Storage) -> None:
     assert store.get_result("run", "attempt") is None
     store.put_result("run", "attempt", {"a": [1, "é"]})
