@@ -183,9 +183,8 @@ class LeaderboardSpec(Record):
 
     @property
     def written(self) -> tuple[str, ...]:
-        """The keys that scoring programs write, that of the primary column first."""
-        keys = [c for c in self.columns if c.computation is None]
-        return tuple(c.key for c in sorted(keys, key=lambda c: c.index != self.primary_index))
+        """The keys that scoring programs write: those of columns that are not computed."""
+        return tuple(c.key for c in self.columns if c.computation is None)
 
 
 class QuestionSpec(Record):

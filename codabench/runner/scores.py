@@ -19,7 +19,6 @@ DEPTH = 32
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SPECIAL = re.compile(r"[+-]?\.?(nan|inf|infinity)", re.IGNORECASE)
 _BOOLEANS = {"true": 1.0, "false": 0.0}
-_TEXT_HINT = "columns hold numbers; a text may stand under any key that is no column"
 
 
 class ScoresFile(Record):
@@ -55,9 +54,7 @@ def read_scores(output: TreeSource, columns: Sequence[str]) -> ScoresFile:
     Parameters
     ----------
     columns
-        Keys of the columns that are stored (computed ones are not written by scorers), the ranking one first. A text
-        in any other column, such as the name of a model, leaves that column empty and is warned of: scorers of
-        published bundles write one, and nothing is ranked by it.
+        Keys of the columns that are stored (computed ones are not written by scorers).
     """
     try:
         name = _find(output)
@@ -145,19 +142,14 @@ def _odd(value: Any, as_json: bool) -> bool:
 def _pick(name: str, raw: _Repeated, columns: Sequence[str], *, as_json: bool) -> ScoresFile:
     scores: dict[str, float] = {}
     warnings: list[Problem] = []
-    words: set[str] = set()
-    for place, key in enumerate(columns):
+    for key in columns:
         if key in raw:
             if key in raw.repeated:
                 raise _UnusableError("CB643", f"{key} stands more than once in {name}")
-            if place and _is_words(raw[key]):
-                words.add(key)
-                warnings.append(_left_out(name, key, raw[key]))
-                continue
             scores[key] = _number(name, key, raw[key])
             if _odd(raw[key], as_json):
                 warnings.append(_noted(f"{key} in {name} is {_short(raw[key])}; it was read as {scores[key]:g}"))
-    missing = [k for k in columns if k not in scores and k not in words]
+    missing = [k for k in columns if k not in scores]
     if missing:
         others = [k for k in itertools.islice(raw, 200) if k not in scores and len(k) <= 100]
         guesses = [
@@ -188,7 +180,8 @@ def _number(name: str, key: str, value: Any) -> float:
         if _SPECIAL.fullmatch(value.strip()):
             raise _UnusableError("CB643", f"{key} in {name} is not a finite number: {value[:40]}")
         if not _NUMBER.fullmatch(value.strip()):
-            raise _UnusableError("CB643", f"{key} in {name} is not a number: {value[:40]!r}", _TEXT_HINT)
+            hint = "columns hold numbers; a text may stand under any key that is no column"
+            raise _UnusableError("CB643", f"{key} in {name} is not a number: {value[:40]!r}", hint)
     elif not isinstance(value, (int, float)):
         kind = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "null"
         raise _UnusableError("CB643", f"{key} in {name} is not a number: it is {kind}")
@@ -199,18 +192,6 @@ def _number(name: str, key: str, value: Any) -> float:
     if not math.isfinite(number):
         raise _UnusableError("CB643", f"{key} in {name} is not a finite number: {_short(value)}")
     return number
-
-
-def _is_words(value: Any) -> bool:
-    """A text that says something, and no number of any kind."""
-    if not isinstance(value, str) or not (text := value.strip()):
-        return False
-    return text.lower() not in _BOOLEANS and not _SPECIAL.fullmatch(text) and not _NUMBER.fullmatch(text)
-
-
-def _left_out(name: str, key: str, text: str) -> Problem:
-    message = f"{key} in {name} is a text: {text[:40]!r}; its column stays empty"
-    return Problem(code="CB643", severity=Severity.WARNING, message=message, hint=_TEXT_HINT, fault=Fault.ORGANIZER)
 
 
 def _noted(message: str) -> Problem:

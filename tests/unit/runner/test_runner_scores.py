@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from codabench.core.problems import Fault, Severity
+from codabench.core.problems import Fault
 from codabench.core.records import Outcome, Status
 from codabench.runner.scores import DEPTH, SIZE_LIMIT, ScoresFile, read_scores
 from codabench.storage.sources import collect
@@ -148,18 +148,8 @@ def test_text_that_is_refused(output: Output, text: str, code: str) -> None:
     assert found.problem.code == code
 
 
-def test_a_text_where_nothing_is_ranked_by_it(output: Output) -> None:
-    for found in (
-        output.read(scores_txt="a: 1\nb: some model"),
-        output.read(scores_json='{"a": 1, "b": " some model "}'),
-    ):
-        assert (found.problem, found.scores) == (None, {"a": 1.0})
-        assert [(w.code, w.severity) for w in found.warnings] == [("CB643", Severity.WARNING)]
-        assert "some model" in found.warnings[0].message
-
-
-@pytest.mark.parametrize("value", ["NaN", '"nan"', '"-inf"', "null", "[1]", '{"x": 1}', '""'])
-def test_what_is_no_number_and_no_text_either(output: Output, value: str) -> None:
+@pytest.mark.parametrize("value", ["NaN", '"nan"', '"-inf"', "null", "[1]", '{"x": 1}', '""', '"some model"'])
+def test_what_is_no_number_in_any_column(output: Output, value: str) -> None:
     found = output.read(scores_json=f'{{"a": 1, "b": {value}}}')
     assert found.problem is not None
     assert found.problem.code == "CB643"
