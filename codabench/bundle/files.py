@@ -242,9 +242,11 @@ class BundleFiles:
         except UnicodeDecodeError:
             text = data.decode("utf-8-sig", "replace")
             fields.warn("CB309", f"{shorten(path)} is not UTF-8 text; what cannot be read is shown as �", node)
-        if not text.strip():
+        if not text:
             fields.error("CB305", f"{shorten(path)} is empty", node, "write something into it")
             return None
+        if not text.strip():
+            fields.warn("CB305", f"there is nothing to read in {shorten(path)}", node, "write something into it")
         return path, text
 
     def logo(self, fields: Fields, key: str, node: Node) -> str | None:

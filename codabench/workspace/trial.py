@@ -66,7 +66,9 @@ def trial(
     program = step.programs[0]
     image = engine.resolve(plan.image)
     owner = engine.file_owner(plan.policy.user)
-    directory = RunDirectory(workspace.scratch / "runs" / plan.attempt, plan, workspace.storage, owner)
+    enforced = engine.probe().enforced.get("read_only_mounts", True)
+    place = workspace.scratch / "runs" / plan.attempt
+    directory = RunDirectory(place, plan, workspace.storage, owner, enforced=enforced)
     try:
         for name in ("prediction", "scoring"):
             directory.prepare("prediction" if name == "prediction" else "scoring")

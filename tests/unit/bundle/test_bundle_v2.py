@@ -198,7 +198,7 @@ def test_phases_are_sorted_then_renumbered(tmp_path: Path) -> None:
 
 def test_every_problem_at_once(tmp_path: Path) -> None:
     text = GOOD.replace("title: Small\n", "").replace("sorting: asc", "sorting: up").replace("2026-01-01", "soon")
-    found = report(tmp_path, text.replace("terms.md", "nowhere.md"), overview_DOT_md=b" \n")
+    found = report(tmp_path, text.replace("terms.md", "nowhere.md"), overview_DOT_md=b"")
     assert codes(found) == ["CB101", "CB301", "CB305", "CB201", "CB104"]
     assert [p.line for p in found.errors] == [None, 3, 6, 17, 34]
 
@@ -241,6 +241,11 @@ def test_an_archive_inside_that_is_unsafe_or_broken(tmp_path: Path) -> None:
     assert codes(report(tmp_path / "a", text, d_DOT_zip=inner(__x=b"1"))) == ["CB308"]
     assert codes(report(tmp_path / "b", text, d_DOT_zip=inner(x=b"1")[:-3])) == ["CB308"]
     assert codes(report(tmp_path / "c", text, d_DOT_zip=b"a,b\n1,2\n")) == ["CB307"]
+
+
+def test_a_page_of_blanks_is_a_page(tmp_path: Path) -> None:
+    found = report(tmp_path, overview_DOT_md=b" \n")
+    assert (found.ok, codes(found, Severity.WARNING)) == (True, ["CB305"])
 
 
 def test_one_file_is_a_folder_that_holds_it(tmp_path: Path) -> None:
