@@ -20,6 +20,8 @@ import os
 import shutil
 import tempfile
 import uuid
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,9 +56,10 @@ class Storage:
         self.url = os.fspath(url)
         self._fs, self._root = _file_system(self.url, options)
         self._local = Path(self._root) if "file" in _protocols(self._fs) else None
-        self._own_cache = cache is None and self._local is None
-        if self._own_cache:
+        self._clear: Callable[[], object] | None = None
+        if cache is None and self._local is None:
             self.cache = Path(tempfile.mkdtemp(prefix="codabench-cache-"))
+            self._clear = weakref.finalize(self, remove_tree, self.cache)
         else:
             self.cache = cache or Path(self._root) / "cache"
         if self._local:
@@ -209,8 +212,8 @@ class Storage:
 
     def close(self) -> None:
         """Remove a cache that was made for this object only."""
-        if self._own_cache:
-            remove_tree(self.cache)
+        if self._clear:
+            self._clear()
 
     # ------------------------------------------------------------------ the file system below
     def _path(self, path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -90,8 +91,10 @@ class Watcher:
 
     def event(self, event: dict[str, Any]) -> None:
         self.events.append(event)
-        if event["type"] == "log" and (words := base64.b64decode(event["data"]).split())[:1] == [b"pid"]:
-            self.pids.append(int(words[1]))
+        if event["type"] == "log" and (
+            said := re.search(rb"^pid (\d+)$", base64.b64decode(event["data"]), re.MULTILINE)
+        ):
+            self.pids.append(int(said[1]))
             self.sleeping.set()
 
     def statuses(self, run: str) -> list[str]:
