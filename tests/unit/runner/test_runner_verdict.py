@@ -104,6 +104,8 @@ def test_last_words_are_bounded_and_printable() -> None:
         ("OSError: [Errno 30] Read-only file system: '/app/input/ref/x'", Policy(), "reference data read-only"),
         ("OSError: [Errno 30] Read-only file system: '/app/scores'", Policy(), "programs write to /app/output"),
         ("ModuleNotFoundError: No module named 'numpy'", Policy(), "'numpy' is neither in the image python:3"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/app/data/x.csv'", Policy(), "use input_data"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/app/database'", Policy(), None),
         ("nothing known", Policy(), None),
     ],
 )
