@@ -7,7 +7,7 @@ import pytest
 import codabench as cb
 from codabench.core.errors import NotFound
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")

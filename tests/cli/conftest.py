@@ -1,4 +1,4 @@
-"""The tiny competitions are those of the workspace's tests."""
+"""The tiny competitions are those of the tests of workspaces."""
 
 import sys
 from pathlib import Path

@@ -34,7 +34,7 @@ class Ended(NamedTuple):
 
 
 def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "COLUMNS": "200", **more}
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "200", **more}
 
 
 def codabench(*args: object) -> Ended:
