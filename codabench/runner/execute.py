@@ -74,6 +74,7 @@ class _Execution:
         self.steps: list[StepResult] = []
         self.warnings: list[Problem] = list(plan.warnings)
         self.logs: dict[tuple[StepName, Role], ProgramLog] = {}
+        self.waiting: list[Container] = []
 
     def run(self) -> Outcome:
         plan = self.plan
@@ -93,6 +94,9 @@ class _Execution:
                 self.image = resolved.result()
                 return self._both_steps(ahead, prepared)
         finally:
+            # Whatever went wrong on the way: what was created and never started is not left behind.
+            for container in self.waiting:
+                container.discard()
             if not plan.keep:
                 self.directory.remove()
 
@@ -105,25 +109,18 @@ class _Execution:
             return self._outcome(verdict.no_scoring_program(self.plan.scorer_metadata))
         if problem := verdict.unusable_command(self.plan):
             return self._outcome(problem)
-        scoring: Future[dict[Role, Container]] | None = None
-        try:
-            failed: Problem | None = None
-            if self.plan.step("prediction").programs:
-                containers = self._create_all("prediction")
-                # The scoring containers are made while prediction runs: their directories are filled before they start.
-                scoring = ahead.submit(self._create_all, "scoring")
-                failed = self._prediction(containers, prepared)
-            else:
-                scoring = ahead.submit(self._create_all, "scoring")
-                self._take_submission(prepared)
-            if failed is not None:
-                return self._outcome(failed)
-            ready, scoring = scoring.result(), None
-            return self._scoring(ready)
-        finally:
-            if scoring is not None:
-                for container in scoring.result().values():
-                    container.discard()
+        failed: Problem | None = None
+        if self.plan.step("prediction").programs:
+            containers = self._create_all("prediction")
+            # The scoring containers are made while prediction runs: their directories are filled before they start.
+            scoring = ahead.submit(self._create_all, "scoring")
+            failed = self._prediction(containers, prepared)
+        else:
+            scoring = ahead.submit(self._create_all, "scoring")
+            self._take_submission(prepared)
+        if failed is not None:
+            return self._outcome(failed)
+        return self._scoring(scoring.result())
 
     # ------------------------------------------------------------------ prediction
     def _take_submission(self, prepared: Future[None]) -> None:
@@ -222,13 +219,9 @@ class _Execution:
     def _create_all(self, step: StepName) -> dict[Role, Container]:
         self.directory.prepare(step)
         made: dict[Role, Container] = {}
-        try:
-            for program in self.plan.step(step).programs:
-                made[program.role] = self.engine.create(self._spec(step, program.role, program.commands[0]))
-        except BaseException:
-            for container in made.values():
-                container.discard()
-            raise
+        for program in self.plan.step(step).programs:
+            made[program.role] = self.engine.create(self._spec(step, program.role, program.commands[0]))
+            self.waiting.append(made[program.role])
         return made
 
     def _spec(self, step: StepName, role: Role, command: str) -> ContainerSpec:
@@ -250,6 +243,7 @@ class _Execution:
     def _run_one(self, step: StepName, program: ProgramPlan, first: Container, deadline: Deadline) -> Exit:
         """The commands of a program in order; the first failure ends it."""
         log = self.logs[step, program.role]
+        self.waiting.remove(first)
         try:
             end = first.run(log, self.host.stop, deadline)
             seconds = end.seconds

@@ -144,7 +144,13 @@ class Storage:
 
     def open_tree(self, ref: TreeRef) -> TreeSource:
         """A stored tree as a source of files."""
-        return open_archive(self._archive(ref), name=ref.digest[:19])
+        try:
+            return open_archive(self._archive(ref), name=ref.digest[:19])
+        except OSError as error:
+            if isinstance(error, StorageError):
+                raise
+            path = _blob(ref.archive)
+            raise StorageError(f"{path} cannot be read from {self.url}: {error}", code="CB701") from error
 
     def materialise(
         self, ref: TreeRef, dest: Path, *, owner: tuple[int, int] | None = None, read_only: bool = False
