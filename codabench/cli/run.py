@@ -202,7 +202,7 @@ def _problem(problem: Any) -> dict[str, Any]:
 
 def _refused(refused: tuple[str, CodabenchError], tasks: Sequence[TaskSpec]) -> dict[str, Any]:
     """A submission that could not be unpacked: failed on every task, and the participant's to mend."""
-    from codabench.workspace.workspace import name_of
+    from codabench.workspace.planning import name_of
 
     path, error = refused
     problem = {"code": error.code, "fault": "participant", "message": error.message, "hint": error.hint}

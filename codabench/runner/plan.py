@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from codabench.core.base import Record
 from codabench.core.competition import TaskSpec
 from codabench.core.policy import Policy
@@ -168,33 +166,3 @@ def _metadata_without_command(metadata: str) -> Problem:
         hint="give a command to have it run, or leave the file out",
         fault=Fault.PARTICIPANT,
     )
-
-
-def describe(plan: RunPlan) -> dict[str, Any]:
-    """The plan for people (``run --dry-run``): what runs, with which directories and limits."""
-    from codabench.runner.layout import mounts_of
-
-    def program(step: StepPlan, p: ProgramPlan) -> dict[str, Any]:
-        return {
-            "role": p.role,
-            "commands": list(p.commands),
-            "mounts": [
-                {"target": place.target, "from": place.host, "writable": writable}
-                for place, writable in mounts_of(plan, step.name, p.role)
-            ],
-        }
-
-    return {
-        "image": plan.image,
-        "network": plan.policy.network.value,
-        "policy": plan.policy.name,
-        "time_limit": plan.time_limit,
-        "steps": [
-            {
-                "name": step.name,
-                "copies_submission": step.copy_submission,
-                "programs": [program(step, p) for p in step.programs],
-            }
-            for step in plan.steps
-        ],
-    }

@@ -20,9 +20,10 @@ from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.handles import SubmissionHandle
 from codabench.workspace.leaderboard import Leaderboard
 from codabench.workspace.named import Named
+from codabench.workspace.planning import task_parts
 from codabench.workspace.progress import Progress, follow
 from codabench.workspace.settings import seconds, tailored
-from codabench.workspace.workspace import Workspace, task_parts
+from codabench.workspace.workspace import Workspace
 
 
 def load(source: str | os.PathLike[str], *, storage_options: dict[str, Any] | None = None) -> Competition:

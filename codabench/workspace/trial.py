@@ -14,14 +14,15 @@ from codabench.core.errors import UsageError
 from codabench.core.policy import Policy
 from codabench.core.records import Attempt, RunOptions, StepName
 from codabench.core.trees import TreeRef
+from codabench.runner.description import describe
 from codabench.runner.execute import container_spec
 from codabench.runner.layout import RunDirectory
-from codabench.runner.plan import ProgramPlan, RunPlan, SubmissionFacts, describe
+from codabench.runner.plan import ProgramPlan, RunPlan, SubmissionFacts
 from codabench.storage.sources import open_source
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import utc_now
+from codabench.workspace.planning import make_plan, submission_facts, task_parts
 from codabench.workspace.settings import seconds, tailored
-from codabench.workspace.workspace import make_plan, submission_facts, task_parts
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition

@@ -8,7 +8,6 @@ import contextlib
 import getpass
 import logging
 import os
-import re
 import tempfile
 import threading
 import uuid
@@ -20,20 +19,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 from codabench.backends.backend import Backend
 from codabench.bundle.fact_sheet import check_answers
-from codabench.bundle.metadata import read_metadata
-from codabench.core.competition import DataSpec, PhaseSpec, TaskSpec
-from codabench.core.errors import NotFound, SubmissionRejected
+from codabench.core.competition import TaskSpec
+from codabench.core.errors import SubmissionRejected
 from codabench.core.events import EventKind
 from codabench.core.policy import Policy, policy_named
 from codabench.core.records import Attempt, Run, RunOptions, Submission
-from codabench.core.trees import TreeRef
 from codabench.db.database import Database
-from codabench.runner.plan import RunPlan, SubmissionFacts, plan_steps
-from codabench.storage.sources import TreeSource, open_source, remove_tree
+from codabench.runner.plan import RunPlan, SubmissionFacts
+from codabench.storage.sources import open_source, remove_tree
 from codabench.storage.store import Storage
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import Dispatcher, utc_now
 from codabench.workspace.handles import RunHandle, SubmissionHandle
+from codabench.workspace.planning import make_plan, name_of, stored_parts, submission_facts, task_parts
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
@@ -88,6 +86,7 @@ class Workspace:
         self.db = Database(db)
         self._default_backend, self._jobs = backend, jobs
         self._backends: dict[Any, Backend] = {}
+        self._own_backends: list[Backend] = []
         self._backend_of: dict[str, Any] = {}
         self._observers: list[Callable[[dict[str, Any]], None]] = []
         self._facts: dict[str, SubmissionFacts] = {}
@@ -304,7 +303,9 @@ class Workspace:
             if any(value is known for known in self._backends.values()):
                 return cast("Backend", value)
             if key not in self._backends:
-                self._backends[key] = backend_from(value, jobs=jobs, scratch=self.scratch)
+                place = self._backends[key] = backend_from(value, jobs=jobs, scratch=self.scratch)
+                if place is not value:
+                    self._own_backends.append(place)
             return self._backends[key]
 
     def _backend_for(self, run: str) -> Backend:
@@ -329,18 +330,19 @@ class Workspace:
             phase=phase,
             task=task,
             facts=facts,
-            trees={"submission": submission.tree, **_stored_parts(task, stored)},
+            trees={"submission": submission.tree, **stored_parts(task, stored)},
             columns=spec.leaderboard.written,
             detailed_results=spec.enable_detailed_results,
         )
 
     # ------------------------------------------------------------------ the end
     def close(self) -> None:
-        """Cancel what is under way, wait until it is gone, and let go of everything."""
+        """Cancel what is under way, wait until it is gone, let go of everything but a `Backend` that was given."""
         _open_workspaces.discard(self)
         self._dispatcher.close()
-        for place in self._backends.values():
+        for place in self._own_backends:
             place.close()
+        self._own_backends.clear()
         self._backends.clear()
         self.db.close()
         self.storage.close()
@@ -367,80 +369,6 @@ def _close_all() -> None:
 # Before the pools of threads are waited for, or the end of a program would wait for the end of its runs. They register
 # in the same place when they are imported, and the last one to come is asked first.
 getattr(threading, "_register_atexit", atexit.register)(_close_all)
-
-
-def make_plan(
-    *,
-    run: str,
-    attempt: Attempt,
-    storage: Storage,
-    image: str,
-    options: RunOptions,
-    phase: PhaseSpec,
-    task: TaskSpec,
-    facts: SubmissionFacts,
-    trees: dict[str, TreeRef],
-    columns: tuple[str, ...],
-    detailed_results: bool,
-) -> RunPlan:
-    """The plan of a run from what bundle, submission and caller say: pure."""
-    steps, warnings = plan_steps(task, facts, results_only=phase.accepts_only_result_submissions)
-    return RunPlan(
-        run=run,
-        attempt=attempt.id,
-        token=attempt.token,
-        storage=storage.url,
-        cache=str(storage.cache),
-        image=image,
-        pull=options.pull,
-        platform=options.platform,
-        policy=options.policy,
-        time_limit=options.time_limit or phase.execution_time_limit,
-        trees=trees,
-        steps=steps,
-        columns=columns,
-        detailed_results=detailed_results,
-        keep=options.keep,
-        warnings=warnings,
-        scorer_metadata=task.scoring_program.metadata if task.scoring_program else None,
-        wrapped_in=facts.wrapped_in,
-    )
-
-
-def task_parts(task: TaskSpec) -> dict[str, DataSpec]:
-    """The programs and data of a task by role."""
-    parts = {
-        "ingestion_program": task.ingestion_program,
-        "scoring_program": task.scoring_program,
-        "input_data": task.input_data,
-        "reference_data": task.reference_data,
-    }
-    return {role: spec for role, spec in parts.items() if spec is not None}
-
-
-def _stored_parts(task: TaskSpec, stored: dict[str, TreeRef]) -> dict[str, TreeRef]:
-    found = {}
-    for role, spec in task_parts(task).items():
-        if spec.path is None or spec.path not in stored:
-            raise NotFound(f"the {role.replace('_', ' ')} of task {task.name!r} is not stored here", code="CB342")
-        found[role] = stored[spec.path]
-    return found
-
-
-def submission_facts(source: TreeSource) -> SubmissionFacts:
-    """What the plan has to know of a submission: its metadata, its commands, whether one folder wraps everything."""
-    metadata = read_metadata(source)
-    tops = {e.path.split("/")[0] for e in source.entries() if not e.path.startswith("__MACOSX/")}
-    only = tops.pop() if len(tops) == 1 else None
-    wrapped = only if only is not None and source.is_dir(only) else None
-    return SubmissionFacts(metadata=metadata.file, commands=metadata.commands, wrapped_in=wrapped)
-
-
-def name_of(submission: str | os.PathLike[str]) -> str:
-    """What a submission is called: the last part of its path."""
-    last = re.split(r"[/\\]", os.fspath(submission).rstrip("/\\"))[-1]
-    # A file name may be any bytes; a database and JSON hold text.
-    return os.fsencode(last).decode("utf-8", "replace") or "submission"
 
 
 def _user_name() -> str:

@@ -10,7 +10,8 @@ from run_maker import IMAGE, plan, program, task, tree
 from codabench.core.policy import Limits, Network, Policy, User
 from codabench.core.records import StepName
 from codabench.core.trees import TreeRef
-from codabench.runner.plan import SubmissionFacts, describe
+from codabench.runner.description import describe
+from codabench.runner.plan import SubmissionFacts
 from codabench.runner.provenance import step_digest
 
 INGESTION, MUTE = program("python3 ingest.py"), program()

@@ -1,0 +1,90 @@
+"""From what a bundle, a submission and its sender say to the plan of a run: pure, but for a look at the metadata."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from codabench.bundle.metadata import read_metadata
+from codabench.core.competition import DataSpec, PhaseSpec, TaskSpec
+from codabench.core.errors import NotFound
+from codabench.core.records import Attempt, RunOptions
+from codabench.core.trees import TreeRef
+from codabench.runner.plan import RunPlan, SubmissionFacts, plan_steps
+from codabench.storage.sources import TreeSource
+from codabench.storage.store import Storage
+
+
+def make_plan(
+    *,
+    run: str,
+    attempt: Attempt,
+    storage: Storage,
+    image: str,
+    options: RunOptions,
+    phase: PhaseSpec,
+    task: TaskSpec,
+    facts: SubmissionFacts,
+    trees: dict[str, TreeRef],
+    columns: tuple[str, ...],
+    detailed_results: bool,
+) -> RunPlan:
+    """The plan of a run from what bundle, submission and caller say: pure."""
+    steps, warnings = plan_steps(task, facts, results_only=phase.accepts_only_result_submissions)
+    return RunPlan(
+        run=run,
+        attempt=attempt.id,
+        token=attempt.token,
+        storage=storage.url,
+        cache=str(storage.cache),
+        image=image,
+        pull=options.pull,
+        platform=options.platform,
+        policy=options.policy,
+        time_limit=options.time_limit or phase.execution_time_limit,
+        trees=trees,
+        steps=steps,
+        columns=columns,
+        detailed_results=detailed_results,
+        keep=options.keep,
+        warnings=warnings,
+        scorer_metadata=task.scoring_program.metadata if task.scoring_program else None,
+        wrapped_in=facts.wrapped_in,
+    )
+
+
+def task_parts(task: TaskSpec) -> dict[str, DataSpec]:
+    """The programs and data of a task by role."""
+    parts = {
+        "ingestion_program": task.ingestion_program,
+        "scoring_program": task.scoring_program,
+        "input_data": task.input_data,
+        "reference_data": task.reference_data,
+    }
+    return {role: spec for role, spec in parts.items() if spec is not None}
+
+
+def stored_parts(task: TaskSpec, stored: dict[str, TreeRef]) -> dict[str, TreeRef]:
+    """The stored trees of a task by role; `NotFound` if one is not stored."""
+    found = {}
+    for role, spec in task_parts(task).items():
+        if spec.path is None or spec.path not in stored:
+            raise NotFound(f"the {role.replace('_', ' ')} of task {task.name!r} is not stored here", code="CB342")
+        found[role] = stored[spec.path]
+    return found
+
+
+def submission_facts(source: TreeSource) -> SubmissionFacts:
+    """What the plan has to know of a submission: its metadata, its commands, whether one folder wraps everything."""
+    metadata = read_metadata(source)
+    tops = {e.path.split("/")[0] for e in source.entries() if not e.path.startswith("__MACOSX/")}
+    only = tops.pop() if len(tops) == 1 else None
+    wrapped = only if only is not None and source.is_dir(only) else None
+    return SubmissionFacts(metadata=metadata.file, commands=metadata.commands, wrapped_in=wrapped)
+
+
+def name_of(submission: str | os.PathLike[str]) -> str:
+    """What a submission is called: the last part of its path."""
+    last = re.split(r"[/\\]", os.fspath(submission).rstrip("/\\"))[-1]
+    # A file name may be any bytes; a database and JSON hold text.
+    return os.fsencode(last).decode("utf-8", "replace") or "submission"
