@@ -152,7 +152,7 @@ class SubmissionHandle:
     """A submission and its runs, one for each task."""
 
     def __init__(self, workspace: Workspace, competition: Competition, record: Submission, runs: Iterable[Run]) -> None:
-        self._workspace, self._competition, self.record = workspace, competition, record
+        self._workspace, self.competition, self.record = workspace, competition, record
         self.runs = [RunHandle(workspace, run.id, run) for run in runs]
 
     @property
@@ -165,12 +165,12 @@ class SubmissionHandle:
 
     @property
     def phase(self) -> PhaseSpec:
-        return self._competition.spec.phases[self.record.phase]
+        return self.competition.spec.phases[self.record.phase]
 
     @property
     def tasks(self) -> list[TaskSpec]:
         """The tasks of `runs`, in their order."""
-        return [self._competition.spec.task(t) for t in self.record.tasks]
+        return [self.competition.spec.task(t) for t in self.record.tasks]
 
     @property
     def status(self) -> Status:
@@ -203,8 +203,9 @@ class SubmissionHandle:
     @property
     def scores(self) -> dict[str, float]:
         """Column key -> value of the leaderboard: with several tasks the mean over them, computed columns included."""
-        board = self._workspace.leaderboard(self._competition, phase=self.record.phase)
-        row = next((r for r in board.rows if r.submission == self.id), None)
+        from codabench.workspace.leaderboard import row_of
+
+        row = row_of(self)
         return {k: v for k, v in row.scores.items() if v is not None} if row else {}
 
     @property

@@ -11,7 +11,7 @@ from codabench.core.text import distinct, printable
 from codabench.leaderboard.board import Board, Entry, Row
 from codabench.leaderboard.ranking import rank
 from codabench.leaderboard.render import board_html, board_text
-from codabench.leaderboard.values import Aggregation
+from codabench.leaderboard.values import RANK_COMPUTATIONS, Aggregation
 from codabench.workspace import admission
 
 if TYPE_CHECKING:
@@ -150,6 +150,18 @@ def make_leaderboard(
     entries = [_entry(n, h, keys, expected) for n, h in enumerate(listed) if h.status is Status.FINISHED]
     board = rank(chosen, entries, aggregation=aggregation)
     return Leaderboard(board, period, distinct_names(listed))
+
+
+def row_of(handle: SubmissionHandle) -> Row | None:
+    """The row of a submission; the others are looked at only where a column compares submissions with each other."""
+    spec = handle.competition.spec.leaderboard
+    if any(c.computation in RANK_COMPUTATIONS for c in spec.columns):
+        board = handle.competition.leaderboard(phase=handle.record.phase).board
+    else:
+        keys = {c.key for c in spec.columns}
+        entries = [_entry(0, handle, keys, handle.record.tasks)] if handle.status is Status.FINISHED else []
+        board = rank(spec, entries)
+    return next((row for row in board.rows if row.submission == handle.id), None)
 
 
 def _cell(text: str) -> str:
