@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from codabench.bundle.load import Bundle, read_bundle
@@ -12,7 +13,7 @@ from codabench.core.competition import CompetitionSpec, DataSpec, LeaderboardSpe
 from codabench.core.errors import BundleError, NotFound
 from codabench.core.policy import Policy
 from codabench.core.report import Report
-from codabench.core.text import preformatted, printable
+from codabench.core.text import plural, preformatted, printable
 from codabench.leaderboard.values import Aggregation
 from codabench.storage.sources import TreeSource, open_source
 from codabench.workspace import admission
@@ -289,17 +290,29 @@ class Competition:
 def spec_text(spec: CompetitionSpec) -> str:
     """What a competition is, in a few lines."""
     lines = [f"Competition {printable(spec.title)!r}"]
+    now = utc_now()
     for phase in spec.phases:
-        end = phase.end.strftime("%Y-%m-%d %H:%M") if phase.end else "no end"
         names = ", ".join(printable(t.name) for t in spec.tasks_of(phase))
-        begin = phase.start.strftime("%Y-%m-%d %H:%M")
-        lines.append(f"├─ phase {phase.index} {printable(phase.name)}   {begin} → {end} UTC   tasks: {names}")
+        lines.append(f"├─ phase {phase.index} {printable(phase.name)}   {period_text(phase, now)}   tasks: {names}")
     lines += [f"├─ task {task.index} {printable(task.name)}   {_parts_text(task)}" for task in spec.tasks]
     for board in spec.leaderboards:
         columns = " · ".join(f"{printable(c.title)} {'▲' if c.sorting.value == 'desc' else '▼'}" for c in board.columns)
         lines.append(f"├─ leaderboard {printable(board.key)} ({board.submission_rule.value})   {columns}")
     lines.append(f"└─ image   {printable(spec.docker_image)}")
     return "\n".join(lines)
+
+
+def period_text(phase: PhaseSpec, now: datetime) -> str:
+    """When a phase is open, and where it stands at `now`."""
+    begin = phase.start.strftime("%Y-%m-%d %H:%M")
+    if phase.end is None:
+        span = f"from {begin} UTC, no end"
+    else:
+        span = f"{begin} → {phase.end.strftime('%Y-%m-%d %H:%M')} UTC"
+    if phase.is_open(now):
+        left = f", {plural((phase.end - now).days, 'day')} left" if phase.end else ""
+        return f"{span} (open{left})"
+    return f"{span} ({'not begun' if now < phase.start else 'over'})"
 
 
 def _parts_text(task: TaskSpec) -> str:

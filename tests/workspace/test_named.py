@@ -1,11 +1,13 @@
 """Phases, tasks and leaderboards by the names people know them by."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import codabench as cb
 from codabench.core.errors import NotFound
+from codabench.workspace.competition import period_text
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -37,3 +39,12 @@ def test_check_gives_the_report_of_a_bundle_with_errors(tmp_path):
     report = cb.check(tmp_path)
     assert not report.ok
     assert len(report.errors) > 3
+
+
+def test_where_a_phase_stands(comp):
+    first, last = comp.phases[0], comp.phases[-1]
+    day = timedelta(days=1)
+    assert period_text(first, first.start - day).endswith("(not begun)")
+    assert "(open, " in period_text(first, first.start)
+    assert period_text(first, first.end).endswith("(over)")
+    assert period_text(last, last.start + day).endswith("no end (open)")

@@ -195,7 +195,7 @@ def test_what_handles_show(comp: cb.Competition) -> None:
 
 def test_a_competition_shows_what_it_is(comp: cb.Competition) -> None:
     assert repr(comp).splitlines()[0] == "Competition 'Tiny'"
-    assert "phase 0 One   2020-01-01 00:00 → no end UTC   tasks: A/B, A_B" in repr(comp)
+    assert "phase 0 One   from 2020-01-01 00:00 UTC, no end (open)   tasks: A/B, A_B" in repr(comp)
     assert "leaderboard board (Add)   Score ▲ · Time ▼" in repr(comp)
 
 
