@@ -16,7 +16,8 @@ _TRUE = frozenset(("true", "yes", "on", "y", "t", "1"))
 _FALSE = frozenset(("false", "no", "off", "n", "f", "0"))
 _WHOLE = re.compile(r"[-+]?\d{1,18}(\.0*)?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
-_NAMES = ("name", "title", "index", "key")
+_NAMES = ("name", "title", "label", "index", "key")
+_SPOKEN = ("name", "title", "label")
 _MEANT = {
     # Keys of another level.
     "docker_image": "write it at the top of the file: one image serves all tasks",
@@ -37,6 +38,11 @@ _MEANT = {
     "numeric_format": "write precision",
 }
 """Keys that somebody relies on although nothing reads them where they stand, and what does what they want."""
+
+_SHAPES = {
+    "a list": "write {}: [...], or a dash before each item",
+    "a mapping": "write key: value below {}, indented",
+}
 
 
 def is_uuid(text: str) -> bool:
@@ -228,6 +234,32 @@ class Fields:
                 self.error("CB102", f"each of the {key} must be a mapping, this is {kind(item)}", item, hint)
         return found
 
+    def mapping(self, key: str, *, required: bool = False) -> Fields | None:
+        """The mapping that a key holds."""
+        node = self.get(key)
+        if isinstance(node, Mapping):
+            return Fields(node, self.source, key)
+        if node is not None:
+            self._wrong_type(key, "a mapping", node)
+        elif required:
+            self.missing(key)
+        return None
+
+    def named(self, key: str, noun: str, *, required: bool = False) -> list[tuple[str, Fields]]:
+        """The mappings in a mapping, each with its key; their names for messages are their labels, else their keys."""
+        outer = self.mapping(key, required=required)
+        told: dict[str, tuple[int, int]] = {}
+        found = []
+        for name, (place, item) in outer.node.entries.items() if outer else ():
+            if isinstance(item, Mapping):
+                label = item.get("label")
+                shown = label.text if isinstance(label, Scalar) and label.text.strip() else name
+                found.append((name, Fields(item, self.source, f"{noun} {shorten(shown, 40)}", noun, told)))
+            else:
+                hint = "write key: value below it, indented"
+                self.error("CB102", f"{noun} {shorten(name, 40)} must be a mapping, it is {kind(item)}", place, hint)
+        return found
+
     def indexes(self, key: str) -> list[tuple[int | str, Node]] | None:
         """A list of the identifiers that tasks and columns have inside the bundle."""
         items = self.items(key)
@@ -284,7 +316,7 @@ class Fields:
     def _wrong_type(self, key: str, wanted: str, node: Node) -> None:
         owner = f"{key} of {self.what}" if self.what else key
         seen = shorten(node.text) if isinstance(node, Scalar) else kind(node)
-        hint = f"write {key}: [...], or a dash before each item" if wanted == "a list" else f"write {key} as {wanted}"
+        hint = _SHAPES.get(wanted, f"write {key} as {wanted}").format(key)
         self.error("CB102", f"{owner} must be {wanted}, it is {seen}", node, hint)
 
 
@@ -308,7 +340,7 @@ def _name(node: Mapping, noun: str, position: int) -> str:
     for key in _NAMES:
         named = node.get(key)
         if isinstance(named, Scalar) and named.text.strip():
-            return f"{noun} {shorten(named.text, 40)}" if key in ("name", "title") else f"{noun} {named.text[:40]}"
+            return f"{noun} {shorten(named.text, 40)}" if key in _SPOKEN else f"{noun} {named.text[:40]}"
     return f"{noun} number {position + 1}"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from codabench.bundle.fields import Fields, is_uuid, shorten
-from codabench.bundle.metadata import METADATA, read_metadata
+from codabench.bundle.metadata import LITTER, METADATA, read_metadata
 from codabench.bundle.nodes import Node, Scalar
 from codabench.core.competition import DataSpec, ProgramSpec
 from codabench.core.errors import ArchiveError
@@ -15,8 +15,6 @@ from codabench.core.problems import Location, Problem
 from codabench.core.text import did_you_mean, human_size
 from codabench.storage.sources import ArchiveLimits, TreeSource, ZipSource, zip_from_stream
 
-LITTER = ("__MACOSX", ".DS_Store")
-"""What a Mac adds to an archive."""
 MAX_PAGE = 16 << 20
 MAX_LOOK = 64 << 20
 """An archive inside an archive that is larger than this is recognised by its first bytes, not unpacked, for a check."""
@@ -31,18 +29,28 @@ class BundleFiles:
     ----------
     limits
         One budget for the bundle and the archives in it (security.md Z07).
+
+    Attributes
+    ----------
+    unpack
+        What the format of the bundle does to programs after they are unpacked; None: nothing.
     """
 
     def __init__(self, tree: TreeSource, limits: ArchiveLimits = ArchiveLimits.OWN) -> None:
         self.tree = tree
         left = max(0, limits.inflated_bytes - tree.total_size)
         self._limits = limits.model_copy(update={"inflated_bytes": left})
+        self.unpack: Callable[[TreeSource, ArchiveLimits], TreeSource] | None = None
         self._opened: dict[str, TreeSource | ArchiveError] = {}
+        self._programs: dict[str, TreeSource] = {}
         self._names: list[str] | None = None
         self._told: set[str] = set()
 
     def close(self) -> None:
         """Release what was opened inside the bundle, not the bundle itself."""
+        for program in self._programs.values():
+            program.close()
+        self._programs.clear()
         for opened in self._opened.values():
             if isinstance(opened, TreeSource):
                 opened.close()
@@ -66,6 +74,15 @@ class BundleFiles:
         if isinstance(opened, ArchiveError):
             raise opened
         return opened
+
+    def open_program(self, path: str) -> TreeSource:
+        """As `open`, in the way that the format unpacks programs."""
+        tree = self.open(path)
+        if self.unpack is None:
+            return tree
+        if path not in self._programs:
+            self._programs[path] = self.unpack(tree, self._limits)
+        return self._programs[path]
 
     def _outer(self, path: str) -> TreeSource | None:
         """What needs no unpacking: a folder, or a file that is data by itself."""
@@ -125,12 +142,15 @@ class BundleFiles:
             return None
         if path is None or node is None or not self._usable(fields, node, path, always=True):
             return None
-        tree = self.open(path)
+        tree = self.open_program(path)
+        unpacked = tree is not self.open(path)
+        if unpacked:
+            self._tell(fields, f"{path}/", [_at(problem, path) for problem in tree.problems])
         metadata = read_metadata(tree, path)
         self._tell(fields, f"{path}/{metadata.file}", metadata.problems)
         if not metadata.commands:
             self._without_command(fields, node, role, tree, metadata.file)
-        return ProgramSpec(path=path, commands=metadata.commands, metadata=metadata.file)
+        return ProgramSpec(path=path, commands=metadata.commands, metadata=metadata.file, unpacked=unpacked)
 
     def resolve(self, fields: Fields, node: Node, role: str) -> str | None:
         """The path inside the bundle that a value names, without slash at the end."""
@@ -223,7 +243,7 @@ class BundleFiles:
             fields.warn("CB402", f"the {role} of {fields.what} will not run: {why}", node, hint)
 
     # ------------------------------------------------------------------ pages and logo
-    def page(self, fields: Fields, key: str, node: Node) -> tuple[str, str] | None:
+    def page(self, fields: Fields, key: str, node: Node, *, may_be_empty: bool = False) -> tuple[str, str] | None:
         """(path, text) of a page or of the terms."""
         path = self._file(fields, key, node)
         if path is None:
@@ -242,7 +262,7 @@ class BundleFiles:
         except UnicodeDecodeError:
             text = data.decode("utf-8-sig", "replace")
             fields.warn("CB309", f"{shorten(path)} is not UTF-8 text; what cannot be read is shown as �", node)
-        if not text:
+        if not text and not may_be_empty:
             fields.error("CB305", f"{shorten(path)} is empty", node, "write something into it")
             return None
         if not text.strip():

@@ -6,12 +6,13 @@ import os
 from typing import Any, Self
 
 from codabench.bundle.fields import shorten
-from codabench.bundle.files import LITTER, BundleFiles
-from codabench.bundle.metadata import read_metadata
+from codabench.bundle.files import BundleFiles
+from codabench.bundle.metadata import LITTER, read_metadata
 from codabench.bundle.nodes import Mapping, Scalar, Sequence, Source, kind
 from codabench.bundle.v2 import read_v2
+from codabench.bundle.v15 import read_v15
 from codabench.bundle.yaml import read_yaml
-from codabench.core.competition import CompetitionSpec, DataSpec
+from codabench.core.competition import CompetitionSpec, DataSpec, ProgramSpec
 from codabench.core.errors import ArchiveError, BundleError, NotFound
 from codabench.core.problems import Location, Problem, Severity
 from codabench.core.report import Report
@@ -29,6 +30,8 @@ class Bundle:
     ----------
     spec
         The competition; None if there are errors.
+    format
+        The format it is written in, also where there are errors; None if that cannot be told.
     report
         Every problem, in the order of the text.
     files
@@ -43,7 +46,8 @@ class Bundle:
         self.source = source
         self.report = report
         self.files = files.tree
-        self.spec = spec
+        self.spec = spec if report.ok else None
+        self.format = spec.format if spec is not None else None
         self._opened, self._files = opened, files
 
     def tree(self, spec: DataSpec) -> TreeSource:
@@ -58,7 +62,8 @@ class Bundle:
         """
         if spec.path is None:
             raise NotFound(f"{shorten(str(spec.key))} is not in {shorten(self.source)}", code="CB304")
-        return self._files.open(spec.path)
+        unpacked = isinstance(spec, ProgramSpec) and spec.unpacked
+        return self._files.open_program(spec.path) if unpacked else self._files.open(spec.path)
 
     def close(self) -> None:
         """Release descriptors and temporary files."""
@@ -123,8 +128,9 @@ def _read(name: str, opened: TreeSource, limits: ArchiveLimits) -> Bundle:
             what = f"{shorten(str(error.filename or name))} cannot be read: {error.strerror or error}"
             problems.append(Problem(code="CB038", severity=Severity.ERROR, message=what))
     count = sum(e.kind == "file" for e in opened.entries())
-    report = Report(source=name, problems=tuple(sorted(problems, key=_order)), files=count)
-    return Bundle(name, opened, files, report, spec if report.ok else None)
+    # What several phases share, by a merge key or by name, is said once.
+    told = tuple(dict.fromkeys(sorted(problems, key=_order)))
+    return Bundle(name, opened, files, Report(source=name, problems=told, files=count), spec)
 
 
 def _order(problem: Problem) -> tuple[bool, str, int, int]:
@@ -164,10 +170,7 @@ def _by_version(root: Mapping, source: Source, files: BundleFiles) -> Competitio
         return read_v2(root, source, files)
     if version in ("1", "1.0", "1.5") or (version is None and not isinstance(node, (Mapping, Sequence))):
         if not _looks_like_v2(root):
-            message = "this is a bundle in the old format (v1.5), which this version does not read yet"
-            hint = "convert it to version 2; a bundle in the new format has the line version: 2"
-            source.add("CB115", Severity.ERROR, message, node or Location(file=NAME), hint=hint)
-            return None
+            return read_v15(root, source, files)
         message = (
             "version is missing, and this looks like version 2"
             if version is None
@@ -178,7 +181,9 @@ def _by_version(root: Mapping, source: Source, files: BundleFiles) -> Competitio
         shown = shorten(version) if version else kind(node) if node else "nothing"
         near = version in ("2.0", "2.", "v2", "2.00", "V2")
         what = f"version {shown} is not known: 2 and 1.5 are" if not near else f"version {shown} is written differently"
-        source.add("CB114", Severity.ERROR, what, node, hint="write 'version: 2'")
+        old = version is not None and version.startswith("1.")
+        hint = "write 'version: 1.5', or no version at all" if old else "write 'version: 2'"
+        source.add("CB114", Severity.ERROR, what, node, hint=hint)
         if not near:
             return None
     return read_v2(root, source, files)

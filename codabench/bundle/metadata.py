@@ -10,6 +10,8 @@ from codabench.core.problems import Problem, Severity
 from codabench.storage.sources import TreeSource
 
 METADATA = ("metadata.yaml", "metadata")
+LITTER = ("__MACOSX", ".DS_Store")
+"""What a Mac adds to an archive."""
 
 
 class Metadata(NamedTuple):

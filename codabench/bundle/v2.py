@@ -24,7 +24,8 @@ from codabench.core.competition import (
 
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 _DEFAULT_LIMIT = 600
-_LONGEST_LIMIT = 2**31 - 1
+LONGEST_LIMIT = 2**31 - 1
+"""Seconds."""
 _FLAGS = {
     "registration_auto_approve": False,
     "make_programs_available": False,
@@ -76,7 +77,7 @@ def read_v2(root: Mapping, source: Source, files: BundleFiles) -> CompetitionSpe
         "fact_sheet": read_fact_sheet(top),
         "docker_image": (top.text("docker_image", most=128) or "").strip() or DEFAULT_IMAGE,
         "competition_type": top.choice("competition_type", ("competition", "benchmark"), "competition"),
-        "queue": _queue(top),
+        "queue": read_queue(top),
         "reward": top.text("reward", most=256),
         "contact_email": _email(top),
         **{name: top.flag(name, default) for name, default in _FLAGS.items()},
@@ -115,7 +116,8 @@ def _pages(top: Fields, files: BundleFiles) -> tuple[PageSpec, ...]:
     return tuple(pages)
 
 
-def _queue(top: Fields) -> str | None:
+def read_queue(top: Fields) -> str | None:
+    """The UUID of the queue that a server is to use."""
     name = top.text("queue")
     if name is not None and name.strip() and not is_uuid(name.strip()):
         hint = "a queue of a server is named by its UUID; elsewhere the key has no effect"
@@ -199,7 +201,8 @@ def _phases(top: Fields, files: BundleFiles, tasks: Collection[int | str]) -> tu
     return tuple(phase for _, phase in ordered)
 
 
-_UNKNOWN = datetime.max.replace(tzinfo=UTC)
+UNKNOWN_MOMENT = datetime.max.replace(tzinfo=UTC)
+"""Stands in where a date is missing, which is an error."""
 
 
 def _phase(fields: Fields, files: BundleFiles, tasks: Collection[int | str]) -> PhaseSpec:
@@ -208,7 +211,7 @@ def _phase(fields: Fields, files: BundleFiles, tasks: Collection[int | str]) -> 
         index=0,
         name=name,
         description=fields.text("description"),
-        start=fields.date("start", required=True) or _UNKNOWN,
+        start=fields.date("start", required=True) or UNKNOWN_MOMENT,
         end=fields.date("end"),
         tasks=_task_indexes(fields, tasks),
         max_submissions_per_day=_limit(fields, "max_submissions_per_day", 5),
@@ -267,11 +270,11 @@ def _limit(fields: Fields, key: str, default: int) -> int | None:
 
 def _seconds(fields: Fields) -> int:
     number = fields.whole("execution_time_limit", 0, least=0, unit="seconds") or _DEFAULT_LIMIT
-    return min(number, _LONGEST_LIMIT)
+    return min(number, LONGEST_LIMIT)
 
 
 def _check_period(fields: Fields, phase: PhaseSpec, following: tuple[Fields, PhaseSpec] | None) -> None:
-    if phase.end is not None and phase.start is not _UNKNOWN and phase.end < phase.start:
+    if phase.end is not None and phase.start is not UNKNOWN_MOMENT and phase.end < phase.start:
         hint = "exchange start and end, or correct the year"
         fields.warn("CB207", f"{fields.what} ends before it begins", fields.get("end"), hint)
     if following is None:
@@ -282,7 +285,7 @@ def _check_period(fields: Fields, phase: PhaseSpec, following: tuple[Fields, Pha
             message = f"{fields.what} needs an end, because {later.what} follows it"
             fields.error("CB206", message, hint="add end: with a moment before the next phase begins")
         return
-    if after.start is _UNKNOWN:
+    if after.start is UNKNOWN_MOMENT:
         return
     if after.start < phase.end:
         hint = f"start it after {phase.end:%Y-%m-%d %H:%M:%S} UTC"

@@ -49,7 +49,7 @@ def check_document(bundle: Bundle) -> dict[str, Any]:
     spec = bundle.spec
     return {
         "ok": bundle.report.ok,
-        "format": spec.format if spec else "v1.5" if any(p.code == "CB115" for p in bundle.report) else "v2",
+        "format": bundle.format or "v2",
         "title": spec.title if spec else None,
         "problems": [p.to_dict() for p in bundle.report],
         "phases": [] if spec is None else [_phase(spec, n) for n in range(len(spec.phases))],

@@ -63,6 +63,11 @@ class DataSpec(Record):
     path: str | None = None
     key: str | None = None
 
+    @property
+    def tree(self) -> str | None:
+        """What names its files inside the competition: they depend on the path, and on how it is unpacked."""
+        return self.path
+
 
 class ProgramSpec(DataSpec):
     """A program: a directory with a metadata file that holds its command (contract.md 4.5).
@@ -73,10 +78,17 @@ class ProgramSpec(DataSpec):
         As written, before substitution; more than one where ``command`` is a list. Empty: nothing to run.
     metadata
         ``metadata.yaml`` or ``metadata``, or None if there is none.
+    unpacked
+        Its files are not those of the path as they are, but what CodaLab made of them (contract.md 2.5).
     """
 
     commands: tuple[str, ...] = ()
     metadata: str | None = None
+    unpacked: bool = False
+
+    @property
+    def tree(self) -> str | None:
+        return f"{self.path}/" if self.path and self.unpacked else self.path
 
 
 class PageSpec(Record):
@@ -254,3 +266,9 @@ class CompetitionSpec(Record):
     def leaderboard(self) -> LeaderboardSpec:
         """The leaderboard that ranks every phase: the first."""
         return self.leaderboards[0]
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The keys that scoring programs write: for the first leaderboard, in a v1.5 bundle for every one."""
+        boards = self.leaderboards if self.format == "v1.5" else self.leaderboards[:1]
+        return tuple(dict.fromkeys(key for board in boards for key in board.written))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from codabench.bundle.metadata import read_metadata
-from codabench.core.competition import DataSpec, PhaseSpec, TaskSpec
+from codabench.bundle.v15_trees import without_wrapping
+from codabench.core.competition import CompetitionSpec, DataSpec, PhaseSpec, TaskSpec
 from codabench.core.errors import NotFound
 from codabench.core.records import Attempt, RunOptions
 from codabench.core.trees import TreeRef
 from codabench.runner.plan import RunPlan, SubmissionFacts, plan_steps
-from codabench.storage.sources import TreeSource
+from codabench.storage.sources import TreeSource, open_source
 from codabench.storage.store import Storage
 
 
@@ -68,10 +71,17 @@ def stored_parts(task: TaskSpec, stored: dict[str, TreeRef]) -> dict[str, TreeRe
     """The stored trees of a task by role; `NotFound` if one is not stored."""
     found = {}
     for role, spec in task_parts(task).items():
-        if spec.path is None or spec.path not in stored:
+        if spec.tree is None or spec.tree not in stored:
             raise NotFound(f"the {role.replace('_', ' ')} of task {task.name!r} is not stored here", code="CB342")
-        found[role] = stored[spec.path]
+        found[role] = stored[spec.tree]
     return found
+
+
+@contextmanager
+def opened_submission(spec: CompetitionSpec, submission: str | os.PathLike[str]) -> Iterator[TreeSource]:
+    """The files of a submission, as a competition of that format takes them (contract.md 2.5)."""
+    with open_source(submission) as source:
+        yield without_wrapping(source) if spec.format == "v1.5" else source
 
 
 def submission_facts(source: TreeSource) -> SubmissionFacts:

@@ -18,10 +18,9 @@ from codabench.runner.description import describe
 from codabench.runner.execute import container_spec
 from codabench.runner.layout import RunDirectory
 from codabench.runner.plan import ProgramPlan, RunPlan, SubmissionFacts
-from codabench.storage.sources import open_source
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import utc_now
-from codabench.workspace.planning import make_plan, submission_facts, task_parts
+from codabench.workspace.planning import make_plan, opened_submission, submission_facts, task_parts
 from codabench.workspace.settings import seconds, tailored
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ _NOTHING = TreeRef(digest="", archive="", size=0, files=0)
 
 def describe_runs(competition: Competition, submission: str | os.PathLike[str], **where: Any) -> list[dict[str, Any]]:
     """The plans of a submission, one for each task, described for people (``run --dry-run``)."""
-    with open_source(submission) as source:
+    with opened_submission(competition.spec, submission) as source:
         facts = submission_facts(source)
     described = []
     for task in _tasks(competition, where):
@@ -55,7 +54,7 @@ def trial(
         If nothing would be started.
     """
     workspace, task = competition.workspace, _tasks(competition, where)[0]
-    with open_source(submission) as source:
+    with opened_submission(competition.spec, submission) as source:
         facts = submission_facts(source)
         trees = {"submission": workspace.storage.put_tree(source)}
     parts = {role: competition.tree(spec) for role, spec in task_parts(task).items()}
@@ -108,6 +107,6 @@ def _plan(
         task=task,
         facts=facts,
         trees=trees,
-        columns=spec.leaderboard.written,
+        columns=spec.written,
         detailed_results=spec.enable_detailed_results,
     )

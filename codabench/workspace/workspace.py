@@ -26,12 +26,19 @@ from codabench.core.policy import Policy, policy_named
 from codabench.core.records import Attempt, Run, RunOptions, Submission
 from codabench.db.database import Database
 from codabench.runner.plan import RunPlan, SubmissionFacts
-from codabench.storage.sources import open_source, remove_tree
+from codabench.storage.sources import remove_tree
 from codabench.storage.store import Storage
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import Dispatcher, utc_now
 from codabench.workspace.handles import RunHandle, SubmissionHandle
-from codabench.workspace.planning import make_plan, name_of, stored_parts, submission_facts, task_parts
+from codabench.workspace.planning import (
+    make_plan,
+    name_of,
+    opened_submission,
+    stored_parts,
+    submission_facts,
+    task_parts,
+)
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
@@ -114,10 +121,10 @@ class Workspace:
             known = self._stored.setdefault(competition, set())
             specs = (part for task in tasks for part in task_parts(task).values())
             # What another object of this competition stored is looked at again: its files may have changed since.
-            new = {spec.path: spec for spec in specs if spec.path is not None and spec.path not in known}
+            new = {spec.tree: spec for spec in specs if spec.tree is not None and spec.tree not in known}
             if new:
                 self.db.set_trees(
-                    competition.id, {path: self.storage.put_tree(competition.tree(spec)) for path, spec in new.items()}
+                    competition.id, {name: self.storage.put_tree(competition.tree(spec)) for name, spec in new.items()}
                 )
                 known.update(new)
 
@@ -190,7 +197,7 @@ class Workspace:
             keep=keep,
         )
         place = self._resolve_backend(backend if backend is not None else self._default_backend)
-        with open_source(submission) as source:
+        with opened_submission(spec, submission) as source:
             facts = submission_facts(source)
             tree = self.storage.put_tree(source)
         self._store_trees(competition, tasks)
@@ -331,7 +338,7 @@ class Workspace:
             task=task,
             facts=facts,
             trees={"submission": submission.tree, **stored_parts(task, stored)},
-            columns=spec.leaderboard.written,
+            columns=spec.written,
             detailed_results=spec.enable_detailed_results,
         )
 

@@ -17,7 +17,6 @@ import codabench as cb
 from codabench.backends.select import engine_named
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-FORMATS = ("v2",)
 
 RULINGS: dict[tuple[str, str], dict[str, Any]] = {
     # "`$tmp` is `/app/output` (programs pass files through it)": one of the eight looks for a folder of its own.
@@ -39,8 +38,7 @@ def cases(config: pytest.Config) -> list[tuple[Path, dict[str, Any]]]:
     for folder in folders:
         expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
         for case in expected.get("cases", [expected]):
-            structure = case["check"].get("structure", {})
-            if case["check"]["ok"] and structure.get("format", "v2") in FORMATS and case.get("submissions"):
+            if case["check"]["ok"] and case.get("submissions"):
                 found.append((folder, case))
     return found
 
