@@ -169,7 +169,9 @@ class BundleFiles:
             return path
         folder = path.removesuffix(".zip")
         if folder != path and self.tree.is_dir(folder):
-            fields.warn("CB303", f"{shorten(written)} is not in the bundle; the folder {folder}/ is taken", node)
+            if path not in self._told:
+                fields.warn("CB303", f"{shorten(written)} is not in the bundle; the folder {folder}/ is taken", node)
+            self._told.add(path)
             return folder
         fields.error("CB301", f"{shorten(written)} is not in the bundle", node, self._guess(path, folder))
         return None

@@ -26,7 +26,7 @@ _FLAGS = {
     "show_detailed_results_in_leaderboard": True,
     "auto_run_submissions": True,
 }
-_NO_EFFECT = ("version", "start_date", "docker_image")
+_NO_EFFECT = ("version", "start_date", "is_public", "docker_image")
 _ASSETS = "ASSET_BASE_URL"
 
 

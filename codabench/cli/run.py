@@ -137,8 +137,8 @@ def _finish(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Write, print: what was submitted in the order in which it was named, and the leaderboard."""
-    board = competition.leaderboard(phase=phase.index)
+    """Write, print: what was submitted in the order in which it was named, and the leaderboards."""
+    board, *others = (competition.leaderboard(n, phase=phase.index) for n in range(len(competition.spec.ranking)))
     places = range(len(handles) + len(refused))
     names = {n: board.names[handle.id] for n, handle in handles.items()}
     document = {
@@ -149,6 +149,7 @@ def _finish(
             submission_document(handles[n], names[n]) if n in handles else _refused(refused[n], tasks) for n in places
         ],
         "leaderboard": board.to_dict(),
+        **({"other_leaderboards": [other.to_dict() for other in others]} if others else {}),
     }
     if out is not None:
         from codabench.workspace.export import export_results
@@ -159,7 +160,8 @@ def _finish(
         return
     for n in places:
         tell(repr(handles[n]) if n in handles else error_text(refused[n][1]))
-    say(repr(board))
+    for each in (board, *others):
+        say(repr(each))
     if out is not None:
         tell(f"everything is in {out}")
 

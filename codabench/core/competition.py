@@ -268,7 +268,11 @@ class CompetitionSpec(Record):
         return self.leaderboards[0]
 
     @property
+    def ranking(self) -> tuple[LeaderboardSpec, ...]:
+        """The leaderboards that are used: every one of a v1.5 bundle, else the first."""
+        return self.leaderboards if self.format == "v1.5" else self.leaderboards[:1]
+
+    @property
     def written(self) -> tuple[str, ...]:
-        """The keys that scoring programs write: for the first leaderboard, in a v1.5 bundle for every one."""
-        boards = self.leaderboards if self.format == "v1.5" else self.leaderboards[:1]
-        return tuple(dict.fromkeys(key for board in boards for key in board.written))
+        """The keys that scoring programs write for the leaderboards that are used."""
+        return tuple(dict.fromkeys(key for board in self.ranking for key in board.written))

@@ -87,6 +87,8 @@ def admit(spec: CompetitionSpec, phase: PhaseSpec, *, now: datetime, earlier: Se
         )
     if not phase.is_open(now):
         raise SubmissionRejected(f"phase {phase.name!r} of {spec.title!r} ended {_shown(phase.end)}", code="CB331")
+    if 0 in (phase.max_submissions, phase.max_submissions_per_day):
+        raise SubmissionRejected(f"phase {phase.name!r} of {spec.title!r} takes no submissions", code="CB333")
     today = sum(1 for at in earlier if at.astimezone(UTC).date() == now.astimezone(UTC).date())
     if phase.max_submissions_per_day is not None and today >= phase.max_submissions_per_day:
         raise SubmissionRejected(
