@@ -58,7 +58,7 @@ class PhaseReader:
         self.tasks: tuple[TaskSpec, ...] = ()
         self.read = _read(top)
         families = _families(self.read)
-        starts = [f.head.date("start_date", required=True) or UNKNOWN_MOMENT for f in families]
+        starts = [_start(family) for family in families]
         close = None if _is_null(top.get("end_date")) else top.date("end_date")
         ends = [*starts[1:], close][: len(starts)]
         self.phases = tuple(
@@ -151,6 +151,13 @@ def _whole(fields: Fields, key: str) -> int:
     return whole_number(fields.node.get(key)) or 0
 
 
+def _start(family: _Family) -> datetime:
+    """When the phase begins; a parent that does not say it begins with the first of its children."""
+    head, members = family
+    moments = [m for fields in members if (m := fields.date("start_date"))] if family.merged else []
+    return head.date("start_date", required=not moments) or min(moments, default=UNKNOWN_MOMENT)
+
+
 def _families(phases: list[Fields]) -> list[_Family]:
     """Phases in their order, children with their parents."""
     parents = {_whole(f, "phasenumber"): f for f in reversed(phases) if not _whole(f, "parent_phasenumber")}
@@ -158,9 +165,13 @@ def _families(phases: list[Fields]) -> list[_Family]:
     for fields in phases:
         fields.flag("is_parallel_parent")
         number = fields.whole("parent_phasenumber")
-        if number and number in parents:
+        parent = None if number is None else parents.get(number)
+        # 0 says that there is no parent, unless phases are counted from 0.
+        if number == 0 and (parent is None or parent is fields or not parent.flag("is_parallel_parent")):
+            continue
+        if number is not None and parent is not None:
             children.setdefault(number, []).append(fields)
-        elif number:
+        elif number is not None:
             message = f"{fields.what} names phase {number} as its parent, which is not there: it is a phase of its own"
             fields.warn("CB217", message, fields.get("parent_phasenumber"), "use the phasenumber of a parent")
     adopted = [fields for group in children.values() for fields in group]

@@ -215,6 +215,19 @@ def test_a_parent_may_run_nothing_itself(tmp_path: Path) -> None:
     assert "the parent itself" in only(bundle_report(tmp_path, text), "CB118").message
 
 
+def test_a_parent_begins_with_its_first_child(tmp_path: Path) -> None:
+    text = CHILDREN.replace(", is_parallel_parent: 1, start_date: 2026-02-01", "")
+    assert spec(tmp_path, text).phases[0].start == datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("parallel", "phases"), [("true", ["Both"]), ("false", ["Both", "Early", "Late"])])
+def test_a_parent_that_is_counted_as_nought(parallel: str, phases: list[str], tmp_path: Path) -> None:
+    text = CHILDREN.replace("number: 7", "number: 0").replace(
+        "is_parallel_parent: 1", f"is_parallel_parent: {parallel}{PROGRAM}"
+    )
+    assert [p.name for p in spec(tmp_path, text).phases] == phases
+
+
 def test_a_child_of_nobody_is_a_phase(tmp_path: Path) -> None:
     text = changed((LATE, f"{LATE}, parent_phasenumber: 9"))
     assert [p.name for p in spec(tmp_path, text).phases] == ["Early", "Late"]
