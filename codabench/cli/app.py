@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from codabench.cli.check import check
+from codabench.cli.convert import convert
 from codabench.cli.demo import demo
 from codabench.cli.doctor import doctor
 from codabench.cli.run import run
@@ -34,5 +35,5 @@ def root(
     """Define, run and rank machine-learning competitions and benchmarks."""
 
 
-for command in (check, run, demo, doctor):
+for command in (check, convert, run, demo, doctor):
     app.command()(command)

@@ -117,6 +117,34 @@ class Competition:
             raise NotFound(f"{spec.key or 'it'} is stored on another server", code="CB343")
         return found
 
+    def save(self, dest: str | os.PathLike[str]) -> Report:
+        """Write it as a version 2 bundle that codabench.org takes, with all its files.
+
+        Equal competitions with equal files give equal bytes; what was read from version 2 reads back equal.
+
+        Parameters
+        ----------
+        dest
+            A path that ends in ``.zip``, or a directory. Nothing is overwritten.
+
+        Returns
+        -------
+        Report
+            Every step in which something is lost or changed; empty if there was none.
+
+        Raises
+        ------
+        UsageError
+            Something is at `dest` already, or it lies inside this bundle.
+        BundleError
+            What would be written has errors; ``.report`` holds them, and nothing is written.
+        StorageError
+            `dest` cannot be written.
+        """
+        from codabench.bundle.writer import save_bundle
+
+        return save_bundle(self._bundle, dest)
+
     # ------------------------------------------------------------------ running
     @property
     def workspace(self) -> Workspace:

@@ -1,0 +1,265 @@
+"""Bundles written: the canonical version 2 form of a competition with all its files, in a directory or a zip."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import posixpath
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from codabench.bundle.canonical import as_v2
+from codabench.bundle.document import to_yaml
+from codabench.bundle.fields import shorten
+from codabench.bundle.load import NAME, Bundle, read_bundle
+from codabench.core.competition import CompetitionSpec, DataSpec, PageSpec, ProgramSpec
+from codabench.core.errors import BundleError, StorageError, UsageError
+from codabench.core.problems import Problem, Severity
+from codabench.core.report import Report
+from codabench.storage.sources import SourceEntry, TreeSource, extract, remove_tree, write_zip
+
+_PARTS = ("scoring_program", "ingestion_program", "input_data", "reference_data")
+_LOGO = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c49444154789c636868680000030401814bd3d2100000000049454e44ae426082"
+)
+"""One pixel: what stands where version 2 wants a logo and there is none."""
+
+
+def save_bundle(bundle: Bundle, dest: str | os.PathLike[str]) -> Report:
+    """Write a competition as a version 2 bundle, which appears when it is complete and has been read back.
+
+    Programs and data stay as they are: a folder is copied, an archive keeps its bytes. Files that nothing names are
+    copied, too. Equal competitions with equal files give equal bytes.
+
+    Parameters
+    ----------
+    dest
+        A path that ends in ``.zip``, or a directory; nothing, or an empty directory, may be there.
+
+    Returns
+    -------
+    Report
+        What version 2 cannot say, and what was changed for that.
+
+    Raises
+    ------
+    UsageError
+        ``CB150``: something is at `dest` already, or it lies inside the bundle.
+    BundleError
+        The competition cannot be written: it has errors, or what is written would have.
+    StorageError
+        ``CB704``: `dest` cannot be written.
+    """
+    bundle.report.raise_for_errors()
+    if bundle.spec is None:
+        raise BundleError(f"{bundle.source} holds no competition", report=bundle.report)
+    place = _free(dest, bundle.source)
+    spec, problems = as_v2(bundle.spec)
+    files = _Files(bundle)
+    spec = files.complete(spec)
+    tree = files.tree(to_yaml(spec, files.is_folder))
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".codabench-", dir=place.parent))
+        try:
+            written = _write(tree, work / f"bundle{place.suffix if _is_zip(place) else ''}")
+            _read_back(written, os.fspath(dest))
+            written.rename(place)
+        finally:
+            remove_tree(work)
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(f"{place} cannot be written: {error.strerror or error}", code="CB704") from error
+    count = sum(entry.kind == "file" for entry in tree.entries())
+    return Report(source=os.fspath(dest), problems=(*problems, *files.problems), files=count)
+
+
+# ---------------------------------------------------------------------- where it goes
+def _free(dest: str | os.PathLike[str], source: str) -> Path:
+    """The path to write to, if nothing is lost by that."""
+    text = os.fspath(dest)
+    if not text or "://" in text:
+        raise UsageError(
+            f"{text!r} is no local path", code="CB150", hint="name a directory, or a file that ends in .zip"
+        )
+    place = Path(text).expanduser().absolute()
+    if place.is_symlink() or (
+        place.exists() and not (place.is_dir() and not _is_zip(place) and not any(place.iterdir()))
+    ):
+        raise UsageError(f"{text} is there already", code="CB150", hint="name another place, or remove it first")
+    origin = Path(source).expanduser()
+    if "://" not in source and origin.is_dir() and place.resolve().is_relative_to(origin.resolve()):
+        message = f"{text} would lie inside the bundle that is saved"
+        raise UsageError(message, code="CB150", hint="name a place outside of it")
+    return place
+
+
+def _is_zip(place: Path) -> bool:
+    return place.suffix.lower() == ".zip"
+
+
+def _write(tree: TreeSource, place: Path) -> Path:
+    if _is_zip(place):
+        with place.open("wb") as file:
+            write_zip(tree, file)
+    else:
+        place.mkdir()
+        extract(tree, place)
+    return place
+
+
+def _read_back(written: Path, name: str) -> None:
+    """What would be refused is not written."""
+    with read_bundle(written) as bundle:
+        bundle.report.model_copy(update={"source": name}).raise_for_errors()
+
+
+# ---------------------------------------------------------------------- what goes there
+class _Files:
+    """The files of a bundle, and what has to be changed in them.
+
+    Attributes
+    ----------
+    problems
+        What was changed.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.problems: list[Problem] = []
+        self._bundle, self._base = bundle, bundle.files
+        self._texts: dict[str, bytes] = {}
+        self._moved: dict[str, TreeSource] = {}
+        self._new_names: dict[str, str] = {}
+        self._gone: set[str] = set()
+        self._taken = {entry.path.split("/")[0].casefold() for entry in self._base.entries()} | {NAME}
+
+    def complete(self, spec: CompetitionSpec) -> CompetitionSpec:
+        """The spec with the names of the files as they will be."""
+        self._plan_programs(spec)
+        tasks = [
+            task.model_copy(update={role: self._renamed(part) for role in _PARTS if (part := getattr(task, role))})
+            for task in spec.tasks
+        ]
+        terms = PageSpec(title="the terms", file=spec.terms_file or "", content=spec.terms)
+        update = {
+            "tasks": tuple(tasks),
+            "pages": tuple(self._page(page, f"the page {shorten(page.title, 40)}") for page in spec.pages),
+            "terms_file": self._page(terms, "the terms").file,
+            "image": spec.image or self._logo(),
+        }
+        return spec.model_copy(update=update)
+
+    def is_folder(self, path: str) -> bool:
+        return path in self._moved or self._base.is_dir(path)
+
+    def tree(self, text: str) -> TreeSource:
+        """All files, with this description."""
+        return _Changed(self._base, {**self._texts, NAME: text.encode()}, self._moved, self._gone)
+
+    # ------------------------------------------------------------------ programs
+    def _plan_programs(self, spec: CompetitionSpec) -> None:
+        """Programs whose files are not those of their path get a folder; what they were taken from is left out."""
+        parts = [part for task in spec.tasks for role in _PARTS if (part := getattr(task, role)) and part.path]
+        changed = {p.path: p for p in parts if isinstance(p, ProgramSpec) and p.unpacked and p.path}
+        others = {part.path for part in (*parts, *_downloads(spec)) if part.path and part.path not in changed}
+        others |= {page.file for page in spec.pages} | {p for p in (spec.image, spec.terms_file) if p}
+        for path, program in changed.items():
+            if not any(_related(path, other) for other in (*others, *(set(changed) - {path}))):
+                self._gone.add(path)
+                if "/" not in path:
+                    self._taken.discard(path.casefold())
+            stem = posixpath.basename(path)
+            self._new_names[path] = name = self._unused(stem[:-4] if stem.lower().endswith(".zip") else stem)
+            self._moved[name] = self._bundle.tree(program)
+            instead = "instead of" if path in self._gone else "beside"
+            self._note(
+                f"the program {shorten(path)} is written as CodaLab unpacked it, as {name}/ {instead} {path}", "CB158"
+            )
+
+    def _renamed(self, part: DataSpec) -> DataSpec:
+        if isinstance(part, ProgramSpec) and part.unpacked and part.path:
+            return part.model_copy(update={"path": self._new_names[part.path], "unpacked": False})
+        return part
+
+    # ------------------------------------------------------------------ pages and logo
+    def _page(self, page: PageSpec, what: str) -> PageSpec:
+        """A page with something in it, in UTF-8: version 2 takes no other."""
+        data = self._base.read_bytes(page.file) if self._base.is_file(page.file) else b""
+        if page.content and page.content == _decoded(data):
+            return page
+        name = self._unused(posixpath.basename(page.file) or "page.md")
+        self._texts[name] = (page.content or "\n").encode()
+        why = "is not UTF-8" if page.content else "is empty, which version 2 refuses"
+        self._note(f"{what}, {shorten(page.file)}, {why}: {name} is written for it", "CB156")
+        return page.model_copy(update={"file": name, "content": page.content or "\n"})
+
+    def _logo(self) -> str:
+        name = self._unused("logo.png")
+        self._texts[name] = _LOGO
+        self._note(f"there is no logo, which version 2 wants: {name}, one grey pixel, is written", "CB156")
+        return name
+
+    def _note(self, message: str, code: str) -> None:
+        self.problems.append(Problem(code=code, severity=Severity.NOTE, message=message))
+
+    def _unused(self, name: str) -> str:
+        """A name at the top that nothing has, on no file system."""
+        stem, suffix = posixpath.splitext(name)
+        names = itertools.chain([name], (f"{stem}-{n}{suffix}" for n in itertools.count(2)))
+        found = next(n for n in names if n.casefold() not in self._taken)
+        self._taken.add(found.casefold())
+        return found
+
+
+def _downloads(spec: CompetitionSpec) -> Iterator[DataSpec]:
+    for phase in spec.phases:
+        yield from (data for data in (phase.public_data, phase.starting_kit) if data)
+    yield from spec.solutions
+
+
+def _related(path: str, other: str) -> bool:
+    """Whether one lies in the other."""
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
+
+
+def _decoded(data: bytes) -> str | None:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+
+
+class _Changed(TreeSource):
+    """A tree with some files replaced or added, trees added as folders, and paths left out."""
+
+    def __init__(
+        self, base: TreeSource, texts: Mapping[str, bytes], folders: Mapping[str, TreeSource], gone: Iterable[str]
+    ) -> None:
+        self._base, self._texts, self._folders = base, texts, folders
+        left_out = tuple(f"{path}/" for path in gone)
+        entries = [e for e in base.entries() if e.path not in texts and not f"{e.path}/".startswith(left_out)]
+        entries += [SourceEntry(path=path, size=len(data)) for path, data in texts.items()]
+        for folder, tree in folders.items():
+            entries += [e.model_copy(update={"path": f"{folder}/{e.path}"}) for e in tree.entries()]
+        super().__init__(base.name, entries)
+
+    def _at(self, path: str) -> tuple[TreeSource, str]:
+        top, _, rest = path.partition("/")
+        return (self._folders[top], rest) if top in self._folders else (self._base, path)
+
+    def open(self, path: str) -> BinaryIO:
+        if path in self._texts:
+            return io.BytesIO(self._texts[path])
+        tree, inside = self._at(path)
+        return tree.open(inside)
+
+    def local_path(self, path: str) -> Path | None:
+        if path in self._texts:
+            return None
+        tree, inside = self._at(path)
+        return tree.local_path(inside)
