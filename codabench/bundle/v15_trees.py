@@ -51,8 +51,7 @@ def _note(message: str, hint: str) -> Problem:
 
 
 def _wrapping(tree: TreeSource) -> str | None:
-    if any(tree.is_file(name) for name in METADATA):
-        return None
+    """The only thing at the top, if it is a folder with the metadata file."""
     tops = {e.path.split("/")[0] for e in tree.entries()} - set(LITTER)
     only = tops.pop() if len(tops) == 1 else None
     return only if only and any(tree.is_file(f"{only}/{name}") for name in METADATA) else None

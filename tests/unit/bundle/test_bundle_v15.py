@@ -298,6 +298,14 @@ def test_a_board_defined_inside_a_column(tmp_path: Path) -> None:
     assert (found.title, found.written) == ("Inside", ("x",))
 
 
+def test_boards_without_label_or_with_the_label_of_another(tmp_path: Path) -> None:
+    assert spec(tmp_path, changed(("label: Main board, ", ""))).leaderboard.title == "Main"
+    twins = "Twin: {label: Main board}\n    Main: &MAIN"
+    found = bundle_report(tmp_path, changed(("Main: &MAIN", twins)))
+    assert codes(found, Severity.WARNING) == ["CB109"]
+    assert [b.key for b in spec(tmp_path, changed(("Main: &MAIN", twins))).leaderboards] == ["Main"]
+
+
 def test_weights(tmp_path: Path) -> None:
     text = changed(('slow"}', 'slow", weights: "0.25, 2"}'))
     assert spec(tmp_path, text).leaderboard.columns[0].computation_weights == (0.25, 2.0)
@@ -429,6 +437,15 @@ def test_what_phases_share_is_said_once(tmp_path: Path) -> None:
     text = OLD.replace("b: {phasenumber: 2", "b: &B {phasenumber: 2").replace(PROGRAM, ", scoring_program: gone.zip", 1)
     text = text.replace(PROGRAM, ", <<: *B")
     assert codes(bundle_report(tmp_path, text)) == ["CB301"]
+
+
+def test_a_folder_taken_for_a_zip_is_said_once(tmp_path: Path) -> None:
+    assert codes(bundle_report(tmp_path, OLD.replace(": scoring", ": scoring.zip")), Severity.WARNING) == ["CB303"]
+
+
+def test_a_missing_date_is_all_that_is_said_of_it(tmp_path: Path) -> None:
+    found = bundle_report(tmp_path, changed(("start_date: 2026-02-01, ", "")))
+    assert [p.code for p in found] == ["CB101"]
 
 
 def test_a_bundle_without_a_logo(tmp_path: Path) -> None:
