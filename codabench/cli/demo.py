@@ -161,7 +161,7 @@ def write_results(directory: Path, competition: Competition, handles: list[Submi
         "submissions": [submission_document(handle, board.names[handle.id]) for handle in handles],
         "leaderboard": board.to_dict(),
     }
-    export_results(results, handles, board, document)
+    export_results(results, handles, [board], document)
     return results
 
 

@@ -138,7 +138,8 @@ def _finish(
     as_json: bool,
 ) -> None:
     """Write, print: what was submitted in the order in which it was named, and the leaderboards."""
-    board, *others = (competition.leaderboard(n, phase=phase.index) for n in range(len(competition.spec.ranking)))
+    boards = [competition.leaderboard(n, phase=phase.index) for n in range(len(competition.spec.ranking))]
+    board, others = boards[0], boards[1:]
     places = range(len(handles) + len(refused))
     names = {n: board.names[handle.id] for n, handle in handles.items()}
     document = {
@@ -154,14 +155,13 @@ def _finish(
     if out is not None:
         from codabench.workspace.export import export_results
 
-        export_results(out, list(handles.values()), board, document)
+        export_results(out, list(handles.values()), boards, document)
     if as_json:
         print_json(document)
         return
     for n in places:
         tell(repr(handles[n]) if n in handles else error_text(refused[n][1]))
-    for each in (board, *others):
-        say(repr(each))
+    say("\n\n".join(map(repr, boards)))
     if out is not None:
         tell(f"everything is in {out}")
 

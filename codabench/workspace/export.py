@@ -15,7 +15,7 @@ from codabench.storage.sources import extract, remove_tree
 from codabench.workspace.handles import RunHandle, SubmissionHandle
 from codabench.workspace.leaderboard import Leaderboard
 
-_OURS = ("result.json", "leaderboard.txt", "leaderboard.csv")
+_OURS = ("result.json", "leaderboard.txt")
 
 
 def check_free(dest: Path) -> None:
@@ -33,10 +33,11 @@ def check_free(dest: Path) -> None:
 
 
 def export_results(
-    dest: Path, handles: Sequence[SubmissionHandle], board: Leaderboard, document: dict[str, Any]
+    dest: Path, handles: Sequence[SubmissionHandle], boards: Sequence[Leaderboard], document: dict[str, Any]
 ) -> None:
     """Write ``result.json``, ``leaderboard.txt``, ``leaderboard.csv`` and a directory for each run.
 
+    Further leaderboards are in ``leaderboard.txt``, too, and in ``leaderboard-2.csv`` and so on.
     A run's directory holds ``logs/``, ``prediction_output/``, ``scoring_output/``, ``scores.json``,
     ``provenance.json`` and ``detailed_results.html``, as far as they exist. All of it appears when it is complete,
     ``result.json`` last.
@@ -53,7 +54,7 @@ def export_results(
         dest.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".codabench-", dir=dest))
         try:
-            _write(partial, handles, board, document)
+            _write(partial, handles, boards, document)
             for item in sorted(partial.iterdir(), key=lambda p: p.name == "result.json"):
                 item.rename(dest / item.name)
         finally:
@@ -64,14 +65,18 @@ def export_results(
         raise StorageError(f"results cannot be written to {dest}: {error}", code="CB704") from error
 
 
-def _write(dest: Path, handles: Sequence[SubmissionHandle], board: Leaderboard, document: dict[str, Any]) -> None:
-    places = _components([board.names[h.id] for h in handles], _OURS)
+def _write(
+    dest: Path, handles: Sequence[SubmissionHandle], boards: Sequence[Leaderboard], document: dict[str, Any]
+) -> None:
+    tables = ["leaderboard.csv", *(f"leaderboard-{n}.csv" for n in range(2, len(boards) + 1))]
+    places = _components([boards[0].names[h.id] for h in handles], [*_OURS, *tables])
     for handle, place in zip(handles, places, strict=True):
         tasks = _components([t.name for t in handle.tasks]) if len(handle.runs) > 1 else ["."]
         for run, task in zip(handle.runs, tasks, strict=True):
             _export_run(dest / place / task, run)
-    (dest / "leaderboard.txt").write_text(repr(board) + "\n", encoding="utf-8")
-    (dest / "leaderboard.csv").write_text(board.to_csv(), encoding="utf-8", newline="")
+    (dest / "leaderboard.txt").write_text("\n".join(f"{board!r}\n" for board in boards), encoding="utf-8")
+    for name, board in zip(tables, boards, strict=True):
+        (dest / name).write_text(board.to_csv(), encoding="utf-8", newline="")
     (dest / "result.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
 
 

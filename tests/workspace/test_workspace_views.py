@@ -120,7 +120,7 @@ def comp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cb.Competition]:
 
 def test_results_as_files(comp: cb.Competition, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    export_results(out, comp.submissions(), comp.leaderboard(), {"ok": True})
+    export_results(out, comp.submissions(), [comp.leaderboard()], {"ok": True})
     top = {p.name for p in out.iterdir()}
     assert {"result.json", "leaderboard.txt", "leaderboard.csv"} < top
     folders = {p.name for p in out.iterdir() if p.is_dir()}
@@ -138,10 +138,10 @@ def test_results_as_files(comp: cb.Competition, tmp_path: Path) -> None:
 
 
 def test_results_are_not_written_over(comp: cb.Competition, tmp_path: Path) -> None:
-    export_results(tmp_path, comp.submissions()[:1], comp.leaderboard(), {"first": True})
+    export_results(tmp_path, comp.submissions()[:1], [comp.leaderboard()], {"first": True})
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
     with pytest.raises(UsageError, match="already holds results"):
-        export_results(tmp_path, comp.submissions(), comp.leaderboard(), {})
+        export_results(tmp_path, comp.submissions(), [comp.leaderboard()], {})
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
 
 
@@ -150,11 +150,11 @@ def test_what_cannot_be_written_leaves_nothing(comp: cb.Competition, tmp_path: P
     with pytest.raises(UsageError, match="is no directory"):
         check_free(tmp_path / "file")
     with pytest.raises(StorageError, match="results cannot be written"):
-        export_results(tmp_path / "file" / "out", comp.submissions(), comp.leaderboard(), {})
+        export_results(tmp_path / "file" / "out", comp.submissions(), [comp.leaderboard()], {})
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(TypeError):
-        export_results(out, comp.submissions(), comp.leaderboard(), {(1, 2): "no JSON"})  # type: ignore[dict-item]
+        export_results(out, comp.submissions(), [comp.leaderboard()], {(1, 2): "no JSON"})  # type: ignore[dict-item]
     assert list(out.iterdir()) == []
 
 
