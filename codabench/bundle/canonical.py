@@ -132,7 +132,7 @@ class _Canonical:
     def _sequential(self, phases: list[PhaseSpec]) -> list[PhaseSpec]:
         """Every phase but the last ends before the next begins: equal moments are refused by codabench.org."""
         ordered = []
-        for phase, following in zip(phases, [*phases[1:], None], strict=True):
+        for phase, following in zip(phases, [*phases, None][1:], strict=True):
             if following is None or (phase.end is not None and phase.end < following.start):
                 ordered.append(phase)
                 continue

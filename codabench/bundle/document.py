@@ -29,7 +29,6 @@ from codabench.core.competition import (
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./ +-]*(?<! )")
 _MEANING = frozenset(("true", "false", "yes", "no", "on", "off", "y", "n", "null"))
-_LINES = re.compile(r"(?! )[^\s\ufeff\x00-\x1f\x7f-\x9f].*", re.DOTALL)
 _FLAGS = (
     "registration_auto_approve",
     "make_programs_available",
@@ -213,13 +212,18 @@ class _Dumper(yaml.SafeDumper):
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     if _WORD.fullmatch(text) and text.lower() not in _MEANING:
         style = None
-    elif "\n" not in text:
+    elif text.isprintable():
         style = "'"
     else:
-        lines = text.split("\n")
-        plain = _LINES.fullmatch(text) and not any(line[-1:].isspace() or "\t" in line for line in lines)
-        style = "|" if plain else '"'
+        style = "|" if _is_block(text) else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+def _is_block(text: str) -> bool:
+    """Whether it can stand as lines below its key, and ends where the next key begins."""
+    lines = text.removesuffix("\n").split("\n")
+    ends = bool(lines[0] and lines[-1])
+    return ends and lines[0][0] != " " and all(line.isprintable() and line[-1:] != " " for line in lines)
 
 
 def _number(dumper: _Dumper, number: float) -> yaml.ScalarNode:

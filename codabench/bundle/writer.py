@@ -164,9 +164,9 @@ class _Files:
     # ------------------------------------------------------------------ programs
     def _plan_programs(self, spec: CompetitionSpec) -> None:
         """Programs whose files are not those of their path get a folder; what they were taken from is left out."""
-        parts = [part for task in spec.tasks for role in _PARTS if (part := getattr(task, role)) and part.path]
+        parts = [part for task in spec.tasks for role in _PARTS if (part := getattr(task, role))]
         changed = {p.path: p for p in parts if isinstance(p, ProgramSpec) and p.unpacked and p.path}
-        others = {part.path for part in (*parts, *_downloads(spec)) if part.path and part.path not in changed}
+        others = {p.path for p in (*parts, *_downloads(spec)) if p.path and p not in changed.values()}
         others |= {page.file for page in spec.pages} | {p for p in (spec.image, spec.terms_file) if p}
         for path, program in changed.items():
             if not any(_related(path, other) for other in (*others, *(set(changed) - {path}))):

@@ -1,0 +1,252 @@
+"""A second reader of version 2 bundles, written from contract.md section 1 as codabench.org behaves.
+
+It shares no code with the library and forgives nothing that the server does not: unquoted dates are cut to midnight,
+offsets of texts are dropped, real booleans in a fact sheet are false, the first thing that is wrong refuses the bundle.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dateutil.parser import parse
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+TRUE, FALSE = {True, "true", "True", "yes", "on", "1"}, {False, "false", "False", "no", "off", "0"}
+RULES = {"Add", "Add_And_Delete", "Add_And_Delete_Multiple", "Force_Last", "Force_Latest_Multiple", "Force_Best"}
+QUESTION = {"key", "type", "title", "selection", "is_required", "is_on_leaderboard"}
+FLAGS = {
+    "registration_auto_approve": False,
+    "make_programs_available": False,
+    "make_input_data_available": False,
+    "enable_detailed_results": False,
+    "show_detailed_results_in_submission_panel": True,
+    "show_detailed_results_in_leaderboard": True,
+    "auto_run_submissions": True,
+    "can_participants_make_submissions_public": True,
+    "forum_enabled": True,
+}
+
+
+class RefusedError(Exception):
+    """What the server would say."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The competition that the server would make of a bundle, or `RefusedError`."""
+    return _Server(_files(path)).competition()
+
+
+def _files(path: Path) -> dict[str, bytes]:
+    if path.is_dir():
+        found = {p.relative_to(path).as_posix() + "/" * p.is_dir(): p for p in path.rglob("*")}
+        return {name: p.read_bytes() if p.is_file() else b"" for name, p in found.items()}
+    if not zipfile.is_zipfile(path):
+        raise RefusedError("bad zip uploaded")
+    with zipfile.ZipFile(path) as archive:
+        return {info.filename: archive.read(info) for info in archive.infolist()}
+
+
+def _demand(holds: object, why: str) -> None:
+    if not holds:
+        raise RefusedError(why)
+
+
+class _Server:
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+
+    def competition(self) -> dict[str, Any]:
+        _demand("competition.yaml" in self.files, "competition.yaml is missing")
+        data = yaml.safe_load(self.files["competition.yaml"])
+        _demand(str(data.get("version", "1")) == "2", "no suitable version found")
+        pages = [self.page(page) for page in data["pages"]]
+        tasks = self.tasks(data)
+        solutions = [self.solution(s, tasks) for s in data.get("solutions") or []]
+        self.text(data, "terms")
+        self.logo(data)
+        queue = data.get("queue")
+        _demand(queue is None or UUID.fullmatch(queue), "specified queue does not exist")
+        return {
+            "title": self.word(data, "title", 256),
+            "description": data.get("description") or "",
+            "docker_image": self.word(data, "docker_image", 128, "codalab/codalab-legacy:py37"),
+            "reward": self.word(data, "reward", 256, None),
+            "type": self.choice(data, "competition_type", {"competition", "benchmark"}, "competition"),
+            **{flag: self.flag(data, flag, default) for flag, default in FLAGS.items()},
+            "pages": pages,
+            "tasks": tasks,
+            "solutions": solutions,
+            "phases": self.phases(data, tasks),
+            "leaderboards": self.leaderboards(data),
+            "fact_sheet": self.fact_sheet(data.get("fact_sheet")),
+        }
+
+    # ------------------------------------------------------------------ values
+    def word(self, data: dict[str, Any], key: str, most: int, *default: Any) -> Any:
+        if default and (key not in data or (data[key] is None and default[0] is None)):
+            return default[0]
+        value = data.get(key)
+        _demand(value is not None and not isinstance(value, (bool, list, dict)), f"{key}: may not be null")
+        _demand(str(value).strip(), f"{key}: may not be blank")
+        _demand(len(str(value)) <= most, f"{key}: no more than {most} characters")
+        return str(value)
+
+    def flag(self, data: dict[str, Any], key: str, default: bool) -> bool:
+        value = data.get(key, default)
+        _demand(not isinstance(value, (list, dict, type(None))) and value in TRUE | FALSE, f"{key}: no boolean")
+        return value in TRUE
+
+    def whole(self, data: dict[str, Any], key: str, default: int | None, least: int | None = 0) -> int | None:
+        value = data.get(key, default)
+        if value is None:
+            return None
+        _demand(type(value) is int and (least is None or value >= least), f"{key}: no whole number")
+        return value
+
+    def choice(self, data: dict[str, Any], key: str, choices: set[str], default: str) -> str:
+        value = data.get(key, default)
+        _demand(value in choices, f"{key}: {value} is no choice")
+        return value
+
+    @staticmethod
+    def moment(value: Any) -> datetime | None:
+        if not value:
+            return None
+        if isinstance(value, date):
+            return datetime(value.year, value.month, value.day, tzinfo=UTC)
+        _demand(isinstance(value, str), "a date is a text")
+        return parse(value).replace(tzinfo=UTC)
+
+    # ------------------------------------------------------------------ files
+    def text(self, data: dict[str, Any], key: str) -> str:
+        _demand(data.get(key), f"{key} not supplied")
+        _demand(data[key] in self.files, f"unable to find page: {data[key]}")
+        text = self.files[data[key]].decode()
+        _demand(text, f"{data[key]} is empty")
+        return text
+
+    def page(self, page: dict[str, Any]) -> dict[str, str]:
+        return {"title": self.word(page, "title", 255), "content": self.text(page, "file")}
+
+    def logo(self, data: dict[str, Any]) -> None:
+        _demand("image" in data, "image could not be found in the yaml")
+        _demand(data["image"] in self.files, "unable to find image")
+        _demand(self.files[data["image"]].startswith(PICTURES), "type of image could not be determined")
+
+    def data(self, value: Any, *, runs: bool = True) -> str:
+        """A folder or a zip; what is only handed out may be any file."""
+        _demand(isinstance(value, str) and not value.startswith("/") and ".." not in value.split("/"), "no path")
+        if any(name.startswith(value.rstrip("/") + "/") for name in self.files):
+            return "folder"
+        _demand(value in self.files, f"cannot find dataset: {value}")
+        _demand(not runs or self.files[value].startswith(b"PK"), f"{value}: bad or empty zip file")
+        return "file"
+
+    # ------------------------------------------------------------------ lists
+    def tasks(self, data: dict[str, Any]) -> dict[Any, dict[str, Any]]:
+        _demand(data.get("tasks"), "no tasks listed")
+        tasks: dict[Any, dict[str, Any]] = {}
+        for task in data["tasks"]:
+            _demand("index" in task, "no index for task")
+            _demand(task["index"] not in tasks, "duplicate task indexes")
+            _demand("scoring_program" in task, "task has no scoring program")
+            roles = ("scoring_program", "ingestion_program", "input_data", "reference_data")
+            tasks[task["index"]] = {
+                "name": self.word(task, "name", 256),
+                "ingestion_only_during_scoring": self.flag(task, "ingestion_only_during_scoring", False),
+                **{role: self.data(task[role]) for role in roles if role in task},
+            }
+        return tasks
+
+    def solution(self, solution: dict[str, Any], tasks: dict[Any, Any]) -> dict[str, Any]:
+        _demand("index" in solution, "no index for solution")
+        _demand("tasks" in solution and all(t in tasks for t in solution["tasks"]), "missing task index pointers")
+        _demand("path" in solution, "solution missing path")
+        return {"path": self.data(solution["path"]), "tasks": solution["tasks"]}
+
+    def phases(self, data: dict[str, Any], tasks: dict[Any, Any]) -> list[dict[str, Any]]:
+        _demand(data.get("phases"), "unable to find any phases")
+        phases = [self.phase(p, tasks) for p in sorted(data["phases"], key=lambda p: p.get("index", 0))]
+        for earlier, later in pairwise(phases):
+            _demand(earlier["end"], "a phase must have an end time because a phase follows it")
+            _demand(later["start"] >= earlier["end"], "phases must be sequential")
+            _demand(later["start"] != earlier["end"], "dates conflict")
+        _demand(not phases[0]["migrates"], "auto_migrate_to_this_phase: not on the first phase")
+        return phases
+
+    def phase(self, phase: dict[str, Any], tasks: dict[Any, Any]) -> dict[str, Any]:
+        start = self.moment(phase.get("start"))
+        _demand(start, "a phase without start")
+        _demand(phase.get("tasks"), "phases must contain at least one task")
+        _demand(all(index in tasks for index in phase["tasks"]), "unknown task")
+        for role in ("public_data", "starting_kit"):
+            if role in phase:
+                self.data(phase[role], runs=False)
+        return {
+            "name": self.word(phase, "name", 256),
+            "start": start,
+            "end": self.moment(phase.get("end")),
+            "tasks": phase["tasks"],
+            "per_day": self.whole(phase, "max_submissions_per_day", 5) or None,
+            "in_all": self.whole(phase, "max_submissions", 100) or None,
+            "seconds": self.whole(phase, "execution_time_limit", 600) or 600,
+            "migrates": self.flag(phase, "auto_migrate_to_this_phase", False),
+            "hidden": [self.flag(phase, f"hide_{w}output", False) for w in ("", "prediction_", "score_")],
+        }
+
+    def leaderboards(self, data: dict[str, Any]) -> list[dict[str, Any]]:
+        _demand(data.get("leaderboards"), "could not find leaderboards in the yaml")
+        return [self.leaderboard(board) for board in data["leaderboards"]]
+
+    def leaderboard(self, board: dict[str, Any]) -> dict[str, Any]:
+        _demand(board.get("columns"), "leaderboards require at least 1 column")
+        indexes = [self.whole(column, "index", None) for column in board["columns"]]
+        columns = [self.column(column, indexes) for column in board["columns"]]
+        _demand(None not in indexes and len(set(indexes)) == len(indexes), "column indexes must be unique")
+        _demand(len({c["key"] for c in columns}) == len(columns), "column keys must be unique")
+        primary = self.whole(board, "primary_index", 0)
+        _demand(primary in indexes, "a leaderboard without a primary column cannot be displayed")
+        _demand(not all(c["hidden"] for c in columns), "a leaderboard of hidden columns cannot be displayed")
+        return {
+            "title": self.word(board, "title", 64),
+            "key": self.word(board, "key", 36),
+            "rule": self.choice(board, "submission_rule", RULES, "Add"),
+            "primary": primary,
+            "columns": sorted(columns, key=lambda c: c["index"]),
+        }
+
+    def column(self, column: dict[str, Any], indexes: list[Any]) -> dict[str, Any]:
+        over = column.get("computation_indexes")
+        if "computation" in column:
+            _demand("computation_indexes" in column, "must have at least 1 column selected")
+            _demand(column["computation"] in {"sum", "avg", "min", "max", None}, "computation is no choice")
+            _demand(over if column["computation"] else not over, "computation and indexes belong together")
+        _demand(not over or "computation" in column, "indexes without computation")
+        _demand(isinstance(over or [], list), "a list of indexes")
+        _demand(all(i in indexes and i != column["index"] for i in over or []), "computed from no other column")
+        return {
+            "title": self.word(column, "title", 36),
+            "key": self.word(column, "key", 36),
+            "index": column["index"],
+            "sorting": self.choice(column, "sorting", {"desc", "asc"}, "desc"),
+            "precision": self.whole(column, "precision", 2, None),
+            "hidden": self.flag(column, "hidden", False),
+            "computation": (column.get("computation"), over or []),
+        }
+
+    def fact_sheet(self, sheet: Any) -> dict[str, Any]:
+        for key, question in (sheet or {}).items():
+            _demand(set(question) == QUESTION, f"missing values for {key}")
+            _demand(question["key"] == key, "the key of a question")
+            _demand(question["type"] in {"checkbox", "text", "select"}, "the type of a question")
+        return {
+            key: {name: question[name] == "true" for name in ("is_required", "is_on_leaderboard")}
+            for key, question in (sheet or {}).items()
+        }

@@ -1,0 +1,166 @@
+"""Every acceptance bundle and example, saved: it reads back equal, and a second reader takes it for the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import server_reader
+
+import codabench as cb
+from codabench.bundle.canonical import as_v2
+from codabench.core.competition import CompetitionSpec
+from codabench.core.problems import Severity
+from codabench.core.trees import tree_digest
+from codabench.storage.sources import manifest, open_source
+from codabench.workspace.competition import Competition
+from codabench.workspace.planning import task_parts
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+CHANGED = {"file", "path", "unpacked"}
+"""Where a file of v1.5 lies is not kept: programs are unpacked, empty pages get a file."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "source" in metafunc.fixturenames:
+        folder = metafunc.config.getoption("--bundles")
+        given = [pytest.param(path, marks=pytest.mark.bundles, id=name) for name, path in _given(folder)]
+        ours = [pytest.param(path, id=f"examples/{path.parent.name}") for path in sorted(EXAMPLES.glob("*/bundle"))]
+        metafunc.parametrize("source", [*ours, *given])
+
+
+def _given(folder: Path | None) -> Iterator[tuple[str, Path]]:
+    for file in sorted(folder.resolve().glob("*/expected.json")) if folder else ():
+        expected = json.loads(file.read_text())
+        for case in expected.get("cases", [expected]):
+            if case["check"]["ok"]:
+                yield f"{file.parent.name}/{case['bundle']}", file.parent / case["bundle"]
+
+
+@pytest.fixture(params=["directory", "zip"])
+def dest(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return tmp_path / ("saved.zip" if request.param == "zip" else "saved")
+
+
+def trees(competition: Competition) -> dict[str, str]:
+    """The digest of everything that programs and people get, by what it is for."""
+    spec = competition.spec
+    parts = {f"task {t.index} {role}": part for t in spec.tasks for role, part in task_parts(t).items()}
+    for phase in spec.phases:
+        kits = {"public data": phase.public_data, "starting kit": phase.starting_kit}
+        parts |= {f"phase {phase.index} {role}": part for role, part in kits.items() if part}
+    parts |= {f"solution {solution.index}": solution for solution in spec.solutions}
+    return {what: tree_digest(manifest(competition.tree(part))) for what, part in parts.items()}
+
+
+def files(path: Path) -> dict[str, str]:
+    with open_source(path) as tree:
+        return {e.path: hashlib.sha256(tree.read_bytes(e.path)).hexdigest() for e in tree.entries() if e.kind == "file"}
+
+
+def _comparable(spec: CompetitionSpec) -> Any:
+    return without_places(spec.model_dump(mode="json"))
+
+
+def without_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_places(inner) for key, inner in value.items() if key not in CHANGED}
+    return [without_places(item) for item in value] if isinstance(value, list) else value
+
+
+def test_it_reads_back_equal(source: Path, dest: Path) -> None:
+    competition = cb.load(source)
+    report = competition.save(dest)
+    saved = cb.load(dest)
+    assert not report.errors
+    assert trees(saved) == trees(competition)
+    if competition.spec.format == "v2":
+        assert saved.spec == competition.spec
+        assert {p.code for p in report} <= {"CB159"}
+        return
+    expected, problems = as_v2(competition.spec)
+    assert _comparable(saved.spec) == _comparable(expected)
+    assert set(problems) <= set(report)
+
+
+def test_all_other_files_come_along(source: Path, dest: Path) -> None:
+    competition = cb.load(source)
+    report = competition.save(dest)
+    before, after = files(source), files(dest)
+    names = {name.removeprefix(_wrapping(before)): digest for name, digest in before.items()}
+    del names["competition.yaml"], after["competition.yaml"]
+    if any(p.code in ("CB156", "CB158") for p in report):
+        assert competition.spec.format == "v1.5"
+        return
+    assert after == names
+
+
+def _wrapping(names: dict[str, str]) -> str:
+    return "" if "competition.yaml" in names else next(n for n in names if n.endswith("/competition.yaml"))[:-16]
+
+
+def test_the_same_content_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:
+    competition = cb.load(source)
+    for name in ("first.zip", "second.zip", "folder"):
+        competition.save(tmp_path / name)
+    cb.load(tmp_path / "folder").save(tmp_path / "third.zip")
+    cb.load(tmp_path / "first.zip").save(tmp_path / "fourth.zip")
+    assert len({(tmp_path / f"{n}.zip").read_bytes() for n in ("first", "second", "third", "fourth")}) == 1
+
+
+def test_a_second_reader_takes_it_for_the_same(source: Path, dest: Path) -> None:
+    competition = cb.load(source)
+    competition.save(dest)
+    if competition.spec.format == "v2":
+        agree(server_reader.read(dest), competition.spec)
+    else:
+        agree(server_reader.read(dest), as_v2(competition.spec)[0])
+
+
+def agree(seen: dict[str, Any], spec: CompetitionSpec) -> None:
+    assert (seen["title"], seen["description"], seen["docker_image"], seen["type"]) == (
+        spec.title,
+        spec.description,
+        spec.docker_image,
+        spec.competition_type,
+    )
+    for flag in server_reader.FLAGS:
+        assert seen[flag] == getattr(spec, flag)
+    assert [page["title"] for page in seen["pages"]] == [page.title for page in spec.pages]
+    assert [(i, t["name"], t["ingestion_only_during_scoring"]) for i, t in seen["tasks"].items()] == [
+        (t.index, t.name, t.ingestion_only_during_scoring) for t in spec.tasks
+    ]
+    for task in spec.tasks:
+        assert set(task_parts(task)) == set(seen["tasks"][task.index]) & set(task_parts(task))
+    assert [(p["start"], p["end"]) for p in seen["phases"]] == [(p.start, p.end) for p in spec.phases]
+    for phase, shown in zip(spec.phases, seen["phases"], strict=True):
+        assert (shown["name"], tuple(shown["tasks"]), shown["seconds"]) == (
+            phase.name,
+            phase.tasks,
+            phase.execution_time_limit,
+        )
+        assert (shown["per_day"], shown["in_all"]) == (phase.max_submissions_per_day, phase.max_submissions)
+    assert all(a["end"] < b["start"] for a, b in pairwise(seen["phases"]))
+    for board, shown in zip(spec.leaderboards, seen["leaderboards"], strict=True):
+        assert (shown["rule"], shown["primary"]) == (board.submission_rule.value, board.primary_index)
+        assert [(c["key"], c["sorting"], c["precision"], c["hidden"], *c["computation"]) for c in shown["columns"]] == [
+            (c.key, c.sorting.value, c.precision, c.hidden, c.computation, list(c.computation_indexes))
+            for c in board.columns
+        ]
+    assert seen["fact_sheet"] == {
+        q.key: {"is_required": q.is_required, "is_on_leaderboard": q.is_on_leaderboard} for q in spec.fact_sheet
+    }
+
+
+@pytest.mark.bundles
+def test_a_loss_of_an_old_bundle_is_a_warning(bundles: Path, tmp_path: Path) -> None:
+    """Ranks as v1.5 computes them, a limit of none, a second leaderboard."""
+    losses = {"30-v15-leaderboard": "CB153", "32-v15-own-command": "CB155", "36-v15-two-leaderboards": "CB154"}
+    for case, code in losses.items():
+        report = cb.load(bundles / case / "bundle").save(tmp_path / case)
+        assert code in {p.code for p in report.of(Severity.WARNING)}, case
