@@ -25,6 +25,7 @@ from codabench.core.report import Report
 from codabench.storage.sources import ArchiveLimits, extract, open_source
 
 pytestmark = pytest.mark.bundles
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def read(path: Path) -> tuple[Bundle | None, Report]:
@@ -95,14 +96,14 @@ def assert_check(path: Path, check: dict[str, Any], alternative: dict[str, Any] 
 
 def test_sound_bundles(bundles: Path) -> None:
     seen = 0
-    for path, case in cases(bundles):
+    for path, case in (*cases(bundles), *cases(EXAMPLES)):
         bundle = assert_check(path, case["check"])
         seen += 1
         if "structure" in case["check"] and case["check"]["ok"]:
             assert bundle is not None
             assert bundle.spec is not None
             assert_structure(bundle.spec, case["check"]["structure"])
-    assert seen >= 32
+    assert seen >= 38
 
 
 def test_invalid_bundles(bundles: Path) -> None:

@@ -22,7 +22,7 @@ from codabench.backends.engine import LABEL
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ("code-submission", "interactive", "inverted", "result-submission", "several-tasks")
+EXAMPLES = ("code-submission", "interactive", "inverted", "old-format", "result-submission", "several-tasks")
 
 
 @pytest.fixture(scope="module")

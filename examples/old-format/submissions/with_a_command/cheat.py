@@ -1,0 +1,6 @@
+"""Would replace the guess by nonsense."""
+
+import os
+import sys
+
+os.remove(os.path.join(sys.argv[1], "guess.csv"))
