@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 import queue
 import shutil
@@ -17,8 +18,9 @@ from typing import Any
 
 from codabench.backends.backend import BackendInfo, Handle, HandleStatus, Needs, Work, WorkHost
 from codabench.backends.engine import ContainerEngine, Emit, StopSignal
-from codabench.core.errors import Interrupted, UsageError
+from codabench.core.errors import EngineError, Interrupted, UsageError
 
+_log = logging.getLogger("codabench.backends")
 _ALLOWED = "codabench."
 _EVENTS_KEPT = 1_000
 """For who asks later; an event of a log has up to 4 KiB of it."""
@@ -51,6 +53,7 @@ class LocalBackend:
         self._handles: dict[str, LocalHandle] = {}
         self._pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="codabench-work")
         self._closed = False
+        self._reaper: threading.Thread | None = None
 
     @property
     def scratch(self) -> Path:
@@ -88,6 +91,9 @@ class LocalBackend:
             if key in self._handles:
                 raise UsageError(f"work with the key {key!r} is already in flight")
             self._handles[key] = handle
+            if self._reaper is None:
+                self._reaper = threading.Thread(target=self._reap, name="codabench-reap", daemon=True)
+                self._reaper.start()
 
             def done() -> None:
                 with self._lock:
@@ -98,6 +104,13 @@ class LocalBackend:
             handle.on_finished = done
             self._pool.submit(handle.run, function, work.payload, host)
         return handle
+
+    def _reap(self) -> None:
+        """What a process that was killed has left goes when the next one begins; nobody waits for it."""
+        try:
+            self.engine.reap()
+        except EngineError as error:
+            _log.warning("leftovers could not be looked for: %s", error)
 
     def info(self) -> BackendInfo:
         return BackendInfo(name="local", slots=self.jobs, engine=self.engine.name)
@@ -110,6 +123,8 @@ class LocalBackend:
         for handle in handles:
             handle.cancel("the backend is closed")
         self._pool.shutdown(wait=True)
+        if self._reaper is not None:
+            self._reaper.join()
         self.engine.close()
         with self._lock:
             if self._temporary is not None:

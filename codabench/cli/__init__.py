@@ -6,10 +6,19 @@ one JSON document.
 
 from __future__ import annotations
 
+import signal
+
 
 def main() -> None:
-    """The entry point of the command ``codabench``."""
+    """The entry point of the command ``codabench``.
+
+    A terminal that is closed and a polite kill end a command as Ctrl-C does: containers would outlive it otherwise.
+    """
     try:
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup keeps its meaning
+                signal.signal(number, signal.default_int_handler)
         from codabench.cli.app import app
 
         app(prog_name="codabench")

@@ -307,8 +307,12 @@ def test_kept_directories_are_named(source: Path, good: Path) -> None:
 
 
 # ---------------------------------------------------------------- interrupts, pipes, terminals
-@pytest.mark.parametrize("as_json", [False, True])
-def test_ctrl_c(source: Path, tmp_path: Path, as_json: bool) -> None:
+@pytest.mark.parametrize(("number", "as_json"), [
+    (signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, True),
+])  # fmt: skip
+def test_ctrl_c_and_what_ends_a_command_politely(
+    source: Path, tmp_path: Path, number: signal.Signals, as_json: bool
+) -> None:
     pids = tmp_path / "pids"
     scorer = source / "scoring" / "score.py"
     scorer.write_text(f"import os\nopen({str(pids)!r}, 'a').write(f'{{os.getpid()}}\\n')\n" + scorer.read_text())
@@ -328,7 +332,7 @@ def test_ctrl_c(source: Path, tmp_path: Path, as_json: bool) -> None:
             process.wait(0.05)
         except subprocess.TimeoutExpired:
             continue
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in err

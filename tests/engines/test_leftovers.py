@@ -1,8 +1,13 @@
-"""A machine that fails between the making of containers and their start leaves none of them."""
+"""What is left of a run whose machine failed, or whose process was killed: nothing."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +15,7 @@ from typing import Any
 import pytest
 
 import codabench as cb
-from codabench.backends.owner import myself
+from codabench.backends.owner import Owner, myself
 from codabench.backends.select import engine_named
 from codabench.core.errors import StorageError
 from codabench.testing.bundles import write_bundle, write_files
@@ -44,3 +49,33 @@ def test_a_storage_that_fails_leaves_no_container(engine: Any, tmp_path: Path, t
         competition.run(write_files(tmp_path / "two", {"y": "2"}), backend=engine, progress="none")
     competition.close()
     assert not [c for c in engine.driver.containers() if c.owner == myself().label()]
+
+
+def test_the_next_run_removes_what_a_killed_process_left(engine: Any, tmp_path: Path, test_image: str) -> None:
+    """Nobody holds the time limit of its containers any more: they would run for ever."""
+    program = """
+        import json, os, time
+        if os.path.exists("/app/input/res/sleep"): time.sleep(600)
+        json.dump({"score": 1}, open("/app/output/scores.json", "w"))
+        """
+    folder = write_bundle(tmp_path / "bundle", image=test_image, scoring={"main.py": program})
+    sleeper, quick = write_files(tmp_path / "one", {"sleep": ""}), write_files(tmp_path / "two", {"x": ""})
+    name = f"{engine.name}:{engine.url}"
+    command = [sys.executable, "-m", "codabench", "run", str(folder), str(sleeper), "--backend", name]
+    killed = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+
+    def left() -> list[str]:
+        owners = ((c.id, Owner.of_label(c.owner)) for c in engine.driver.containers())
+        return [id for id, owner in owners if owner is not None and owner.pid == killed.pid]
+
+    until = time.monotonic() + 60
+    while not any(engine.driver.state(id).running for id in left()) and time.monotonic() < until:
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    assert left(), "it was to leave a container"
+    with contextlib.closing(cb.load(folder)) as competition:
+        assert competition.run(quick, backend=engine, progress="none").status == "Finished"
+    assert not left()
