@@ -204,6 +204,8 @@ def make_accessible(root: str) -> None:
 
     Only for trees of our own uid: root needs no permission.
     """
+    with contextlib.suppress(PermissionError):  # nobody can put something else where an engine mounts it
+        os.chmod(root, stat.S_IMODE(os.stat(root).st_mode) | stat.S_IRWXU)
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _open_up(descriptor, _DEPTH)

@@ -8,6 +8,7 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,22 @@ def test_modes_change_beneath_only(target: Path) -> None:
     assert (outside / "x").stat().st_mode & 0o777 == 0
     assert (target / "a").stat().st_mode & 0o700 == 0o700
     assert (target / "a/b/x").stat().st_mode & 0o400 == 0o400
+
+
+@pytest.mark.parametrize("mode", [0, 0o100, 0o500])
+def test_the_mode_of_a_mounted_directory_itself(nobody: Any, mode: int) -> None:
+    """A program may lock the very directory that it was given."""
+
+    def work(folder: Path) -> None:
+        given = folder / "output"
+        given.mkdir()
+        _lock_away(given)
+        given.chmod(mode)
+        make_accessible(str(given))
+        assert (given / "a/b/x").read_text() == "x"
+        shutil.rmtree(given)
+
+    assert nobody.does(work)
 
 
 def _lock_away(target: Path) -> None:
