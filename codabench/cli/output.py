@@ -63,6 +63,15 @@ def handled(command: F) -> F:
             else:
                 tell(error_text(error))
             raise typer.Exit(exit_code(error)) from None
+        except BrokenPipeError:
+            raise  # who read our output has enough; there is nobody to tell
+        except OSError as error:
+            # The outermost frame: a full disk or a lost directory where nobody thought of it.
+            machine = CodabenchError(str(error), code="CB699")
+            if as_json:
+                print_json(error_document(machine))
+            tell(error_text(machine))
+            raise typer.Exit(MACHINE) from None
 
     run.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
     return run  # type: ignore[return-value]

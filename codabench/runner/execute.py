@@ -11,6 +11,7 @@ from typing import Any
 
 from codabench.backends.backend import WorkHost
 from codabench.backends.engine import Container, ContainerSpec, Deadline, EngineInfo, Image
+from codabench.core.errors import ArchiveError
 from codabench.core.policy import Policy
 from codabench.core.problems import Fault, Problem, Severity
 from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult
@@ -21,6 +22,7 @@ from codabench.runner.layout import RunDirectory
 from codabench.runner.logs import ProgramLog
 from codabench.runner.plan import ProgramPlan, RunPlan
 from codabench.runner.provenance import provenance, step_digest
+from codabench.storage.extract import full_disk
 from codabench.storage.store import Storage
 
 MEMORY_RESERVE = 1024**3
@@ -52,9 +54,10 @@ def execute_run(payload: dict[str, Any], host: WorkHost) -> dict[str, Any]:
     """
     plan = RunPlan.model_validate(payload)
     storage = _storage(plan)
-    outcome = _Execution(plan, host, storage).run()
-    result = outcome.model_dump(mode="json")
-    storage.put_result(plan.run, plan.attempt, result)
+    with full_disk(host.scratch):
+        outcome = _Execution(plan, host, storage).run()
+        result = outcome.model_dump(mode="json")
+        storage.put_result(plan.run, plan.attempt, result)
     return result
 
 
@@ -140,7 +143,12 @@ class _Execution:
             self.storage.materialise(self.plan.trees["submission"], output, owner=self.owner)
         exits = self._run_all("prediction", containers)
         self.warnings += results.place_metadata(output, exits, self.owner)
-        with results.collected(output) as source:
+        try:
+            taken = results.collected(output)
+        except ArchiveError as error:
+            self._finish("prediction", exits, None, began)
+            return self._prediction_failed(exits) or verdict.refused_output("prediction", output, error)
+        with taken as source:
             self.warnings += source.problems
             tree = self.storage.put_tree(source)
             prepared.result()
@@ -183,7 +191,13 @@ class _Execution:
         exits = self._run_all("scoring", containers)
         output = self.directory.path("scoring_output")
         self.warnings += results.place_metadata(output, exits, self.owner)
-        with results.collected(output) as source:
+        try:
+            taken = results.collected(output)
+        except ArchiveError as error:
+            self._finish("scoring", exits, None, began)
+            problem = self._exit_problem("scoring", "program", exits["program"])
+            return self._outcome(problem or verdict.refused_output("scoring", output, error))
+        with taken as source:
             self.warnings += source.problems
             tree = self.storage.put_tree(source)
             self._finish("scoring", exits, tree, began)

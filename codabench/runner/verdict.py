@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+from pathlib import Path
 
-from codabench.core.errors import UsageError
+from codabench.core.errors import ArchiveError, UsageError
 from codabench.core.policy import Policy, User
 from codabench.core.problems import Fault, Problem, Severity
 from codabench.core.records import Exit, ExitReason, Role, StepName
@@ -150,6 +151,18 @@ def unusable_command(plan: RunPlan) -> Problem | None:
                         fault=Fault.PARTICIPANT if own else Fault.ORGANIZER,
                     )
     return None
+
+
+def refused_output(step: StepName, directory: Path, error: ArchiveError) -> Problem:
+    """What a program left is more than is taken: its own failure, not the machine's."""
+    said = error.message.replace(str(directory), OUTPUT)
+    return Problem(
+        code="CB648",
+        severity=Severity.ERROR,
+        message=f"what the {step} step left cannot be taken: {said}",
+        hint="write less; a file with holes counts as large as it seems",
+        fault=Fault.PARTICIPANT if step == "prediction" else Fault.ORGANIZER,
+    )
 
 
 def no_scoring_program(metadata: str | None) -> Problem:

@@ -138,10 +138,18 @@ class _Walk:
                 self._odd(path, "CB028", f"{shown(path)} is neither a file nor a folder")
             elif self._hostile and status.st_nlink != 1:
                 self._odd(path, "CB028", f"{shown(path)} is a hard link: the same file has another name")
+            elif self._kept_from_us(fd, name, status):
+                raise PermissionError
             else:
                 self._file(path, real, status)
         except PermissionError:
             self._odd(path, "CB038", f"{shown(path)} may not be read", "change its owner or its mode (chmod u+r)")
+
+    def _kept_from_us(self, fd: int, name: str, status: os.stat_result) -> bool:
+        """Whether a file may not be read; most are everybody's to read, which costs no look."""
+        if self._hostile or status.st_mode & 0o444 == 0o444:
+            return False
+        return not os.access(name, os.R_OK, dir_fd=fd)
 
     def _file(self, path: str, real: str, status: os.stat_result) -> None:
         self._total += status.st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,21 @@ def extract(
         raise
     finally:
         os.close(root)
+
+
+@contextlib.contextmanager
+def full_disk(where: object) -> Iterator[None]:
+    """A disk that fills up while something is written to `where` is the machine's failure, and is said in words."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or isinstance(error, StorageError):
+            raise
+        raise StorageError(
+            f"the disk has no more room for {where}",
+            code="CB707",
+            hint="make room, or choose another directory (TMPDIR)",
+        ) from error
 
 
 def _check_room(dest: Path, source: TreeSource, limits: ArchiveLimits) -> None:

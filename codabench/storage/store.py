@@ -27,6 +27,7 @@ from typing import Any, BinaryIO
 
 from codabench.core.errors import StorageError
 from codabench.core.trees import BlobRef, TreeEntry, TreeRef, tree_digest
+from codabench.storage.extract import full_disk
 from codabench.storage.sources import TreeSource, extract, manifest, open_archive, remove_tree, write_zip
 
 CHUNK = 1024 * 1024
@@ -82,7 +83,7 @@ class Storage:
         return self._put_stream(data)
 
     def _put_stream(self, stream: BinaryIO) -> BlobRef:
-        with tempfile.TemporaryFile(dir=self._spool()) as spool:
+        with full_disk(self.url), tempfile.TemporaryFile(dir=self._spool()) as spool:
             digest, size = hashlib.sha256(), 0
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
@@ -126,7 +127,7 @@ class Storage:
             entries = manifest(source)
             blob = self._put_stream(archive)
         else:
-            with tempfile.TemporaryFile(dir=self._spool()) as packed:
+            with full_disk(self.url), tempfile.TemporaryFile(dir=self._spool()) as packed:
                 entries = write_zip(source, packed, level=0 if self._local else 1)
                 packed.seek(0)
                 blob = self._put_stream(packed)

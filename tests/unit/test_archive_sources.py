@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codabench.core.errors import ArchiveError, BundleError, CodabenchError, NotFound
+from codabench.core.errors import ArchiveError, BundleError, CodabenchError, NotFound, StorageError
 from codabench.core.trees import tree_digest
+from codabench.storage.extract import full_disk
 from codabench.storage.sources import (
     ArchiveLimits,
     DirectorySource,
@@ -211,6 +212,22 @@ def test_limits_of_a_directory(folder: Path) -> None:
         assert caught.value.code == "CB029"
 
 
+def test_a_file_that_may_not_be_read_is_found_at_once(nobody: Any) -> None:
+    """Not when it is copied: others that were named together with it can run."""
+
+    def work(folder: Path) -> None:
+        for name, mode in (("ours", 0o600), ("not ours", 0)):
+            (folder / name).write_text("x")
+            (folder / name).chmod(mode)
+        with pytest.raises(ArchiveError, match="not ours") as caught:
+            DirectorySource(folder)
+        assert caught.value.code == "CB038"
+        assert caught.value.report is not None
+        assert len(caught.value.report) == 1
+
+    assert nobody.does(work)
+
+
 # ---------------------------------------------------------------------- what cannot be opened
 @pytest.mark.parametrize(
     ("name", "data", "code"),
@@ -342,3 +359,14 @@ def test_a_changed_archive_is_refused_or_read_to_the_end(changes: list[tuple[int
 def test_any_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ArchiveError):
         zip_from_stream(io.BytesIO(data), name="x")
+
+
+def test_a_disk_that_fills_up_is_said_in_words(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no device that is always full")
+    with pytest.raises(StorageError, match="no more room for here") as caught, full_disk("here"):
+        full.write_bytes(b"x")
+    assert caught.value.code == "CB707"
+    with pytest.raises(FileNotFoundError), full_disk("here"):
+        (tmp_path / "nothing").read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -228,3 +229,23 @@ def test_provenance_says_how_to_come_to_the_same_score(make: Make, tmp_path: Pat
     assert first.provenance["steps"]["prediction"] != other.provenance["steps"]["prediction"]
     assert first.provenance["steps"]["scoring"] != other.provenance["steps"]["scoring"]
     assert first.provenance["engine"]["not_enforced"]
+
+
+def test_output_that_is_more_than_is_taken_is_the_programs_failure(make: Make, tmp_path: Path) -> None:
+    """A file with holes fills no disk; it is refused all the same, and nobody blames the machine."""
+    holes = "import sys\nopen(sys.argv[{}] + '/holes', 'w').truncate(10**12)\n"
+    scorer = run(make(scorer=holes.format(3).encode()), code(tmp_path / "one"))
+    assert scorer.problem is not None
+    assert (scorer.status, scorer.problem.code, scorer.problem.fault) == (Status.FAILED, "CB648", Fault.ORGANIZER)
+    assert "'/app/output' holds more than" in scorer.problem.message
+    assert scorer.exit_code("scoring") == 0
+
+    own = bundle(tmp_path / "own", yaml())
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "metadata").write_text("command: python3 $program/own.py $output $output")
+    (tmp_path / "two" / "own.py").write_text(holes.format(1))
+    with contextlib.closing(cb.load(own)) as competition:
+        found = run(competition, tmp_path / "two")
+        assert found.problem is not None
+        assert (found.problem.code, found.problem.fault) == ("CB648", Fault.PARTICIPANT)
+        assert found.exit_code("prediction") == 0
