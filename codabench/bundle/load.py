@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Self
 
+from codabench.bundle.checks import check_sound
 from codabench.bundle.fields import shorten
 from codabench.bundle.files import BundleFiles
 from codabench.bundle.metadata import LITTER, read_metadata
@@ -143,7 +144,10 @@ def _read_competition(tree: TreeSource, files: BundleFiles, problems: list[Probl
     source.problems[:0] = problems
     try:
         if isinstance(root, Mapping):
-            return _by_version(root, source, files)
+            spec = _by_version(root, source, files)
+            if spec is not None and not any(p.severity is Severity.ERROR for p in source.problems):
+                source.problems += check_sound(spec, root, source, files)
+            return spec
         if root is None or (isinstance(root, Scalar) and root.is_null):
             if not any(p.severity is Severity.ERROR for p in source.problems):
                 source.add(

@@ -32,7 +32,7 @@ phases:
     tasks: [0]
   - index: 1
     name: Two
-    start: 2026-02-01 00:00:01
+    start: 2026-02-02
     tasks: [0]
 leaderboards:
   - title: Board
@@ -41,8 +41,8 @@ leaderboards:
       - title: Score
         key: score
         index: 0
-      - title: Time
-        key: time
+      - title: Loss
+        key: loss
         index: 1
         sorting: asc
 """

@@ -20,7 +20,7 @@ def test_defaults_and_values(tmp_path: Path) -> None:
     found = spec(tmp_path)
     one, two = found.phases
     assert (one.start, one.end) == (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
-    assert (two.start, two.end) == (datetime(2026, 2, 1, 0, 0, 1, tzinfo=UTC), None)
+    assert (two.start, two.end) == (datetime(2026, 2, 2, tzinfo=UTC), None)
     assert (one.max_submissions_per_day, one.max_submissions, one.execution_time_limit) == (5, 100, 600)
     assert found.docker_image == DEFAULT_IMAGE
     assert found.forum_enabled
@@ -66,14 +66,14 @@ SPOILED = [  # (what is replaced, by what, codes of the errors, what the carets 
     ("start: 2026-01-01", "start: 20260101", ["CB202"], "20260101"),
     ("start: 2026-01-01", "", ["CB101"], "name: One"),
     ("    end: 2026-02-01\n", "", ["CB206"], "name: One"),
-    ("end: 2026-02-01", "end: 2026-03-01", ["CB204"], "2026-02-01 00:00:01"),
+    ("end: 2026-02-01", "end: 2026-03-01", ["CB204"], "2026-02-02"),
     ("name: One", "name: One\n    auto_migrate_to_this_phase: yes", ["CB208"], "yes"),
     ("name: One", "name: One\n    max_submissions: -1", ["CB106"], "-1"),
     ("name: One", "name: One\n    max_submissions: 1.5", ["CB102"], "1.5"),
     ("name: One", "name: One\n    hide_output: maybe", ["CB102"], "maybe"),
     ("name: One", "name: One\n    execution_time_limit: 20 min", ["CB102"], "20 min"),
     ("leaderboards:", "leaderboard:", ["CB101"], "leaderboard"),
-    ("key: time", "key: score", ["CB107"], "score"),
+    ("key: loss", "key: score", ["CB107"], "score"),
     ("index: 1\n        sorting", "index: 0\n        sorting", ["CB107"], "0"),
     ("sorting: asc", "sorting: ascending", ["CB104"], "ascending"),
     ("sorting: asc", "computation: avg", ["CB210"], "avg"),
@@ -114,7 +114,7 @@ TOLERATED = [  # (what is replaced, by what, codes of warnings and notes)
     ("version: 2", "version: 2\nqueue: big", ["CB117"]),
     ("version: 2", "version: 2\ntitle: Old", ["CB003"]),
     ("version: 2", "version: 2\nsolutions: []\nfact_sheet: null\ndocker_image: ''\ndescription:", []),
-    ("end: 2026-02-01", "end: 2026-02-01 00:00:01", ["CB205"]),
+    ("end: 2026-02-01", "end: 2026-02-02", ["CB205"]),
     ("end: 2026-02-01", "end: 2025-02-01", ["CB207"]),
     ("end: 2026-02-01", "end: 1-2-2026", ["CB203"]),
     ("name: One", "name: One\n    max_submissions: 0", ["CB209"]),
@@ -164,7 +164,7 @@ def test_a_column_listed_twice_is_one_column(tmp_path: Path) -> None:
     with read_bundle(write(tmp_path / "a", twice)) as bundle:
         assert codes(bundle.report, Severity.WARNING) == ["CB107", "CB107"]
         assert bundle.spec is not None
-        assert [c.key for c in bundle.spec.leaderboard.columns] == ["score", "time"]
+        assert [c.key for c in bundle.spec.leaderboard.columns] == ["score", "loss"]
     differing = twice.removesuffix("\n") + "\n        precision: 7\n"
     assert codes(report(tmp_path / "b", differing)) == ["CB107", "CB107"]
 
@@ -191,7 +191,7 @@ def test_values_that_are_read_from_text(tmp_path: Path) -> None:
 
 def test_phases_are_sorted_then_renumbered(tmp_path: Path) -> None:
     text = GOOD.replace("index: 0\n    name: One", "index: 7\n    name: One").replace("end: 2026-02-01\n", "\n")
-    text = text.replace("2026-02-01 00:00:01", "2025-01-01\n    end: 2025-02-01")
+    text = text.replace("2026-02-02", "2025-01-01\n    end: 2025-02-01")
     found = spec(tmp_path, text)
     assert [(p.index, p.name) for p in found.phases] == [(0, "Two"), (1, "One")]
 
