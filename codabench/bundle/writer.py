@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from codabench.bundle.canonical import as_v2
 from codabench.bundle.document import to_yaml
-from codabench.bundle.fields import shorten
+from codabench.bundle.fields import shorten, spelled
 from codabench.bundle.load import NAME, Bundle, read_bundle
 from codabench.core.competition import CompetitionSpec, DataSpec, PageSpec, ProgramSpec
 from codabench.core.errors import BundleError, StorageError, UsageError
@@ -67,7 +67,7 @@ def save_bundle(bundle: Bundle, dest: str | os.PathLike[str]) -> Report:
         work = Path(tempfile.mkdtemp(prefix=".codabench-", dir=place.parent))
         try:
             written = _write(tree, work / f"bundle{place.suffix if _is_zip(place) else ''}")
-            _read_back(written, os.fspath(dest))
+            problems += [*files.problems, *_read_back(written, spec, os.fspath(dest))]
             written.rename(place)
         finally:
             remove_tree(work)
@@ -76,26 +76,33 @@ def save_bundle(bundle: Bundle, dest: str | os.PathLike[str]) -> Report:
             raise
         raise StorageError(f"{place} cannot be written: {error.strerror or error}", code="CB704") from error
     count = sum(entry.kind == "file" for entry in tree.entries())
-    return Report(source=os.fspath(dest), problems=(*problems, *files.problems), files=count)
+    return Report(source=os.fspath(dest), problems=tuple(problems), files=count)
 
 
 # ---------------------------------------------------------------------- where it goes
 def _free(dest: str | os.PathLike[str], source: str) -> Path:
     """The path to write to, if nothing is lost by that."""
     text = os.fspath(dest)
-    if not text or "://" in text:
-        raise UsageError(
-            f"{text!r} is no local path", code="CB150", hint="name a directory, or a file that ends in .zip"
+    try:
+        place = Path(text).expanduser().absolute()
+        origin = Path(source.removeprefix("file://")).expanduser()
+        inside = origin.is_dir() and place.resolve().is_relative_to(origin.resolve())
+        taken = place.is_symlink() or (
+            place.exists() and (_is_zip(place) or not place.is_dir() or any(place.iterdir()))
         )
-    place = Path(text).expanduser().absolute()
-    if place.is_symlink() or (
-        place.exists() and not (place.is_dir() and not _is_zip(place) and not any(place.iterdir()))
-    ):
-        raise UsageError(f"{text} is there already", code="CB150", hint="name another place, or remove it first")
-    origin = Path(source).expanduser()
-    if "://" not in source and origin.is_dir() and place.resolve().is_relative_to(origin.resolve()):
-        message = f"{text} would lie inside the bundle that is saved"
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{shorten(text)} cannot be used: {why}", code="CB150", hint="name another place") from None
+    if not text or "://" in text:
+        hint = "name a directory, or a file that ends in .zip"
+        raise UsageError(f"{shorten(text)} is no local path", code="CB150", hint=hint)
+    if inside:
+        message = f"{shorten(text)} would lie inside the bundle that is saved"
         raise UsageError(message, code="CB150", hint="name a place outside of it")
+    if taken:
+        raise UsageError(
+            f"{shorten(text)} is there already", code="CB150", hint="name another place, or remove it first"
+        )
     return place
 
 
@@ -113,10 +120,15 @@ def _write(tree: TreeSource, place: Path) -> Path:
     return place
 
 
-def _read_back(written: Path, name: str) -> None:
-    """What would be refused is not written."""
+def _read_back(written: Path, spec: CompetitionSpec, name: str) -> list[Problem]:
+    """What would be refused is not written; what would be understood otherwise is told."""
     with read_bundle(written) as bundle:
         bundle.report.model_copy(update={"source": name}).raise_for_errors()
+        fields = [key for key in CompetitionSpec.model_fields if getattr(bundle.spec, key) != getattr(spec, key)]
+    if not fields:
+        return []
+    message = f"what is written reads back otherwise in {spelled(fields, 'and')}"
+    return [Problem(code="CB160", severity=Severity.WARNING, message=message, hint="compare both before you use it")]
 
 
 # ---------------------------------------------------------------------- what goes there
@@ -178,7 +190,7 @@ class _Files:
             self._moved[name] = self._bundle.tree(program)
             instead = "instead of" if path in self._gone else "beside"
             self._note(
-                f"the program {shorten(path)} is written as CodaLab unpacked it, as {name}/ {instead} {path}", "CB158"
+                f"the program {shorten(path)} is written as CodaLab unpacked it, as {name}/ {instead} it", "CB158"
             )
 
     def _renamed(self, part: DataSpec) -> DataSpec:

@@ -226,7 +226,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_there_is_a_whole_bundle_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write(tmp_path / "good")
 
-    def broken(written: Path, name: str) -> None:
+    def broken(written: Path, *_: object) -> None:
         assert written.exists()
         raise BundleError("refused")
 
@@ -235,6 +235,33 @@ def test_there_is_a_whole_bundle_or_none(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(BundleError):
             save(source, tmp_path / dest)
     assert [p.name for p in tmp_path.iterdir()] == ["good"]
+
+
+def test_what_reads_back_otherwise_is_told(tmp_path: Path) -> None:
+    """A spec that no bundle gives: the name of an image has no blanks around it."""
+    with read_bundle(write(tmp_path / "good")) as bundle:
+        assert bundle.spec is not None
+        bundle.spec = bundle.spec.model_copy(update={"docker_image": " python:3 "})
+        report = save_bundle(bundle, tmp_path / "new")
+    assert [(p.code, "docker_image" in p.message) for p in report] == [("CB160", True)]
+
+
+@pytest.mark.parametrize("dest", ["x" * 300, "~nobody-of-that-name/x", "a\0b"])
+def test_a_place_that_no_system_has_is_no_traceback(dest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="CB150"):
+        save(write(tmp_path / "good"), dest)  # type: ignore[arg-type]
+
+
+def test_a_bundle_at_a_url_is_written_to_a_file(tmp_path: Path) -> None:
+    import fsspec
+
+    fs = fsspec.filesystem("memory")
+    source = write(tmp_path / "good")
+    fs.put(str(source), "memory://written", recursive=True)
+    save("memory://written", tmp_path / "new.zip")  # type: ignore[arg-type]
+    save(source, tmp_path / "other.zip")
+    assert (tmp_path / "new.zip").read_bytes() == (tmp_path / "other.zip").read_bytes()
 
 
 def test_what_would_be_refused_is_not_written(tmp_path: Path) -> None:
