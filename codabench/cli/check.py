@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,35 +14,64 @@ if TYPE_CHECKING:
     from codabench.core.competition import CompetitionSpec
 
 
-@handled
+class Form(StrEnum):
+    """How problems are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
 def check(
     source: str = typer.Argument(metavar="SOURCE", help="A competition bundle: directory, zip, or URL."),
-    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document: --format json."),
+    form: Form = typer.Option(Form.TEXT, "--format", help="github: annotations for a workflow of GitHub."),
 ) -> None:
     """Check a bundle and show every problem at once.
 
     Exit code 0: no errors. 1: errors. 2: SOURCE cannot be read at all.
     """
+    _check(source, form=form, as_json=as_json or form is Form.JSON)
+
+
+@handled
+def _check(source: str, *, form: Form, as_json: bool) -> None:
     from codabench.bundle.load import read_bundle
     from codabench.core.errors import BundleError
 
     try:
         opened = read_bundle(source)
     except BundleError as error:
-        if not as_json:
+        if as_json:
+            nothing: dict[str, Any] = {"format": None, "title": None, "problems": [], "phases": [], "leaderboards": []}
+            print_json({**nothing, **error_document(error)})
+        elif form is Form.GITHUB and error.report is not None:
+            from codabench.cli.github import annotated
+
+            say(annotated(error.report))
+        else:
             raise
-        nothing: dict[str, Any] = {"format": None, "title": None, "problems": [], "phases": [], "leaderboards": []}
-        print_json({**nothing, **error_document(error)})
         raise typer.Exit(USAGE) from None
     with opened as bundle:
         if as_json:
             print_json(check_document(bundle))
         else:
-            if bundle.spec is not None:
-                say(structure_text(bundle.spec))
-            tell(str(bundle.report))
+            _show(bundle, form)
         if not bundle.report.ok:
             raise typer.Exit(FAILED)
+
+
+def _show(bundle: Bundle, form: Form) -> None:
+    if form is Form.GITHUB:
+        from codabench.cli.github import annotated
+
+        if bundle.report.problems:
+            say(annotated(bundle.report))
+        tell(bundle.report.summary())
+        return
+    if bundle.spec is not None:
+        say(structure_text(bundle.spec))
+    tell(str(bundle.report))
 
 
 def check_document(bundle: Bundle) -> dict[str, Any]:

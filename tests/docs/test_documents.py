@@ -40,7 +40,7 @@ def parse(words: list[str]) -> str | None:
 
 def test_the_documents_show_commands() -> None:
     assert len(COMMANDS) >= 7
-    assert {words[1] for _, words in MENTIONS} >= {"check", "run", "demo", "doctor"}
+    assert {words[1] for _, words in MENTIONS} >= {"check", "run", "demo", "doctor", "rule"}
 
 
 @pytest.mark.parametrize(("document", "words"), COMMANDS, ids=lambda value: named(value) or " ".join(value))

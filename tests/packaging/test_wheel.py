@@ -88,7 +88,7 @@ def run(command: list[str], cwd: Path, **env: str) -> subprocess.CompletedProces
 
 def test_what_is_in_it(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert "codabench/py.typed" in names
+    assert {"codabench/py.typed", "codabench/_problems.md"} <= set(names)
     for example in EXAMPLES:
         for part in ("bundle/competition.yaml", "expected.json"):
             assert f"codabench/_examples/{example}/{part}" in names

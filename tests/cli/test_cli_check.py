@@ -1,0 +1,132 @@
+"""``codabench check --format`` and ``codabench rule``."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from tiny import bundle, yaml
+from typer.testing import CliRunner, Result
+
+from codabench.cli.app import app
+from codabench.cli.github import annotated
+from codabench.cli.rule import complete
+from codabench.core.problems import Location, Problem, Severity
+from codabench.core.report import Report
+from codabench.core.rules import rules
+
+PROBLEMS = Path(__file__).resolve().parents[2] / "docs" / "problems.md"
+
+
+def codabench(*args: object) -> Result:
+    return CliRunner().invoke(app, [*map(str, args)], prog_name="codabench", env={"COLUMNS": "200"})
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    return bundle(tmp_path / "bro,ken", yaml().replace("title: Tiny", "titel: Tiny"))
+
+
+# ---------------------------------------------------------------- formats
+def test_the_format_json_is_json(broken: Path) -> None:
+    one, two = codabench("check", broken, "--json"), codabench("check", broken, "--format", "json")
+    assert (one.exit_code, one.stdout) == (two.exit_code, two.stdout) == (1, one.stdout)
+    assert json.loads(two.stdout)["problems"]
+
+
+def test_annotations_name_file_line_and_column(broken: Path) -> None:
+    found = codabench("check", broken, "--format", "github")
+    assert found.exit_code == 1
+    first, *_ = found.stdout.splitlines()
+    file = f"{broken.as_posix()}/competition.yaml".replace(",", "%2C")
+    assert first.startswith(f"::error file={file},line=2,endLine=2,col=1,endColumn=6,title=CB101::")
+    assert "%0Ahelp: did you mean title?" in first
+    assert "1 error" in found.stderr
+
+
+def test_a_sound_bundle_has_no_annotations(tmp_path: Path) -> None:
+    found = codabench("check", bundle(tmp_path / "sound"), "--format", "github")
+    assert (found.exit_code, found.stdout) == (0, "")
+
+
+def test_an_archive_is_annotated_as_a_whole(broken: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in sorted(p for p in broken.rglob("*") if p.is_file()):
+            archive.write(file, file.relative_to(broken).as_posix())
+    found = codabench("check", packed, "--format", "github")
+    assert (found.exit_code, found.stdout.partition("::")[0]) == (1, "")
+    assert f"::error file={packed.as_posix()},title=CB101::" in found.stdout
+
+
+def test_what_cannot_be_read_is_annotated(tmp_path: Path) -> None:
+    (tmp_path / "junk.zip").write_bytes(b"this is no zip")
+    found = codabench("check", tmp_path / "junk.zip", "--format", "github")
+    assert found.exit_code == 2
+    assert found.stdout.startswith("::error file=")
+    assert "title=CB023::" in found.stdout
+
+
+@pytest.mark.parametrize("severity", list(Severity))
+def test_no_message_begins_a_command_of_its_own(severity: Severity, tmp_path: Path) -> None:
+    evil = "100 %\n::set-output name=x::1\r\n::error::\x1b[31m"
+    problem = Problem(code="CB101", severity=severity, message=evil, hint=evil, where=Location(file=f"a:b,{evil}"))
+    shown = annotated(Report(source=str(tmp_path), problems=(problem,)))
+    assert len(shown.splitlines()) == 1
+    assert "\x1b" not in shown
+    command, properties, message = re.fullmatch(r"::(\w+) (.*?)::(.*)", shown).groups()  # type: ignore[union-attr]
+    assert command == {"error": "error", "warning": "warning", "note": "notice"}[severity]
+    assert "a%3Ab%2C100 %25%0A" in properties
+    assert message.startswith("100 %25%0A::set-output")
+
+
+def test_a_format_that_is_not_known_is_refused(broken: Path) -> None:
+    assert codabench("check", broken, "--format", "xml").exit_code == 2
+
+
+# ---------------------------------------------------------------- rules
+def test_every_row_of_the_document_is_a_rule() -> None:
+    rows = re.findall(r"^\| (CB\d{3}) ", PROBLEMS.read_text(encoding="utf-8"), re.M)
+    assert len(rows) > 100
+    assert list(rules()) == rows
+    assert all(rule.group and rule.meaning and rule.action for rule in rules().values())
+
+
+def test_each_check_has_its_background() -> None:
+    checks = [rule for code, rule in rules().items() if code.startswith("CB50")]
+    assert len(checks) == 9
+    assert all(len(rule.more) > 100 for rule in checks)
+    assert rules()["CB509"].more.endswith("midnight is midnight")
+
+
+@pytest.mark.parametrize("code", ["CB504", "cb504", " 504 "])
+def test_a_rule_is_explained(code: str) -> None:
+    found = codabench("rule", code)
+    assert found.exit_code == 0
+    assert found.stdout.startswith("CB504 (warning; bundles without errors)\n")
+    assert "help: leave the answers out there" in found.stdout
+    assert "sha256" in found.stdout
+
+
+@pytest.mark.parametrize("code", ["CB5O4", "CB999", "nonsense", "", "x" * 9999, "\x1b[31m"])
+def test_an_unknown_code_is_refused_with_a_guess(code: str) -> None:
+    found = codabench("rule", code)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "error[CB340]: there is no code" in found.stderr
+    assert "= help: " in found.stderr
+    assert "\x1b" not in found.stderr
+    if code == "CB5O4":
+        assert "did you mean CB504?" in found.stderr
+
+
+def test_shells_complete_codes() -> None:
+    assert complete("cb50") == [f"CB50{n}" for n in range(1, 10)]
+
+
+def test_rule_has_help() -> None:
+    found = codabench("rule", "--help")
+    assert found.exit_code == 0
+    assert "Explain a problem code" in found.stdout
