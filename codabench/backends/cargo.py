@@ -95,9 +95,11 @@ class Cargo:
             self._carrier = hold.driver.create_carrier(self.image, places, hold.labels)
             for mount, place, (_, new) in zip(self.mounts, places, volumes, strict=True):
                 if new:
-                    # Into the root, below the name of the mount: so the mounted directory itself gets its owner.
-                    with _packed(mount.source, place.target.lstrip("/"), self.owner) as archive:
-                        hold.driver.put(self._carrier, "/", archive)
+                    # The mounted directory itself needs its owner, too. Docker gives it one only from the root, below
+                    # its name; Podman only from within, and from the root nothing of it would reach the volume.
+                    into, top = ("/", place.target[1:]) if hold.driver.volumes_below_root else (place.target, ".")
+                    with _packed(mount.source, top, self.owner) as archive:
+                        hold.driver.put(self._carrier, into, archive)
         return tuple(
             Place("volume", name, mount.target, mount.read_only)
             for mount, (name, _) in zip(self.mounts, volumes, strict=True)
@@ -156,7 +158,9 @@ def unpack(chunks: Iterator[bytes], target: str) -> None:
             os.unlink(entry.path)
     with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks), 1024 * 1024), mode="r|") as archive:
         for member in archive:
-            parts = [p for p in member.name.split("/") if p not in ("", ".")][1:]  # the first is the directory itself
+            # The first part is the directory itself: Docker says its name, Podman leaves it empty.
+            _, *parts = member.name.split("/")
+            parts = [p for p in parts if p not in ("", ".")]
             if ".." in parts or not parts:
                 continue
             path = os.path.join(target, *parts)

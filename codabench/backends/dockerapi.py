@@ -55,6 +55,7 @@ def explanation(error: Any) -> str:
 class DockerDriver:
     """One connection to a daemon that speaks Docker's API."""
 
+    volumes_below_root = True
     hint = "is the daemon running? `docker info` says what is wrong"
 
     def __init__(self, url: str) -> None:

@@ -104,6 +104,9 @@ class Driver(Protocol):
     All raise `EngineError` for a failure of the engine, `EngineTimeout` where it does not answer in time.
     """
 
+    volumes_below_root: bool
+    """Whether what is unpacked at the root of a carrier lands in the volumes that are mounted below it."""
+
     def facts(self) -> Facts: ...
 
     def images(self) -> list[str]: ...

@@ -80,6 +80,7 @@ def default_url() -> str:
 class PodmanDriver(DockerDriver):
     """One connection to a Podman service."""
 
+    volumes_below_root = False
     hint = (
         "start its service: `systemctl --user enable --now podman.socket` (rootless, no group needed)"
         if sys.platform == "linux"
