@@ -10,7 +10,7 @@ from typing import Any
 
 from codabench.bundle.load import Bundle, read_bundle
 from codabench.core.competition import CompetitionSpec, DataSpec, LeaderboardSpec, PhaseSpec, TaskSpec
-from codabench.core.errors import BundleError, NotFound
+from codabench.core.errors import BundleError, NotFound, UsageError
 from codabench.core.policy import Policy
 from codabench.core.report import Report
 from codabench.core.text import plural, preformatted, printable
@@ -232,6 +232,8 @@ class Competition:
         list of SubmissionHandle
             In the order of `submissions`, failures included.
         """
+        if isinstance(submissions, (str, bytes, os.PathLike)):
+            raise UsageError("run_many takes a list of submissions; run takes one", code="CB353")
         workspace, submissions = self.workspace, list(submissions)
         for submission in submissions:
             # All are looked at before the first one starts: a bad archive costs nobody a run.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import typer
 from tiny import alive, answer, bundle, yaml
 from typer.testing import CliRunner
 
 import codabench as package
 from codabench.cli.app import app
+from codabench.cli.output import handled
 
 SLEEPS = '{"score": 1, "sleep": 60}'
 
@@ -408,3 +411,16 @@ def test_every_command_has_help(command: str) -> None:
 def test_missing_and_surplus_arguments(args: list[str]) -> None:
     found = codabench(*args)
     assert (found.code, found.out) == (2, "")
+
+
+def test_an_operating_system_that_refuses_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    @handled
+    def command(as_json: bool) -> None:
+        raise OSError(errno.EIO, "Input/output error", "/somewhere")
+
+    with pytest.raises(typer.Exit) as ended:
+        command(as_json=True)
+    assert ended.value.exit_code == 3
+    said = capsys.readouterr()
+    assert json.loads(said.out)["error"]["code"] == "CB699"
+    assert "/somewhere" in said.err

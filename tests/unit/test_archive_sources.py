@@ -189,6 +189,17 @@ def test_other_links_are_refused_by_name(folder: Path, target: str) -> None:
     assert len(caught.value.report) == 2
 
 
+def test_in_what_a_program_left_links_stand_for_nothing(folder: Path) -> None:
+    """Not even for what lies inside: a thousand links to one large file would be a thousand copies of it."""
+    with DirectorySource(folder) as source:
+        honest = {e.path for e in source.entries()}
+    (folder / "link.txt").symlink_to("a.txt")
+    (folder / "again").symlink_to("sub")
+    with DirectorySource(folder, hostile=True) as source:
+        assert {e.path for e in source.entries()} == honest
+        assert [p.code for p in source.problems] == ["CB037", "CB037"]
+
+
 def test_a_link_to_the_folder_above_does_not_go_on_for_ever(folder: Path) -> None:
     (folder / "sub" / "deep" / "up").symlink_to("..")
     with pytest.raises(ArchiveError, match="lies in"):

@@ -44,6 +44,11 @@ def comp(tmp_path: Path) -> Iterator[cb.Competition]:
     made.close()
 
 
+def test_many_are_not_the_letters_of_one(comp: cb.Competition, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="list of submissions"):
+        comp.run_many(str(answer(tmp_path / "one")), backend="process")
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Callable[..., cb.Competition]]:
     """Competitions with other bundles."""
