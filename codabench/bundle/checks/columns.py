@@ -74,7 +74,8 @@ def check_keys(subject: Subject) -> Iterator[Problem]:
     everything = _fold("\n".join(text for program in programs for text in program.texts.values()))
     columns = dict.fromkeys(subject.spec.written)
     spelt = {_fold(key): key for key in written - columns.keys()}
-    unwritten = [key for key in columns if key not in written and key not in strings]
+    settings = [text for p in programs for name, text in p.texts.items() if name not in p.facts]
+    unwritten = [k for k in columns if k not in written and k not in strings and not any(k in t for t in settings)]
     near = [key for key in unwritten if _fold(key) in spelt]
     for key in near:
         yield _misspelt(subject, programs, key, spelt[_fold(key)])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from codabench.bundle.checks.subject import Subject
-from codabench.bundle.dates import parse_date
+from codabench.bundle.dates import DateError, parse_date
 from codabench.bundle.fields import shorten
 from codabench.bundle.nodes import Mapping, Scalar, Sequence
 from codabench.core.problems import Problem, Severity
@@ -77,6 +77,9 @@ def _moments(node: Scalar) -> tuple[datetime, datetime] | None:
         day = "-".join(part.zfill(2) for part in match[1].split("-"))
         return meant, datetime.fromisoformat(day).replace(tzinfo=UTC)
     if offset := _OFFSET.search(text):
-        kept, _ = parse_date(text[: offset.start(1)], plain=False)
+        try:
+            kept, _ = parse_date(text[: offset.start(1)], plain=False)
+        except DateError:
+            return None
         return (meant, kept) if kept else None
     return meant, meant

@@ -113,7 +113,7 @@ def check_leaks(subject: Subject) -> Iterator[Problem]:
         if shared := comparison.shared(reference, given):
             ours, theirs = shared[0]
             more = f", and {plural(len(shared) - 1, 'more file')}" if len(shared) > 1 else ""
-            known, open_ = shorten(posixpath.join(reference, ours)), shorten(posixpath.join(given, theirs))
+            known, open_ = _shown(reference, ours), _shown(given, theirs)
             yield Problem(
                 code="CB504",
                 severity=Severity.WARNING,
@@ -122,6 +122,11 @@ def check_leaks(subject: Subject) -> Iterator[Problem]:
                 also=(subject.place_of(role, given),),
                 hint="leave the answers out of what is given away; if they are none, this can stay",
             )
+
+
+def _shown(path: str, name: str) -> str:
+    """A file of a tree; the tree may be the file itself."""
+    return shorten(path if posixpath.basename(path) == name else posixpath.join(path, name))
 
 
 def _given(subject: Subject, task: TaskSpec) -> Iterator[tuple[str, DataSpec]]:

@@ -29,6 +29,12 @@ _SHELLS = re.compile(r"os\.(system|popen)|subprocess\.(run|call|check_call|check
 _UNPICKLE = re.compile(
     r"(pickle|_pickle|cPickle|dill|cloudpickle)\.(load|loads|Unpickler)|joblib\.load|pandas\.read_pickle"
 )
+_BINDING = frozenset(
+    (
+        *(ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign),
+        *(ast.For, ast.AsyncFor, ast.comprehension, ast.withitem, ast.arg),
+    )
+)
 _AROUND = frozenset(
     ("Path", "PurePath", "str", "open", "abspath", "realpath", "normpath", "fspath", "expanduser", "BytesIO")
 )
@@ -108,7 +114,8 @@ class Module:
         self._imported: dict[str, str] = {}
         self._values: dict[str, list[ast.expr | None]] = {}
         for node in self.nodes:
-            self._note(node)
+            if type(node) in _BINDING:  # most nodes bind no name
+                self._note(node)
 
     def values(self, name: str) -> list[ast.expr | None]:
         """Everything that is assigned to a name anywhere in the file; None where that is no one expression."""

@@ -6,10 +6,11 @@ import re
 
 _LONGEST = 2000
 _INSTALL = re.compile(
-    r"(?:^|[\s;&|(/])(pip[0-9.]*|uv pip|apt|apt-get|conda|mamba|npm|gem|cargo)\s+(?:-\S+\s+)*"
+    r"(?:^|[\s;&|(/])(pip[0-9.]*|uv pip|apt|apt-get|conda|mamba|npm|gem|cargo|huggingface-cli)\s+(?:-\S+\s+)*"
     r"(install|download|update)\b([^;&|\n]*)"
 )
-_FETCH = re.compile(r"(?:^|[\s;&|(/])(wget|curl|git\s+clone|huggingface-cli\s+download|gdown)\s+([^;&|\n]*)")
+_FETCH = re.compile(r"(?:^|[\s;&|(/])(wget|curl|git\s+clone)\s+([^;&|\n]*)")
+_ADDRESS = re.compile(r"://|@|[$\N{REPLACEMENT CHARACTER}]")
 _HERE = re.compile(r"localhost|127\.0\.0\.1|\[::1\]|file:", re.IGNORECASE)
 _LOCAL = (".", "/", "$")
 
@@ -22,7 +23,7 @@ def fetches(command: str) -> str | None:
             return f"{match[1]} {match[2]}"
     for match in _FETCH.finditer(command):
         arguments = [word for word in match[2].split() if not word.startswith("-")]
-        if arguments and not _HERE.search(match[2]):
+        if arguments and _ADDRESS.search(match[2]) and not _HERE.search(match[2]):
             return " ".join(match[1].split())
     return None
 

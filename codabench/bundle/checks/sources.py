@@ -12,7 +12,7 @@ from codabench.bundle.metadata import LITTER, METADATA
 from codabench.core.problems import Location
 from codabench.storage.sources import TreeSource
 
-_FILE, _BUNDLE, _FILES = 1 << 17, 1 << 19, 200
+_FILE, _BUNDLE, _FILES = 1 << 17, 1 << 18, 200
 _TEXTS = frozenset((".py", ".sh", ".bash", ".md", ".rst", ".txt", ".yaml", ".yml", ".json", ".toml", ".cfg", ".ini"))
 _SHELL = frozenset((".sh", ".bash"))
 _NEWLINE = re.compile(r"\r\n|\r|\n")
@@ -106,6 +106,6 @@ def _find_fetch(program: ProgramText, commands: tuple[str, ...]) -> None:
 
 def _in_script(text: str) -> Sight | None:
     for number, line in enumerate(text.split("\n"), 1):
-        if not line.lstrip().startswith("#") and (what := fetches(line)):
+        if not line.lstrip().startswith(("#", "echo ", "printf ")) and (what := fetches(line)):
             return Sight(number, 1, what)
     return None

@@ -110,6 +110,10 @@ CASES = [
     scorer("CB506", True, "from urllib.request import urlopen\nurlopen(URL)"),
     scorer("CB506", True, "from transformers import AutoModel\nAutoModel.from_pretrained('org/model')"),
     Case("CB506", True, {"ingestion/setup.sh": "set -e\nwget -q https://example.org/model.bin\n"}),
+    Case("CB506", True, {"ingestion/get.sh": "huggingface-cli download org/model --local-dir /tmp/m\n"}),
+    Case("CB506", True, {"ingestion/get.sh": "git clone --depth 1 https://example.org/x.git\n"}),
+    Case("CB506", False, {"ingestion/get.sh": "git clone /app/program/x.git && curl file:///app/x\n"}),
+    Case("CB503", False, {SCORER: written('json.dump({"score": 1, "Loss": 2}, f)'), "scoring/keys.txt": "loss"}),
     Case("CB506", True, {"scoring/metadata": "command: pip install scipy && python3 score.py\n"}),
     scorer("CB506", False, "import os\nos.system('pip install --no-index --find-links . scipy')"),
     scorer("CB506", False, "import os\nos.system('pip install ./wheels/scipy.whl')"),
@@ -117,7 +121,7 @@ CASES = [
     scorer("CB506", False, "import urllib.parse\nrequests = {}\nrequests.setdefault('get', 1)"),
     scorer("CB506", False, '"""First: pip install scipy, then wget https://x.org."""\nprint("pip install scipy")'),
     scorer("CB506", False, "from transformers import AutoModel\nAutoModel.from_pretrained('/app/program/model')"),
-    Case("CB506", False, {"ingestion/setup.sh": "# pip install scipy\necho curl\n"}),
+    Case("CB506", False, {"ingestion/setup.sh": "# pip install scipy\necho pip install scipy\ncurl --version\n"}),
     # --- predictions that run
     scorer("CB507", True, "import sys\nsys.path.append('/app/input/res')"),
     scorer("CB507", True, "import os, sys\nsys.path.insert(0, os.path.join(sys.argv[1], 'res'))\nimport model"),
@@ -280,3 +284,12 @@ def test_a_thousand_files_are_compared_in_half_a_second(tmp_path: Path) -> None:
             assert bundle.report.problems == ()
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.5
+
+
+def test_dense_programs_are_read_up_to_a_budget(tmp_path: Path) -> None:
+    """What is beyond it is not judged, and takes no time."""
+    folder = write(tmp_path, **{f"scoring__m{n}_DOT_py": b"f.write(a + b + c)\n" * 6000 for n in range(20)})
+    start = time.perf_counter()
+    with read_bundle(folder) as bundle:
+        assert bundle.report.problems == ()
+    assert time.perf_counter() - start < 5
