@@ -13,6 +13,7 @@ import pytest
 import server_reader
 
 import codabench as cb
+from codabench.backends.select import engine_named
 from codabench.bundle.canonical import as_v2
 from codabench.core.competition import CompetitionSpec
 from codabench.core.problems import Severity
@@ -158,6 +159,26 @@ def agree(seen: dict[str, Any], spec: CompetitionSpec) -> None:
     assert seen["fact_sheet"] == {
         q.key: {"is_required": q.is_required, "is_on_leaderboard": q.is_on_leaderboard} for q in spec.fact_sheet
     }
+
+
+@pytest.mark.engine
+@pytest.mark.docker
+@pytest.mark.parametrize("example", sorted(p.parent.name for p in EXAMPLES.glob("*/expected.json")))
+def test_it_scores_the_same(example: str, tmp_path: Path, docker_url: str) -> None:
+    expected = json.loads((EXAMPLES / example / "expected.json").read_text())
+    wanted = next(s for s in expected["submissions"] if s["status"] == "Finished")
+    competition = cb.load(EXAMPLES / example / expected["bundle"])
+    competition.save(tmp_path / "saved.zip")
+    scores = []
+    for one in (competition, cb.load(tmp_path / "saved.zip")):
+        made = engine_named(f"docker:{docker_url}")
+        submission = EXAMPLES / example / wanted["path"]
+        handle = one.run(submission, phase=wanted["phase"], backend=made, progress="none")
+        scores.append([run.scores for run in handle.runs])
+        one.close()
+        made.close()
+    assert scores[0] == scores[1]
+    assert any(scores[0])
 
 
 @pytest.mark.bundles

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codabench.bundle.canonical import as_v2
@@ -76,6 +76,7 @@ def written(spec: CompetitionSpec) -> str:
 
 
 # ---------------------------------------------------------------------- strategies
+whole = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 letters = st.characters(exclude_categories=("Cs",))
 free = st.text(letters, max_size=60)
 
@@ -244,11 +245,13 @@ def competitions(draw: st.DrawFn) -> CompetitionSpec:
 
 
 # ---------------------------------------------------------------------- properties
+@whole
 @given(competitions())
 def test_what_is_written_reads_back_equal(spec: CompetitionSpec) -> None:
     assert read(written(spec)) == spec
 
 
+@whole
 @given(competitions())
 def test_what_version_2_can_say_is_not_changed(spec: CompetitionSpec) -> None:
     changed, problems = as_v2(spec)
@@ -256,6 +259,53 @@ def test_what_version_2_can_say_is_not_changed(spec: CompetitionSpec) -> None:
     assert {p.code for p in problems} <= {"CB154", "CB159"}, "only what codabench.org does otherwise"
 
 
+@st.composite
+def wild(draw: st.DrawFn) -> CompetitionSpec:
+    """What version 2 cannot say: phases that touch or never end, columns of ranks, limits of none, long names."""
+    spec = draw(competitions())
+    starts = [phase.start for phase in spec.phases]
+    ends = [draw(st.sampled_from([None, end])) for end in [*starts[1:], spec.phases[-1].end]]
+    longer = draw(st.sampled_from([1, 20]))
+    extras = draw(
+        st.dictionaries(st.sampled_from(sorted(KNOWN - {"format", "terms_file", "computation_weights"})), free)
+    )
+    ranks = draw(st.sampled_from([Computation.MEAN_RANK, Computation.MRR]))
+
+    def ranked(board: LeaderboardSpec) -> LeaderboardSpec:
+        first = board.columns[0].index
+        column = ColumnSpec(
+            key="a rank", title="r" * 2 * longer, index=60, computation=ranks, computation_indexes=(first,)
+        )
+        columns = (*board.columns, column)
+        return board.model_copy(update={"columns": columns, "primary_index": 60, "key": board.key * longer})
+
+    phases = [
+        phase.model_copy(update={"end": end, "max_submissions": draw(st.sampled_from([0, 1])), "extras": extras})
+        for phase, end in zip(spec.phases, ends, strict=True)
+    ]
+    update = {
+        "format": "v1.5",
+        "title": spec.title * longer,
+        "phases": tuple(phases),
+        "leaderboards": tuple(ranked(board) for board in spec.leaderboards),
+        "queue": draw(st.sampled_from([None, "gpu"])),
+        "extras": extras,
+    }
+    return spec.model_copy(update=update)
+
+
+@whole
+@given(wild())
+def test_what_is_changed_once_is_not_changed_again_and_reads_back(spec: CompetitionSpec) -> None:
+    once, told = as_v2(spec)
+    twice, again = as_v2(once)
+    assert twice == once
+    assert {p.code for p in again} <= {"CB154", "CB159"}
+    assert {p.code for p in told} >= {"CB153", "CB159"}
+    assert read(written(once)) == once
+
+
+@whole
 @given(competitions())
 def test_equal_competitions_give_equal_texts(spec: CompetitionSpec) -> None:
     def reordered(value: Any) -> Any:
@@ -268,6 +318,7 @@ def test_equal_competitions_give_equal_texts(spec: CompetitionSpec) -> None:
     assert written(other) == written(spec)
 
 
+@settings(deadline=None)
 @given(free | words, extras)
 def test_a_plain_reader_of_yaml_sees_the_same_values(title: str, more: dict[str, Any]) -> None:
     spec = CompetitionSpec(title=title, description=title, extras=more)
@@ -278,6 +329,7 @@ def test_a_plain_reader_of_yaml_sees_the_same_values(title: str, more: dict[str,
     assert {key: data[key] for key in more} == more
 
 
+@settings(deadline=None)
 @given(moments)
 def test_a_plain_reader_of_yaml_takes_no_moment_for_a_date(at: datetime) -> None:
     phase = PhaseSpec(index=0, name="A", start=at, end=at + timedelta(seconds=1))
