@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from codabench.bundle.checks.shell import fetches, is_local
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 """Stands for whatever a program puts there at run time."""
-_STEPS = 200
+_STEPS, _CALLS = 200, 20
 _DOWNLOADS = re.compile(
     r"(requests\.(Session|session|request|get|post|put|head|patch)|httpx\.(Client|get|post|put|head|request|stream)|"
     r"urllib\.request\.(urlopen|urlretrieve)|urllib2\.urlopen|wget\.download|gdown\.\w*download\w*|pip\.main|"
@@ -32,7 +33,7 @@ _UNPICKLE = re.compile(
 _BINDING = frozenset(
     (
         *(ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign),
-        *(ast.For, ast.AsyncFor, ast.comprehension, ast.withitem, ast.arg),
+        *(ast.For, ast.AsyncFor, ast.comprehension, ast.withitem, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda),
     )
 )
 _AROUND = frozenset(
@@ -113,6 +114,12 @@ class Module:
         self.calls = sorted(calls, key=lambda call: (call.lineno, call.col_offset))
         self._imported: dict[str, str] = {}
         self._values: dict[str, list[ast.expr | None]] = {}
+        self._called: dict[str, list[ast.Call]] = {}
+        for call in self.calls:
+            if isinstance(call.func, ast.Name):
+                self._called.setdefault(call.func.id, []).append(call)
+        self._mentioned = Counter(node.id for node in self.nodes if type(node) is ast.Name)
+        self._defined = Counter(node.name for node in self.nodes if type(node) is ast.FunctionDef)
         for node in self.nodes:
             if type(node) in _BINDING:  # most nodes bind no name
                 self._note(node)
@@ -152,18 +159,32 @@ class Module:
             self._assign(node.target, None)
         elif isinstance(node, ast.withitem) and node.optional_vars is not None:
             self._assign(node.optional_vars, node.context_expr)
-        elif isinstance(node, ast.arg):
-            self._values.setdefault(node.arg, []).append(None)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            self._bind_parameters(node)
+
+    def _bind_parameters(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
+        """A parameter is whatever the calls in the file pass, if these are all that there can be."""
+        name = node.name if isinstance(node, ast.FunctionDef) else ""
+        calls = self._called.get(name, [])
+        if self._defined[name] != 1 or self._mentioned[name] != len(calls) or len(calls) > _CALLS:
+            calls = []
+        places = [*node.args.posonlyargs, *node.args.args]
+        for place, arg in enumerate(places):
+            passed = [_passed(call, place, arg.arg) for call in calls]
+            self._values.setdefault(arg.arg, []).extend(passed or [None])
+        for other in (*node.args.kwonlyargs, node.args.vararg, node.args.kwarg):
+            if other is not None:
+                self._values.setdefault(other.arg, []).append(None)
 
     def _assign(self, target: ast.expr, value: ast.expr | None) -> None:
-        if isinstance(target, ast.Name):
-            self._values.setdefault(target.id, []).append(value)
+        if name := reference(target):
+            self._values.setdefault(name, []).append(value)
         elif isinstance(target, (ast.Tuple, ast.List)):
             same = isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts)
             parts = value.elts if same and isinstance(value, (ast.Tuple, ast.List)) else [None] * len(target.elts)
             for inner, part in zip(target.elts, parts, strict=True):
-                if isinstance(inner, ast.Name):
-                    self._values.setdefault(inner.id, []).append(part)
+                if name := reference(inner):
+                    self._values.setdefault(name, []).append(part)
 
     def _text(self, node: ast.expr | None, steps: list[int], names: tuple[str, ...]) -> str:
         steps[0] -= 1
@@ -190,8 +211,10 @@ class Module:
                 return " ".join(map(inner, parts[:50]))
             case ast.Call(func=func, args=args):
                 return self._text_of_call(func, args, inner)
-            case ast.Name(id=name) if name not in names and len(self.values(name)) == 1:
-                return self._text(self.values(name)[0], steps, (*names, name))
+            case ast.Name() | ast.Attribute():
+                name = reference(node)
+                if name not in names and len(self.values(name)) == 1:
+                    return self._text(self.values(name)[0], steps, (*names, name))
         return UNKNOWN
 
     def _text_of_call(self, func: ast.expr, args: list[ast.expr], inner: Callable[[ast.expr | None], str]) -> str:
@@ -205,6 +228,20 @@ class Module:
         if name in _ON_PATHS and isinstance(func, ast.Attribute):
             return inner(func.value)
         return inner(args[0]) if name in _AROUND and args else UNKNOWN
+
+
+def reference(node: ast.expr) -> str:
+    """``scores`` or ``self.scores``: what something can be assigned to and is found by; empty for anything else."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _passed(call: ast.Call, place: int, name: str) -> ast.expr | None:
+    if any(isinstance(arg, ast.Starred) for arg in call.args) or any(k.arg is None for k in call.keywords):
+        return None
+    by_name = next((k.value for k in call.keywords if k.arg == name), None)
+    return call.args[place] if place < len(call.args) else by_name
 
 
 def _fetch(module: Module, call: ast.Call, full: str) -> str | None:

@@ -41,6 +41,7 @@ def written(text: str) -> str:
 
 
 BOTH = 'json.dump({"score": 1, "loss": 2}, open("o", "w"))'
+HELPERS = "def put(text, f):\n    f.write(text)\n\ndef save(scores):\n    put(json.dumps(scores), open('o', 'w'))\n\n"
 SPLIT = (("reference_data: data", "reference_data: ref"),)
 KIT = (*SPLIT, ("end: 2026-02-01", "end: 2026-02-01\n    starting_kit: kit"))
 PUBLIC = (*SPLIT, ("end: 2026-02-01", "end: 2026-02-01\n    public_data: kit"))
@@ -62,13 +63,19 @@ CASES = [
     scorer("CB502", True, 'print("score:", 1, file=open("scores.txt", "w"))'),
     scorer("CB502", True, written('s = {}\ns["score"] = 1\njson.dump(s, open("o", "w"))')),
     scorer("CB502", True, written('s = dict(score=1)\nf.write(json.dumps(s))')),
+    scorer("CB502", True, written(f'{HELPERS}save({{"score": 1}})\nput("<b>", h)\nput(f"<i>{{x}}", h)')),
+    scorer("CB502", True, written('class S:\n  def a(self):\n    self.s = {"score": 1}\n    json.dump(self.s, f)')),
     scorer("CB502", False, written(BOTH)),
+    scorer("CB502", False, written(f'{HELPERS}save({{"score": 1}})\nput(more, h)')),
+    scorer("CB502", False, written(f'{HELPERS}save({{"score": 1}})\nsave(more)')),
+    scorer("CB502", False, written(f'{HELPERS}save({{"score": 1}})\nlist(map(save, others))')),
+    scorer("CB502", False, written(f'{HELPERS}save(*[{{"score": 1}}])')),
     scorer("CB502", False, written('json.dump({"score": 1}, f)\n# the loss is not written')),
     scorer("CB502", False, written('s = {"score": 1}\ns.update(loss=2)\njson.dump(s, f)')),
     scorer("CB502", False, written('s = {"score": 1}\nfor k in open("names"):\n    s[k] = 1\njson.dump(s, f)')),
     scorer("CB502", False, written('json.dump({"score": 1, **more()}, f)')),
     scorer("CB502", False, written("json.dump(marks(), f)")),
-    scorer("CB502", False, written('def save(s):\n    json.dump(s, f)\nsave({"score": 1})')),
+    scorer("CB502", True, written('def save(s):\n    json.dump(s, f)\nsave({"score": 1})')),
     scorer("CB502", False, written('json.dump({"score": 1} | more, f)')),
     scorer("CB502", False, 'for k, v in s:\n    open("scores.txt", "a").write(f"{k}: {v}")'),
     scorer("CB502", False, "from scores import main\nmain()"),
@@ -263,8 +270,11 @@ leaderboard:
         "import json\n" + "".join(f"json.dump(s{n}, f)\ns{n}['a'] = 1\n" for n in range(3000)),
         "x = '\\d'\n" * 3000,
         "a, b = b, a\nopen('x').write(a)",
+        "".join(f"def f{n}(a):\n    f{n + 1}(a)\n    f{n + 1}(a)\n" for n in range(1500)) + "json.dump(a, f)",
+        "import json\ndef f(" + ", ".join(f"a{n}" for n in range(5000)) + "): json.dumps(a1)\n" + "f(x)\n" * 15,
+        "import json\n" + "a = b\nb = a\n" * 3000 + "json.dump(a, f)\nf.write(a)\n" * 900,
     ],
-    ids=range(11),
+    ids=range(14),
 )
 def test_hostile_programs_are_looked_at_in_bounded_time(text: str) -> None:
     assert len(text) <= 1 << 17
