@@ -84,6 +84,10 @@ class _Canonical:
         if spec.format == "v1.5":
             message = "a folder around everything in a submission was taken off in format v1.5; in version 2 it stays"
             self._add("CB159", Severity.NOTE, message, "tell participants to pack the files, not their folder")
+        programs = [p for task in spec.tasks for p in (task.scoring_program, task.ingestion_program) if p]
+        for path in dict.fromkeys(str(p.path) for p in programs if len(p.commands) > 1):
+            message = f"the program {shorten(path)} has a list of commands, of which codabench.org runs none"
+            self._add("CB159", Severity.WARNING, message, "write one command, or a script that runs them all")
 
     # ------------------------------------------------------------------ texts and keys, at every level
     def _fitting(self, spec: R, what: str) -> R:

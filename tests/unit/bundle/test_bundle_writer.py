@@ -26,6 +26,7 @@ from codabench.core.competition import (
     LeaderboardSpec,
     PageSpec,
     PhaseSpec,
+    ProgramSpec,
     TaskSpec,
 )
 from codabench.core.errors import BundleError, StorageError, UsageError
@@ -156,6 +157,13 @@ def test_a_queue_by_name_is_left_out() -> None:
     assert as_v2(CompetitionSpec(title="T", queue=uuid))[0].queue == uuid
     assert as_v2(CompetitionSpec(title="T", queue="gpu"))[0].queue is None
     assert codes(CompetitionSpec(title="T", queue="gpu")) == ["CB159"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_list_of_commands_is_told_once(count: int) -> None:
+    program = ProgramSpec(path="scoring", commands=("python3 a.py",) * count)
+    tasks = tuple(TaskSpec(index=n, name="T", scoring_program=program) for n in (0, 1))
+    assert codes(CompetitionSpec(title="T", tasks=tasks)) == ["CB159"] * (count - 1)
 
 
 # ---------------------------------------------------------------------- old bundles
