@@ -102,8 +102,8 @@ def policy_named(name: str) -> Policy:
     UsageError
         If there is none.
     """
-    if name not in _PROFILES:
-        guess = did_you_mean(name, _PROFILES)
+    if not isinstance(name, str) or name not in _PROFILES:
+        guess = did_you_mean(str(name), _PROFILES)
         raise UsageError(
             f"no policy {name!r}; there are {', '.join(_PROFILES)}",
             hint=f"did you mean {guess!r}?" if guess else None,

@@ -11,7 +11,7 @@ from typing import Any
 
 from codabench.backends.backend import WorkHost
 from codabench.backends.engine import Container, ContainerSpec, Deadline, EngineInfo, Image
-from codabench.core.errors import ArchiveError
+from codabench.core.errors import ArchiveError, PolicyError
 from codabench.core.policy import Policy
 from codabench.core.problems import Fault, Problem, Severity
 from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult
@@ -83,6 +83,7 @@ class _Execution:
         plan = self.plan
         self._emit("preparing", image=plan.image)
         info = self.engine.probe()
+        refuse_unenforced(plan.policy, info)
         self.plan = plan = plan.model_copy(update={"policy": bounded(plan.policy, info)})
         owner = self.engine.file_owner(plan.policy.user)
         place = self.host.scratch / "runs" / plan.attempt
@@ -341,6 +342,23 @@ def container_spec(
         gpus=policy.gpus,
         labels={"codabench.run": plan.run, "codabench.attempt": plan.attempt, "codabench.step": step},
     )
+
+
+def refuse_unenforced(policy: Policy, info: EngineInfo) -> None:
+    """The policy ``strict`` takes no engine that is known to ignore a part of it.
+
+    Raises
+    ------
+    PolicyError
+        Naming what does not hold, and why; nothing was started.
+    """
+    lost = [name.replace("_", " ") for name, holds in info.enforced.items() if not holds]
+    if policy.name == "strict" and lost:
+        why = "; ".join(dict.fromkeys(info.reasons.values()))
+        raise PolicyError(
+            f"the policy strict cannot be kept by {info.name}, which does not enforce {', '.join(lost)}: {why}",
+            hint="use another engine, or --policy standard, which runs and says so",
+        )
 
 
 def bounded(policy: Policy, info: EngineInfo) -> Policy:

@@ -96,11 +96,16 @@ class _Repeated(dict[str, Any]):
         self.repeated = {k for k, _ in pairs if k in seen or seen.add(k)}  # type: ignore[func-returns-value]
 
 
+def _whole(digits: str) -> int | str:
+    """A whole number; one of thousands of digits stays text, which no column takes and any other key may hold."""
+    return int(digits) if len(digits) <= 1000 else digits
+
+
 def _parse_json(name: str, text: str) -> _Repeated:
     if not text.strip():
         raise _UnusableError("CB642", f"{name} is empty")
     try:
-        found = json.loads(text, object_pairs_hook=_Repeated)
+        found = json.loads(text, object_pairs_hook=_Repeated, parse_int=_whole)
     except json.JSONDecodeError as error:
         raise _UnusableError(
             "CB642", f"{name} is not JSON: {error.msg}, line {error.lineno} column {error.colno}"

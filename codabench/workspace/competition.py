@@ -316,6 +316,12 @@ class Competition:
             self._workspace = None
         self._bundle.close()
 
+    def __enter__(self) -> Competition:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
 
 def spec_text(spec: CompetitionSpec) -> str:
     """What a competition is, in a few lines."""

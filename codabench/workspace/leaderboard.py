@@ -94,6 +94,10 @@ class Leaderboard:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __getitem__(self, place: int) -> Row:
+        """The row at a place: ``board[0]`` is the best."""
+        return self.rows[place]
+
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
 

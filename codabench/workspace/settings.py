@@ -25,12 +25,12 @@ def tailored(
     UsageError
         If a setting cannot be meant.
     """
-    base = policy_named(policy) if isinstance(policy, str) else policy
+    base = policy if isinstance(policy, Policy) else policy_named(policy)
     changes: dict[str, Any] = {}
     if network is not None:
         changes["network"] = _network(network)
     if gpus is not None:
-        changes["gpus"] = _gpus(gpus)
+        changes["gpus"] = None if str(gpus) == "0" else _gpus(gpus)
     limits: dict[str, Any] = {}
     if memory is not None:
         limits["memory"] = _memory(memory)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import codabench as cb
-from codabench.core.errors import NotFound
+from codabench.core.errors import NotFound, PolicyError, UsageError
 from codabench.workspace.competition import period_text
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -48,3 +48,16 @@ def test_where_a_phase_stands(comp):
     assert "(open, " in period_text(first, first.start)
     assert period_text(first, first.end).endswith("(over)")
     assert period_text(last, last.start + day).endswith("no end (open)")
+
+
+def test_a_competition_in_a_with_statement_and_the_best_of_its_board():
+    folder = EXAMPLES / "code-submission"
+    with cb.load(folder / "bundle") as comp:
+        options = {"backend": "process", "progress": "none"}
+        comp.run_many([folder / "submissions" / name for name in ("baseline", "good")], **options)
+        board = comp.leaderboard()
+        assert board.name(board[0]) == "good"
+        with pytest.raises(PolicyError, match="strict cannot be kept by process"):
+            comp.run(folder / "submissions" / "good", policy="strict", **options)
+        with pytest.raises(UsageError, match="no policy 3"):
+            comp.run(folder / "submissions" / "good", policy=3, **options)
