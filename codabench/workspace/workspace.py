@@ -112,6 +112,10 @@ class Workspace:
         competition._use(self)
         return competition
 
+    def competitions(self) -> dict[str, str]:
+        """What is kept here: the id and the title of every competition, oldest first."""
+        return dict(self.db.competitions())
+
     def _attach(self, competition: Competition) -> None:
         self.db.add_competition(competition.id, competition.spec, source=competition.source, at=utc_now())
 

@@ -41,6 +41,13 @@ def test_check_gives_the_report_of_a_bundle_with_errors(tmp_path):
     assert len(report.errors) > 3
 
 
+def test_a_workspace_says_what_it_keeps(tmp_path):
+    with cb.Workspace(tmp_path / "lab") as ws:
+        kept = ws.add(cb.load(EXAMPLES / "result-submission" / "bundle"))
+    with cb.Workspace(tmp_path / "lab") as again:
+        assert again.competitions() == {kept.id: kept.title}
+
+
 def test_where_a_phase_stands(comp):
     first, last = comp.phases[0], comp.phases[-1]
     day = timedelta(days=1)
