@@ -62,7 +62,7 @@ def python(program: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_load_check_and_leaderboard_on_a_system_that_is_not_linux() -> None:
     bundles = sorted(str(p.parent) for p in ROOT.glob("examples/*/bundle/competition.yaml"))
-    assert len(bundles) == 5
+    assert len(bundles) >= 5
     ran = python(ELSEWHERE + USE, *bundles)
     assert ran.stdout == "done\n", ran.stderr
 
