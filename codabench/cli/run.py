@@ -92,9 +92,14 @@ def _run_all(
     tasks = find_tasks(competition.spec, phase, options["task"])
     tell(f"phase {phase.index} {phase.name!r}" + ("" if named else " (chosen: --phase names another)"))
     good, refused = _readable(submissions)
-    paths = [path for _, path in good]
-    handles = competition.run_many(paths, **{**options, "phase": phase.index}) if good else []
-    by_place = {place: handle for (place, _), handle in zip(good, handles, strict=True)}
+    rejected: dict[int, CodabenchError] = {}
+    options = {**options, "phase": phase.index, "on_rejected": rejected.__setitem__}
+    handles = competition.run_many([path for _, path in good], **options) if good else []
+    if rejected and not handles:
+        raise rejected[min(rejected)]
+    refused |= {good[n][0]: (good[n][1], error) for n, error in rejected.items()}
+    admitted = [place for n, (place, _) in enumerate(good) if n not in rejected]
+    by_place = dict(zip(admitted, handles, strict=True))
     _finish(competition, phase, tasks, by_place, refused, out=out, as_json=as_json)
     if options["keep"]:
         tell(f"run directories are in {competition.workspace.scratch / 'runs'}")

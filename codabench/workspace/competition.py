@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from codabench.bundle.load import Bundle, read_bundle
 from codabench.core.competition import CompetitionSpec, DataSpec, LeaderboardSpec, PhaseSpec, TaskSpec
-from codabench.core.errors import BundleError, NotFound, UsageError
+from codabench.core.errors import BundleError, NotFound, SubmissionRejected, UsageError
 from codabench.core.policy import Policy
 from codabench.core.report import Report
 from codabench.core.text import plural, preformatted, printable
@@ -201,6 +201,7 @@ class Competition:
         keep: bool = False,
         enforce: bool = False,
         jobs: int | None = None,
+        on_rejected: Callable[[int, SubmissionRejected], None] | None = None,
         progress: str | Progress = "auto",
     ) -> list[SubmissionHandle]:
         """Run submissions, several at a time, and wait for all of them.
@@ -224,6 +225,9 @@ class Competition:
             Whether dates, counts and the fact sheet of the phase hold; a local run ignores them.
         jobs
             Runs at the same time; None: as many as there are cores.
+        on_rejected
+            Called with the place of a submission that is not admitted, and why; the others go on. None: raise, and
+            cancel the others.
         progress
             ``"auto"``, ``"rich"``, ``"plain"``, ``"none"``.
 
@@ -243,23 +247,29 @@ class Competition:
         handles: list[SubmissionHandle] = []
         with follow(workspace, self, progress) as shown:
             try:
-                for submission in submissions:
-                    handle = workspace.submit(
-                        self,
-                        submission,
-                        phase=phase,
-                        task=task,
-                        participant=participant,
-                        fact_sheet=fact_sheet,
-                        backend=place,
-                        policy=chosen,
-                        image=image,
-                        pull=pull,
-                        platform=platform,
-                        time_limit=seconds(timeout),
-                        keep=keep,
-                        enforce=enforce,
-                    )
+                for number, submission in enumerate(submissions):
+                    try:
+                        handle = workspace.submit(
+                            self,
+                            submission,
+                            phase=phase,
+                            task=task,
+                            participant=participant,
+                            fact_sheet=fact_sheet,
+                            backend=place,
+                            policy=chosen,
+                            image=image,
+                            pull=pull,
+                            platform=platform,
+                            time_limit=seconds(timeout),
+                            keep=keep,
+                            enforce=enforce,
+                        )
+                    except SubmissionRejected as error:
+                        if on_rejected is None:
+                            raise
+                        on_rejected(number, error)
+                        continue
                     handles.append(handle)
                     shown.added(handle)
                 workspace.wait([r.id for h in handles for r in h.runs])

@@ -281,6 +281,15 @@ def test_enforced_rules(tmp_path: Path, good: Path) -> None:
     assert "ended 2021-01-01" in found.err
 
 
+def test_a_limit_that_is_reached_costs_the_others_nothing(tmp_path: Path, good: Path) -> None:
+    text = yaml().replace("start: 2020-01-01", "start: 2020-01-01, max_submissions_per_day: 2")
+    found = run(bundle(tmp_path / "two-a-day", text), good, good, good, "--enforce", "--json")
+    assert found.code == 1
+    assert [s["status"] for s in found.document["submissions"]] == ["Finished", "Finished", "Failed"]
+    assert found.document["submissions"][2]["runs"][0]["problem"]["code"] == "CB332"
+    assert len(found.document["leaderboard"]["rows"]) == 2
+
+
 def test_a_dry_run_starts_nothing(source: Path, good: Path) -> None:
     found = run(source, good, "--dry-run")
     assert found.code == 0
