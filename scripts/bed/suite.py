@@ -1,10 +1,11 @@
 """All checks and tests, in parts that run whatever became of the parts before them.
 
-    scripts/test [unit|engines|all] [--bundles DIR] [PYTEST-OPTION...]
+    scripts/test [unit|engines|soaks|all] [--bundles DIR] [PYTEST-OPTION...]
 
 unit      ruff, mypy, import rules and tests/unit: seconds, without engine and without root
 engines   all other tests with real engines: as root, and again as an ordinary user (rootless Podman)
-all       both (default)
+soaks     a tenth of every soak (scripts/soak)
+all       all of these (default)
 --bundles also the acceptance bundles of that folder
 
 Everything needed is installed on first use: packages (as root, Debian or Ubuntu) and a virtual environment .venv.
@@ -24,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import cli
+import soak
 import venvs
 from machine import BED, USER, BedError, as_user, ensure_user, is_root, say, user_environment
 
@@ -47,7 +49,11 @@ class Parts:
     def run(self, name: str, argv: list[str], **options: object) -> None:
         print(f"\n== {name}", flush=True)
         began = time.monotonic()
-        code = subprocess.run(argv, check=False, **{"cwd": ROOT, "env": environment(), **options}).returncode
+        try:
+            code = subprocess.run(argv, check=False, **{"cwd": ROOT, "env": environment(), **options}).returncode
+        except subprocess.TimeoutExpired as error:
+            say(f"{name}: not done after {error.timeout:g} s")
+            code = 1
         self.results.append((name, code, time.monotonic() - began))
 
     def pytest(self, name: str, python: Path, arguments: list[str], **options: object) -> None:
@@ -119,11 +125,19 @@ def as_ordinary_user(parts: Parts, bed: dict[str, str], arguments: list[str]) ->
     parts.pytest(f"engine tests as {USER}", python, arguments, cwd=copy, env=own, **as_user(entry))
 
 
+def soaks(parts: Parts, python: Path) -> None:
+    """A tenth of each: that they still run, and hold at that size."""
+    for name in soak.names():
+        limit = float(soak.setting(name, "LIMIT", soak.LIMIT))
+        argv = [str(python), "-B", soak.__file__, name, "--tenth"]
+        parts.run(f"soak {name}, a tenth", argv, timeout=limit)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/test", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", nargs="?", choices=["unit", "engines", "all"], default="all")
+    parser.add_argument("what", nargs="?", choices=["unit", "engines", "soaks", "all"], default="all")
     parser.add_argument("--bundles", metavar="DIR", type=Path)
     asked, options = parser.parse_known_args()
     if asked.bundles is not None and not asked.bundles.is_dir():
@@ -134,10 +148,12 @@ def main() -> int:
     except BedError as error:
         say(str(error))
         return 1
-    if asked.what != "engines":
+    if asked.what in ("unit", "all"):
         unit(parts, python)
-    if asked.what != "unit":
+    if asked.what in ("engines", "all"):
         engines(parts, python, asked.bundles.resolve() if asked.bundles else None)
+    if asked.what in ("soaks", "all"):
+        soaks(parts, python)
     return parts.summary()
 
 
