@@ -19,6 +19,7 @@ MAX_PAGE = 16 << 20
 MAX_LOOK = 64 << 20
 """An archive inside an archive that is larger than this is recognised by its first bytes, not unpacked, for a check."""
 _OUTSIDE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|[/~\\]")
+_ENCODING = "save it with the encoding UTF-8"
 _ZIP = (b"PK\3\4", b"PK\5\6")
 
 
@@ -170,7 +171,12 @@ class BundleFiles:
         folder = path.removesuffix(".zip")
         if folder != path and self.tree.is_dir(folder):
             if path not in self._told:
-                fields.warn("CB303", f"{shorten(written)} is not in the bundle; the folder {folder}/ is taken", node)
+                fields.warn(
+                    "CB303",
+                    f"{shorten(written)} is not in the bundle; the folder {folder}/ is taken",
+                    node,
+                    f"write {folder}/",
+                )
             self._told.add(path)
             return folder
         fields.error("CB301", f"{shorten(written)} is not in the bundle", node, self._guess(path, folder))
@@ -263,7 +269,9 @@ class BundleFiles:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = data.decode("utf-8-sig", "replace")
-            fields.warn("CB309", f"{shorten(path)} is not UTF-8 text; what cannot be read is shown as �", node)
+            fields.warn(
+                "CB309", f"{shorten(path)} is not UTF-8 text; what cannot be read is shown as �", node, _ENCODING
+            )
         if not text and not may_be_empty:
             fields.error("CB305", f"{shorten(path)} is empty", node, "write something into it")
             return None

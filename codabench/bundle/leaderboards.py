@@ -17,7 +17,7 @@ def read_leaderboards(top: Fields) -> tuple[LeaderboardSpec, ...]:
     if isinstance(listed, Sequence) and not listed.items:
         top.error("CB109", "a competition needs a leaderboard", listed, "add one with title, key and columns")
     for other in boards[1:]:
-        top.warn("CB215", f"{other.what} is not used: the first leaderboard ranks every phase", other.node)
+        top.warn("CB215", f"{other.what} is not used: the first leaderboard ranks every phase", other.node, "remove it")
     return tuple(_board(board) for board in boards)
 
 

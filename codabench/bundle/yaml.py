@@ -23,6 +23,7 @@ MAX_SCALAR = 200_000
 _TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
 )
+_LESS = "move long texts into pages, and remove aliases of aliases"
 _STR = "tag:yaml.org,2002:str"
 
 
@@ -58,7 +59,7 @@ def _decode(data: bytes, source: Source) -> str:
 
 
 def _stop(source: Source, code: str, message: str, where: Any, hint: str | None = None) -> NoReturn:
-    source.add(code, Severity.ERROR, message, where, hint=hint)
+    source.add(code, Severity.ERROR, message, where, hint=hint or (_LESS if code == "CB005" else None))
     raise _StopReading
 
 

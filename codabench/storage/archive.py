@@ -16,7 +16,7 @@ from codabench.core.errors import ArchiveError
 from codabench.core.text import human_size
 from codabench.core.trees import TreeEntry
 from codabench.storage.names import shown
-from codabench.storage.tree import CHUNK, ArchiveLimits, SourceEntry, TreeSource, only_leaves
+from codabench.storage.tree import CHUNK, LESS, ArchiveLimits, SourceEntry, TreeSource, only_leaves
 from codabench.storage.zipformat import STORED, LocalFile, Member, Window, read_directory
 
 
@@ -151,7 +151,9 @@ def zip_from_stream(stream: BinaryIO, *, name: str, limits: ArchiveLimits = Arch
         while chunk := stream.read(CHUNK):
             size += len(chunk)
             if size > limits.archive_bytes:
-                raise ArchiveError(f"{shown(name)} is larger than {human_size(limits.archive_bytes)}", code="CB029")
+                raise ArchiveError(
+                    f"{shown(name)} is larger than {human_size(limits.archive_bytes)}", code="CB029", hint=LESS
+                )
             file.write(chunk)
         file.flush()
         return ZipSource(file.name, name=name, limits=limits, owned=file)

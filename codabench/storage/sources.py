@@ -141,17 +141,17 @@ def _filesystem(url: str, storage_options: Any) -> tuple[Any, str]:
 
 def not_there(name: str, why: str) -> BundleError:
     """The error for a source that cannot be reached."""
-    message = f"{shown(name)} cannot be read: {why}"
-    problem = Problem(code="CB021", severity=Severity.ERROR, message=message, where=Location(file=name))
+    message, hint = f"{shown(name)} cannot be read: {why}", "give a folder, a zip file or a URL of one"
+    problem = Problem(code="CB021", severity=Severity.ERROR, message=message, hint=hint, where=Location(file=name))
     report = Report(source=name, problems=(problem,))
-    return BundleError(message, code="CB021", report=report, hint="give a folder, a zip file or a URL of one")
+    return BundleError(message, code="CB021", report=report, hint=hint)
 
 
 def _not_empty(source: TreeSource) -> TreeSource:
     if source.entries():
         return source
     source.close()
-    raise ArchiveError(f"{shown(source.name)} holds nothing", code="CB026")
+    raise ArchiveError(f"{shown(source.name)} holds nothing", code="CB026", hint="pack the files")
 
 
 def collect(path: Path, *, limits: ArchiveLimits = ArchiveLimits.OWN) -> TreeSource:

@@ -22,6 +22,10 @@ CHUNK = 1 << 18
 """Bytes that are copied at a time."""
 
 
+LESS = "leave out what is not needed"
+"""The next step where a tree is too large."""
+
+
 class ArchiveLimits(Record):
     """How large a tree may be (security.md section 3, contract.md section 7).
 
@@ -51,14 +55,18 @@ class ArchiveLimits(Record):
         """Raise `ArchiveError` ``CB029`` if so many bytes are too many."""
         if size > self.inflated_bytes:
             raise ArchiveError(
-                f"{shown(name)} holds more than {human_size(self.inflated_bytes)}, the most that is taken", code="CB029"
+                f"{shown(name)} holds more than {human_size(self.inflated_bytes)}, the most that is taken",
+                code="CB029",
+                hint=LESS,
             )
 
     def check_entries(self, count: int, name: str) -> None:
         """Raise `ArchiveError` ``CB029`` if so many entries are too many."""
         if count > self.entries:
             raise ArchiveError(
-                f"{shown(name)} holds {count} entries or more, at most {self.entries} are taken", code="CB029"
+                f"{shown(name)} holds {count} entries or more, at most {self.entries} are taken",
+                code="CB029",
+                hint=LESS,
             )
 
 

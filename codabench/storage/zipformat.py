@@ -17,7 +17,7 @@ from codabench.core.errors import ArchiveError
 from codabench.core.problems import Problem, Severity
 from codabench.core.text import human_size, plural
 from codabench.storage.names import folded, safe_path, shown
-from codabench.storage.tree import ArchiveLimits, SourceEntry
+from codabench.storage.tree import LESS, ArchiveLimits, SourceEntry
 
 STORED, DEFLATED = 0, 8
 _END, _END64, _LOCATOR64 = b"PK\5\6", b"PK\6\6", b"PK\6\7"
@@ -103,12 +103,18 @@ def read_directory(
             f"{shown(name)} is empty (0 bytes)", code="CB022", hint="it may have been cut off while it was sent"
         )
     if size > limits.archive_bytes:
-        raise ArchiveError(f"{shown(name)} is larger than {human_size(limits.archive_bytes)}", code="CB029")
+        raise ArchiveError(f"{shown(name)} is larger than {human_size(limits.archive_bytes)}", code="CB029", hint=LESS)
     count, start, end, shift = _end_record(file, size, name)
     limits.check_entries(count, name)
     odd: list[Problem] = []
     if shift:
-        odd.append(_warn("CB036", f"{plural(shift, 'byte')} before the archive in {shown(name)} are ignored"))
+        odd.append(
+            _warn(
+                "CB036",
+                f"{plural(shift, 'byte')} before the archive in {shown(name)} are ignored",
+                "pack it again, if they are not meant",
+            )
+        )
     listed = _compare_local(file, _central(file, start, end, count, shift, name, limits, odd), start, name)
     limits.check_total(sum(m.entry.size for m in listed), name)
     return _by_path(listed, odd, name, allow_twins), odd

@@ -10,7 +10,7 @@ from typing import Any
 
 from codabench.bundle.load import Bundle, read_bundle
 from codabench.core.competition import CompetitionSpec, DataSpec, LeaderboardSpec, PhaseSpec, TaskSpec
-from codabench.core.errors import BundleError, NotFound, SubmissionRejected, UsageError
+from codabench.core.errors import BundleError, SubmissionRejected, UsageError
 from codabench.core.policy import Policy
 from codabench.core.report import Report
 from codabench.core.text import plural, preformatted, printable
@@ -110,12 +110,9 @@ class Competition:
         Raises
         ------
         NotFound
-            If `spec` names a data set of a server instead of a path.
+            If `spec` names a data set of a server instead of a path (``CB304``).
         """
-        found = self._bundle.tree(spec)
-        if found is None:
-            raise NotFound(f"{spec.key or 'it'} is stored on another server", code="CB343")
-        return found
+        return self._bundle.tree(spec)
 
     def save(self, dest: str | os.PathLike[str]) -> Report:
         """Write it as a version 2 bundle that codabench.org takes, with all its files.
