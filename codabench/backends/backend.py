@@ -5,7 +5,7 @@ A backend carries *work*: the name of a registered function and a JSON payload. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from codabench.backends.engine import ContainerEngine, Emit, StopSignal
 from codabench.core.base import Record
+from codabench.core.policy import UNBOUNDED, Policy
 
 
 class Work(Record):
@@ -58,12 +59,18 @@ class WorkHost:
         Takes live events; they may be lost.
     stop
         Set when the work is cancelled.
+    ceiling
+        What this place grants at most.
+    local_data
+        Directories of this host that programs may be given by name.
     """
 
     engine: ContainerEngine
     scratch: Path
     emit: Emit
     stop: StopSignal = field(default_factory=StopSignal)
+    ceiling: Policy = UNBOUNDED
+    local_data: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Handle(Protocol):

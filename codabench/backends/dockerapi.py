@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from codabench.backends.driver import Facts, NotStartedError, Order, Owned, Place, State
 from codabench.backends.engine import LABEL, Emit, Image
+from codabench.backends.gpus import cdi_names
 from codabench.backends.naming import architecture
 from codabench.backends.pulling import follow_pull
 from codabench.backends.selinux import selinux_enforcing
@@ -205,6 +206,10 @@ class DockerDriver:
             )
         if facts.cdi:
             return DeviceRequest(driver="cdi", device_ids=cdi_names(facts.gpus, gpus))
+        if "=" in gpus:
+            # An engine that does not know CDI knows the same devices by what is behind the equals sign.
+            devices = [name.rpartition("=")[2] for name in gpus.split(",")]
+            return DeviceRequest(device_ids=devices, capabilities=[["gpu"]])
         return DeviceRequest(count=-1 if gpus == "all" else int(gpus), capabilities=[["gpu"]])
 
     def attach(self, container: str) -> Any:
@@ -323,23 +328,6 @@ def raise_if_not_started(said: str) -> None:
 def tmpfs_options(size: int | None) -> str:
     """Of ``/tmp``: programs may be executed there, numba and others unpack libraries into it."""
     return "rw,exec,nosuid,nodev,mode=1777" + (f",size={size}" if size is not None else "")
-
-
-def cdi_names(offered: tuple[str, ...], gpus: str) -> list[str]:
-    """Names of ``gpus`` devices (``"all"`` or a number) among those that are offered.
-
-    Raises
-    ------
-    PolicyError
-        If there are not that many.
-    """
-    kinds = {name.partition("=")[0] for name in offered}
-    single = sorted(name for name in offered if name.rpartition("=")[2].isdigit())
-    if gpus == "all":
-        return [f"{kind}=all" for kind in sorted(kinds) if f"{kind}=all" in offered] or single
-    if int(gpus) > len(single):
-        raise PolicyError(f"the run asks for {gpus} GPUs and this engine offers {len(single)}")
-    return single[: int(gpus)]
 
 
 def relabelled_bind(place: Place) -> str:

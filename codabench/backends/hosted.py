@@ -22,6 +22,7 @@ from codabench.backends.engine import (
     StopSignal,
 )
 from codabench.backends.execution import execute
+from codabench.backends.gpus import refuse_blind
 from codabench.backends.naming import same_platform
 from codabench.backends.owner import Owner, myself
 from codabench.backends.probing import try_out
@@ -50,6 +51,7 @@ class HostedEngine:
         self._hold: Hold | None = None
         self._visibility: Visibility | None = None
         self._probed: dict[str, EngineInfo] = {}
+        self._gpus_tried: frozenset[tuple[str, str]] = frozenset()
         self._containers: set[HostedContainer] = set()
         self._remover = Remover()
         weakref.finalize(self, _leave, self._containers, self._remover)
@@ -149,6 +151,8 @@ class HostedEngine:
 
     def create(self, spec: ContainerSpec) -> HostedContainer:
         self._refuse_unenforceable(spec)
+        if spec.gpus:
+            self._refuse_blind(spec.image, spec.gpus)
         for mount in spec.mounts:
             if not os.path.isdir(mount.source):
                 raise EngineError(f"the directory to mount at {mount.target} is not there: {mount.source}")
@@ -179,6 +183,18 @@ class HostedEngine:
                     f"{self.name} cannot enforce the limit on {name} here: {unenforced[name]}",
                     hint=f"leave {name} at its default to run without that limit, or use another engine",
                 )
+
+    def _refuse_blind(self, image: Image, gpus: str) -> None:
+        """Tried once for each image: a program would only say that it found no GPU."""
+        with self._lock:
+            tried, self._gpus_tried = (image.id, gpus) in self._gpus_tried, self._gpus_tried | {(image.id, gpus)}
+        if not tried:
+            try:
+                refuse_blind(self, image, gpus)
+            except BaseException:
+                with self._lock:
+                    self._gpus_tried -= {(image.id, gpus)}
+                raise
 
     def _cargo(self, spec: ContainerSpec) -> Cargo | None:
         """The mounts that must go through volumes."""

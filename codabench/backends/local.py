@@ -11,14 +11,16 @@ import shutil
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from codabench.backends.backend import BackendInfo, Handle, HandleStatus, Needs, Work, WorkHost
 from codabench.backends.engine import ContainerEngine, Emit, StopSignal
+from codabench.backends.local_data import LocalData
 from codabench.core.errors import EngineError, Interrupted, UsageError
+from codabench.core.policy import UNBOUNDED, Policy
 
 _log = logging.getLogger("codabench.backends")
 _ALLOWED = "codabench."
@@ -38,15 +40,28 @@ class LocalBackend:
         slowed down by their neighbours.
     scratch
         Directory for run directories and caches; None: a temporary one that is removed at the end.
+    ceiling
+        What this host grants at most, whatever a run asks for: the policy that holds is the meet of both.
+    local_data
+        Directories of this host that runs may ask for by name; programs find them below ``/app/data``, read-only.
     """
 
     def __init__(
-        self, engine: ContainerEngine, jobs: int | None = None, scratch: str | os.PathLike[str] | None = None
+        self,
+        engine: ContainerEngine,
+        jobs: int | None = None,
+        scratch: str | os.PathLike[str] | None = None,
+        *,
+        ceiling: Policy = UNBOUNDED,
+        local_data: Mapping[str, str | os.PathLike[str]] | None = None,
     ) -> None:
         if jobs is not None and jobs < 1:
             raise UsageError(f"jobs must be at least 1, not {jobs}")
         self.engine = engine
         self.jobs = jobs or available_cores()
+        self.ceiling = ceiling
+        # A workspace goes on offering in its own.
+        self.local_data = local_data if isinstance(local_data, LocalData) else LocalData(local_data or {})
         self._lock = threading.Lock()
         self._scratch = Path(scratch) if scratch is not None else None
         self._temporary: str | None = None
@@ -82,7 +97,13 @@ class LocalBackend:
             If `work` names no function of this library, or `key` is in flight.
         """
         function = function_named(work.function)
-        host = WorkHost(engine=self.engine, scratch=self.scratch, emit=_ignore)
+        host = WorkHost(
+            engine=self.engine,
+            scratch=self.scratch,
+            emit=_ignore,
+            ceiling=self.ceiling,
+            local_data=self.local_data,
+        )
         handle = LocalHandle(key, on_event)
         host.emit, host.stop = handle.put_event, handle.stop
         with self._lock:

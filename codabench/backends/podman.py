@@ -19,12 +19,12 @@ from codabench.backends.dockerapi import (
     CALL_TIMEOUT,
     POOL,
     DockerDriver,
-    cdi_names,
     explanation,
     raise_if_not_started,
     root_cause,
 )
 from codabench.backends.driver import Driver, Facts, Order, State
+from codabench.backends.gpus import cdi_names
 from codabench.backends.hosted import HostedEngine
 from codabench.backends.naming import architecture
 from codabench.backends.selinux import selinux_enforcing

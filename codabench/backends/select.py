@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
 from codabench.backends.backend import Backend
@@ -77,12 +76,10 @@ def auto_engine() -> ContainerEngine:
     )
 
 
-def backend_from(
-    value: str | ContainerEngine | Backend = "auto", *, jobs: int | None = None, scratch: Path | None = None
-) -> Backend:
+def backend_from(value: str | ContainerEngine | Backend = "auto", **options: Any) -> Backend:
     """A backend from a word (``auto``, ``docker``, ``podman``, ``process``), an engine, or a backend.
 
-    `jobs` and `scratch` are those of `LocalBackend`; a backend that is given is used as it is.
+    `options` are those of `LocalBackend`; a backend that is given is used as it is.
 
     Raises
     ------
@@ -106,9 +103,9 @@ def backend_from(
         except EngineError:
             engine.close()
             raise
-        return LocalBackend(engine, jobs=jobs, scratch=scratch)
+        return LocalBackend(engine, **options)
     if isinstance(value, ContainerEngine):
-        return LocalBackend(value, jobs=jobs, scratch=scratch)
+        return LocalBackend(value, **options)
     if hasattr(value, "submit") and hasattr(value, "info"):
         return value
     raise UsageError(f"a backend is a word, an engine or a Backend, not {type(value).__name__}")

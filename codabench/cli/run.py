@@ -29,6 +29,9 @@ def run(
     policy: str = typer.Option("standard", "--policy", help="standard, strict or trusted."),
     network: str = typer.Option(None, "--network", help="none or open; none by default."),
     gpus: str = typer.Option(None, "--gpus", help="A number, or all."),
+    local_data: list[str] = typer.Option(
+        None, "--local-data", metavar="NAME=DIR", help="A directory of this host, read-only at /app/data/NAME."
+    ),
     memory: str = typer.Option(None, "--memory", help="For each program: 512m, 4 GiB."),
     cpus: float = typer.Option(None, "--cpus", help="For each program; may be a fraction."),
     timeout: str = typer.Option(
@@ -58,6 +61,7 @@ def run(
         "memory": memory,
         "cpus": cpus,
         "gpus": gpus,
+        "local_data": _local_data(local_data or []),
         "timeout": timeout,
     }
     answers = _answers(fact_sheet)
@@ -80,6 +84,23 @@ def run(
             _run_all(competition, submissions, {**where, **how}, out=out, as_json=as_json)
     finally:
         competition.close()
+
+
+def _local_data(words: list[str]) -> dict[str, str]:
+    """``imagenet=/data/imagenet`` as a mapping.
+
+    Raises
+    ------
+    UsageError
+        If a word names no directory.
+    """
+    from codabench.core.errors import UsageError
+
+    pairs = {name: place for name, _, place in (word.partition("=") for word in words)}
+    for name, place in pairs.items():
+        if not place:
+            raise UsageError(f"--local-data {name} names no directory", code="CB353", hint=f"{name}=/path/of/it")
+    return pairs
 
 
 def _run_all(

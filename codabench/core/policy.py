@@ -1,4 +1,7 @@
-"""What a container may do, and how much of it (security.md section 4, contract.md section 7)."""
+"""What a container may do, and how much of it (security.md section 4, contract.md section 7).
+
+What a worker grants of it: `codabench.core.granting`.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,14 @@ class Policy(Record):
     read_only_root
         The file system of the image cannot be written.
     gpus
-        ``"all"`` or a number; None: none.
+        ``"all"``, a number, or names of the Container Device Interface with commas between them
+        (``nvidia.com/gpu=0``); None: none.
+    hosts
+        With the network ``proxy``: names that may be reached, ``.example.org`` for all below it; None: whatever the
+        worker's own list holds.
+    local_data
+        Names of directories of the worker that programs find below ``/app/data``, read-only; None: any that it has
+        (only for the ceiling of a worker).
     log_keep
         Bytes kept of the beginning and of the end of each output stream; everything is counted.
     """
@@ -83,9 +93,25 @@ class Policy(Record):
     read_only_root: bool = True
     no_new_privileges: bool = True
     gpus: str | None = None
+    hosts: tuple[str, ...] | None = None
+    local_data: tuple[str, ...] | None = ()
     limits: Limits = Limits()
     log_keep: int = MIB
 
+
+UNBOUNDED = Policy(
+    name="trusted",
+    network=Network.OPEN,
+    user=User.IMAGE,
+    writable_inputs=True,
+    read_only_root=False,
+    no_new_privileges=False,
+    gpus="all",
+    local_data=None,
+    limits=Limits(pids=None, shm=None, tmp=None),
+    log_keep=2**62,
+)
+"""The ceiling of a worker that forbids nothing: `meet` with it changes no policy."""
 
 _PROFILES = {
     "standard": Policy(),

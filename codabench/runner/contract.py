@@ -23,6 +23,8 @@ REFERENCE = "/app/input/ref"
 PREDICTIONS = "/app/input/res"
 INPUT_DATA = "/app/input_data"
 SUBMISSION = "/app/ingested_program"
+LOCAL_DATA = "/app/data"
+"""Below it, by name and read-only: directories of the worker that the policy names."""
 
 
 class Place(Record):

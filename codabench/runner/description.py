@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from codabench.runner.contract import LOCAL_DATA
 from codabench.runner.layout import mounts_of
 from codabench.runner.plan import ProgramPlan, RunPlan, StepPlan
 
@@ -18,6 +19,10 @@ def describe(plan: RunPlan) -> dict[str, Any]:
             "mounts": [
                 {"target": place.target, "from": place.host, "writable": writable}
                 for place, writable in mounts_of(plan, step.name, p.role)
+            ]
+            + [
+                {"target": f"{LOCAL_DATA}/{name}", "from": f"local data {name}", "writable": False}
+                for name in plan.policy.local_data or ()
             ],
         }
 

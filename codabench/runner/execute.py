@@ -5,28 +5,26 @@ from __future__ import annotations
 import platform
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from codabench.backends.backend import WorkHost
-from codabench.backends.engine import Container, ContainerSpec, Deadline, EngineInfo, Image
-from codabench.core.errors import ArchiveError, PolicyError
-from codabench.core.policy import Policy
-from codabench.core.problems import Fault, Problem, Severity
+from codabench.backends.engine import Container, ContainerSpec, Deadline, Image
+from codabench.core.errors import ArchiveError
+from codabench.core.problems import Problem
 from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult
 from codabench.core.trees import TreeRef
 from codabench.runner import results, verdict
 from codabench.runner.contract import ENVIRONMENT, PROGRAM, command_line
+from codabench.runner.effective import effective_policy, local_data_mounts, not_enforced
 from codabench.runner.layout import RunDirectory
 from codabench.runner.logs import ProgramLog
 from codabench.runner.plan import ProgramPlan, RunPlan
 from codabench.runner.provenance import provenance, step_digest
 from codabench.storage.extract import full_disk
 from codabench.storage.store import Storage
-
-MEMORY_RESERVE = 1024**3
-"""Bytes of the host that programs never get."""
 
 _storages: dict[tuple[str, str | None], Storage] = {}
 _storages_lock = threading.Lock()
@@ -83,8 +81,9 @@ class _Execution:
         plan = self.plan
         self._emit("preparing", image=plan.image)
         info = self.engine.probe()
-        refuse_unenforced(plan.policy, info)
-        self.plan = plan = plan.model_copy(update={"policy": bounded(plan.policy, info)})
+        policy, notes = effective_policy(plan.policy, self.host, info)
+        self.warnings += notes
+        self.plan = plan = plan.model_copy(update={"policy": policy})
         owner = self.engine.file_owner(plan.policy.user)
         place = self.host.scratch / "runs" / plan.attempt
         enforced = info.enforced.get("read_only_mounts", True)
@@ -240,7 +239,8 @@ class _Execution:
         return made
 
     def _spec(self, step: StepName, role: Role, command: str) -> ContainerSpec:
-        return container_spec(self.plan, self.directory, self.image, step, role, command_line(command, step, role))
+        argv = command_line(command, step, role)
+        return container_spec(self.plan, self.directory, self.image, step, role, argv, self.host.local_data)
 
     def _run_all(self, step: StepName, containers: dict[Role, Container]) -> dict[Role, Exit]:
         """Run the programs of a step together under one deadline; return when every one of them is gone."""
@@ -304,7 +304,7 @@ class _Execution:
         self, problem: Problem | None, *, scores: dict[str, float] | None = None, raw: Any = None, page: Any = None
     ) -> Outcome:
         info = self.engine.probe()
-        self.warnings += _not_enforced(info)
+        self.warnings += not_enforced(info)
         cancelled = problem is not None and problem.code == verdict.CANCELLED
         failed = Status.CANCELLED if cancelled else Status.FAILED
         return Outcome(
@@ -324,14 +324,20 @@ class _Execution:
 
 
 def container_spec(
-    plan: RunPlan, directory: RunDirectory, image: Image, step: StepName, role: Role, argv: tuple[str, ...]
+    plan: RunPlan,
+    directory: RunDirectory,
+    image: Image,
+    step: StepName,
+    role: Role,
+    argv: tuple[str, ...],
+    local_data: Mapping[str, Path],
 ) -> ContainerSpec:
     """The container of a program of a step: the contract's directories and environment, the policy's isolation."""
     policy = plan.policy
     return ContainerSpec(
         image=image,
         argv=argv,
-        mounts=directory.mounts(step, role),
+        mounts=(*directory.mounts(step, role), *local_data_mounts(policy, local_data)),
         workdir=PROGRAM,
         env=ENVIRONMENT,
         network=policy.network,
@@ -342,45 +348,3 @@ def container_spec(
         gpus=policy.gpus,
         labels={"codabench.run": plan.run, "codabench.attempt": plan.attempt, "codabench.step": step},
     )
-
-
-def refuse_unenforced(policy: Policy, info: EngineInfo) -> None:
-    """The policy ``strict`` takes no engine that is known to ignore a part of it.
-
-    Raises
-    ------
-    PolicyError
-        Naming what does not hold, and why; nothing was started.
-    """
-    lost = [name.replace("_", " ") for name, holds in info.enforced.items() if not holds]
-    if policy.name == "strict" and lost:
-        why = "; ".join(dict.fromkeys(info.reasons.values()))
-        raise PolicyError(
-            f"the policy strict cannot be kept by {info.name}, which does not enforce {', '.join(lost)}: {why}",
-            hint="use another engine, or --policy standard, which runs and says so",
-        )
-
-
-def bounded(policy: Policy, info: EngineInfo) -> Policy:
-    """A policy that says nothing of memory gets all that the engine's host has but a reserve, so that a program that
-    takes everything is ended before the host suffers. Where the engine ignores such a limit none is asked for."""
-    if policy.limits.memory is not None or info.memory is None or not info.enforced.get("memory", True):
-        return policy
-    memory = max(info.memory // 2, info.memory - MEMORY_RESERVE)
-    return policy.model_copy(update={"limits": policy.limits.model_copy(update={"memory": memory})})
-
-
-def _not_enforced(info: EngineInfo) -> list[Problem]:
-    """What does not hold on this engine: one note for each reason."""
-    by_reason: dict[str, list[str]] = {}
-    for name in (name for name, holds in info.enforced.items() if not holds):
-        by_reason.setdefault(info.reasons.get(name, ""), []).append(name.replace("_", " "))
-    return [
-        Problem(
-            code="CB660",
-            severity=Severity.NOTE,
-            message=f"{info.name} does not enforce {', '.join(names)} here" + (f": {why}" if why else ""),
-            fault=Fault.OPERATOR,
-        )
-        for why, names in by_reason.items()
-    ]

@@ -52,6 +52,8 @@ def step_digest(plan: RunPlan, step: StepName, image: Image, engine: str, predic
         "network": plan.policy.network.value,
         "user": plan.policy.user.value,
         "gpus": plan.policy.gpus,
+        # Their names only: nobody has a digest of what is in them, so such a step is never reused unasked.
+        "local_data": sorted(plan.policy.local_data or ()),
     }
     return "sha256:" + hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 

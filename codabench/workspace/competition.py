@@ -192,6 +192,7 @@ class Competition:
         memory: int | str | None = None,
         cpus: float | None = None,
         gpus: int | str | None = None,
+        local_data: Mapping[str, str | os.PathLike[str]] | Iterable[str] | None = None,
         timeout: float | str | None = None,
         participant: str | None = None,
         fact_sheet: Mapping[str, Any] | None = None,
@@ -216,6 +217,9 @@ class Competition:
             ``"none"`` or ``"open"``.
         memory
             Bytes, or ``"4 GiB"``.
+        local_data
+            Directories of this host that programs find below ``/app/data``, read-only: name -> path, or names that
+            the workspace or backend offers already.
         timeout
             Seconds for each step (or ``"20 min"``) instead of the phase's limit.
         enforce
@@ -240,7 +244,9 @@ class Competition:
             # All are looked at before the first one starts: a bad archive costs nobody a run.
             open_source(submission).close()
         place = workspace._resolve_backend(workspace._default_backend if backend is None else backend, jobs)
-        chosen = tailored(policy, network=network, memory=memory, cpus=cpus, gpus=gpus)
+        if isinstance(local_data, Mapping):
+            workspace.local_data.offer(local_data)
+        chosen = tailored(policy, network=network, memory=memory, cpus=cpus, gpus=gpus, local_data=local_data)
         handles: list[SubmissionHandle] = []
         with follow(workspace, self, progress) as shown:
             try:

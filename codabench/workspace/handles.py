@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from codabench.core.competition import PhaseSpec, TaskSpec
 from codabench.core.errors import EngineError, RunFailed, StorageError
 from codabench.core.events import StatusEvent, submission_status
+from codabench.core.policy import Policy
 from codabench.core.problems import Fault, Problem
 from codabench.core.records import LogRecord, Outcome, Role, Run, Status, StepName, Submission
 from codabench.core.report import render_problem
@@ -104,6 +105,12 @@ class RunHandle:
     def provenance(self) -> dict[str, Any]:
         """One portable record: image digest, tree digests, policy, engine, limits, host, versions."""
         return dict(self.outcome.provenance) if self.outcome else {}
+
+    @property
+    def policy(self) -> Policy | None:
+        """What held while it ran: what was asked for, as far as the worker granted it. None until it has ended."""
+        kept = self.provenance.get("policy")
+        return Policy.model_validate(kept) if kept else None
 
     def exit_code(self, step: StepName, role: Role = "program") -> int | None:
         """Exit code of a program; None if it did not run, or was killed by us."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from codabench.core.errors import UsageError
 from codabench.core.policy import Network, Policy, policy_named
 from codabench.core.text import did_you_mean, parse_duration, parse_size
+
+_DEVICE = r"[a-z0-9.-]+/[A-Za-z0-9_.-]+=[A-Za-z0-9_.:-]+"
+_DEVICES = re.compile(rf"{_DEVICE}(,{_DEVICE})*")
+"""Names of the Container Device Interface: ``vendor.com/class=name``."""
 
 
 def tailored(
@@ -17,6 +23,7 @@ def tailored(
     memory: int | str | None = None,
     cpus: float | None = None,
     gpus: int | str | None = None,
+    local_data: Iterable[str] | None = None,
 ) -> Policy:
     """A policy with single settings changed.
 
@@ -31,6 +38,8 @@ def tailored(
         changes["network"] = _network(network)
     if gpus is not None:
         changes["gpus"] = None if str(gpus) == "0" else _gpus(gpus)
+    if local_data:
+        changes["local_data"] = tuple(sorted({*(base.local_data or ()), *local_data}))
     limits: dict[str, Any] = {}
     if memory is not None:
         limits["memory"] = _memory(memory)
@@ -86,6 +95,8 @@ def _memory(value: int | str) -> int:
 
 def _gpus(value: int | str) -> str:
     text = str(value)
-    if text != "all" and not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise UsageError(f"gpus is a number, or all, not {text!r}", code="CB353")
+    number = text.isascii() and text.isdigit() and int(text) > 0
+    if text != "all" and not number and not _DEVICES.fullmatch(text):
+        hint = "2, all, or nvidia.com/gpu=0,nvidia.com/gpu=1"
+        raise UsageError(f"gpus is a number, all, or names of devices, not {text!r}", code="CB353", hint=hint)
     return text

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from codabench.backends.engine import ContainerEngine, ContainerSpec
 from codabench.core.competition import TaskSpec
 from codabench.core.errors import UsageError
+from codabench.core.granting import meet
 from codabench.core.policy import Policy
 from codabench.core.records import Attempt, RunOptions, StepName
 from codabench.core.trees import TreeRef
@@ -54,6 +55,7 @@ def trial(
         If nothing would be started.
     """
     workspace, task = competition.workspace, _tasks(competition, where)[0]
+    workspace.local_data.offer(where.get("local_data") or {})
     with opened_submission(competition.spec, submission) as source:
         facts = submission_facts(source)
         trees = {"submission": workspace.storage.put_tree(source)}
@@ -75,7 +77,11 @@ def trial(
         filled = "prediction_output" if step.name == "prediction" else "scoring_input/res"
         if step.copy_submission or step.name == "scoring":
             workspace.storage.materialise(trees["submission"], directory.path(filled), owner=owner)
-        yield step.name, program, container_spec(plan, directory, image, step.name, program.role, ("sh",))
+        yield (
+            step.name,
+            program,
+            container_spec(plan, directory, image, step.name, program.role, ("sh",), workspace.local_data),
+        )
     finally:
         directory.remove()
 
@@ -95,14 +101,15 @@ def _plan(
 ) -> RunPlan:
     spec = competition.spec
     policy: str | Policy = where.get("policy") or "standard"
-    changes = {name: where.get(name) for name in ("network", "memory", "cpus", "gpus")}
+    changes = {name: where.get(name) for name in ("network", "memory", "cpus", "gpus", "local_data")}
+    granted = meet(tailored(policy, **changes), competition.workspace.ceiling)
     id = uuid.uuid4().hex
     return make_plan(
         run=id,
         attempt=Attempt(id=id, run=id, number=1, token="", started_at=utc_now()),
         storage=competition.workspace.storage,
         image=where.get("image") or spec.docker_image,
-        options=RunOptions(policy=tailored(policy, **changes), time_limit=seconds(where.get("timeout"))),
+        options=RunOptions(policy=granted, time_limit=seconds(where.get("timeout"))),
         phase=competition.choose_phase(where.get("phase")),
         task=task,
         facts=facts,

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from codabench.backends.backend import Backend
+from codabench.backends.local_data import LocalData
 from codabench.bundle.fact_sheet import check_answers
 from codabench.core.competition import TaskSpec
 from codabench.core.errors import SubmissionRejected
 from codabench.core.events import EventKind
-from codabench.core.policy import Policy, policy_named
+from codabench.core.policy import UNBOUNDED, Policy, policy_named
 from codabench.core.records import Attempt, Run, RunOptions, Submission
 from codabench.db.database import Database
 from codabench.runner.plan import RunPlan, SubmissionFacts
@@ -64,6 +65,10 @@ class Workspace:
         ``"process"``, an engine, or a `Backend`.
     jobs
         Runs at the same time on this host; None: as many as it has cores.
+    ceiling
+        What runs on this host are granted at most, whatever they ask for.
+    local_data
+        Directories of this host that runs may ask for by name.
 
     Examples
     --------
@@ -79,7 +84,10 @@ class Workspace:
         backend: BackendLike = "auto",
         jobs: int | None = None,
         storage_options: dict[str, Any] | None = None,
+        ceiling: Policy = UNBOUNDED,
+        local_data: Mapping[str, str | os.PathLike[str]] | None = None,
     ) -> None:
+        self.ceiling, self.local_data = ceiling, LocalData(local_data or {})
         self.scratch = Path(tempfile.mkdtemp(prefix="codabench-"))
         # Also where nobody calls `close`; at the end of the process `_close_all` does, in its order.
         self._clear = weakref.finalize(self, remove_tree, self.scratch)
@@ -314,7 +322,9 @@ class Workspace:
             if any(value is known for known in self._backends.values()):
                 return cast("Backend", value)
             if key not in self._backends:
-                place = self._backends[key] = backend_from(value, jobs=jobs, scratch=self.scratch)
+                place = self._backends[key] = backend_from(
+                    value, jobs=jobs, scratch=self.scratch, ceiling=self.ceiling, local_data=self.local_data
+                )
                 if place is not value:
                     self._own_backends.append(place)
             return self._backends[key]

@@ -214,7 +214,7 @@ def test_run_of_zips_and_directories(source: Path, good: Path) -> None:
         (["--memory", "0"], "too little"),
         (["--cpus", "0"], "cpus must be more than 0"),
         (["--cpus", "many"], "--cpus"),
-        (["--gpus", "-1"], "gpus is a number, or all"),
+        (["--gpus", "-1"], "gpus is a number, all, or names"),
         (["--jobs", "0"], "--jobs"),
         (["--policy", "strickt"], "did you mean 'strict'?"),
         (["--timeout", "soon"], "not a duration: 'soon'"),

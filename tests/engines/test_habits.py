@@ -53,3 +53,31 @@ def test_a_copy_of_the_input_data_can_be_changed_and_the_data_cannot(engine: Any
     submission = write_files(tmp_path / "submission", {"model.py": "x = 1\n"})
     run = cb.load(bundle).run(submission, backend=engine, progress="none").run
     assert run.scores == {"score": 12.0, "refused": 1.0}, run.logs
+
+
+READ_LOCAL_DATA = """
+    import json, os
+    there = sorted(os.listdir("/app/data"))
+    try:
+        open("/app/data/maps/new", "w")
+        written = 1
+    except OSError:
+        written = 0
+    value = float(open("/app/data/maps/value").read())
+    json.dump({"score": value, "refused": 1 - written, "seen": len(there)}, open("/app/output/scores.json", "w"))
+"""
+
+
+def test_local_data_is_below_app_data_and_cannot_be_written(engine: Any, tmp_path: Path) -> None:
+    maps = write_files(tmp_path / "maps", {"value": "7"})
+    maps.chmod(0o777)
+    secret = write_files(tmp_path / "secret", {"value": "8"})
+    columns = ("score", "refused", "seen")
+    bundle = write_bundle(tmp_path / "bundle", scoring={"main.py": READ_LOCAL_DATA}, columns=columns)
+    submission = write_files(tmp_path / "submission", {"answer": "x"})
+    with cb.Workspace(local_data={"maps": maps, "secret": secret}) as ws:
+        comp = ws.add(cb.load(bundle))
+        run = comp.run(submission, backend=engine, local_data=["maps"], progress="none").run
+        assert run.scores == {"score": 7.0, "refused": 1.0, "seen": 1.0}, run.logs
+        assert run.provenance["policy"]["local_data"] == ["maps"]
+    assert sorted(p.name for p in maps.iterdir()) == ["value"]

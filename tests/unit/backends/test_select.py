@@ -95,7 +95,7 @@ def test_what_is_no_backend(value: object) -> None:
 
 
 def test_devices_by_name() -> None:
-    from codabench.backends.dockerapi import cdi_names
+    from codabench.backends.gpus import cdi_names
 
     offered = ("nvidia.com/gpu=0", "nvidia.com/gpu=1", "nvidia.com/gpu=all")
     assert cdi_names(offered, "all") == ["nvidia.com/gpu=all"]
