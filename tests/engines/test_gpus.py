@@ -82,8 +82,9 @@ def test_what_cannot_be_given_is_refused_with_the_reason(
     podman: PodmanEngine, test_image: str, gpus: str, why: str
 ) -> None:
     for _ in range(2):  # what was refused once is refused again
-        with pytest.raises(PolicyError, match=why):
+        with pytest.raises(PolicyError, match=why) as caught:
             seen(podman, test_image, gpus)
+        assert caught.value.code == ("CB361" if "sees" in why else "CB360")
 
 
 @pytest.mark.docker

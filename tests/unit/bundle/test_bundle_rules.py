@@ -333,6 +333,8 @@ APART = {
     "tests/workspace/test_raised_codes.py": (
         "CB334 CB335 CB341 CB342 CB351 CB352 CB353 CB605 CB660 CB703 CB705 CB706 CB720 CB722 CB723"
     ),
+    "tests/workspace/test_workspace_ceiling.py": "CB662 CB663",
+    "tests/engines/test_gpus.py": "CB361",
     "tests/unit/runner/test_runner_verdict.py": "CB610 CB611 CB612 CB613 CB614 CB615",
     "tests/unit/runner/test_runner_plan.py": "CB621",
     "tests/unit/runner/test_runner_scores.py": "CB641 CB642 CB643 CB644 CB645 CB646",
