@@ -375,3 +375,4 @@ def test_what_stands_apart_is_tested_there(file: str) -> None:
 
 def test_every_code_is_explained_and_none_that_is_not_said() -> None:
     assert set(rules()) == emitted()
+    assert [code for code, rule in rules().items() if not rule.more] == [], "a row, but no section"

@@ -12,6 +12,7 @@ import pytest
 import codabench
 from codabench.core import errors
 from codabench.core.errors import CodabenchError
+from codabench.core.rules import rules
 
 TREE = (errors.__doc__ or "").split("::")[1].split("A message")[0]
 DRAWN = {
@@ -42,6 +43,15 @@ def test_an_error_is_what_the_tree_says(name: str) -> None:
 def test_codes_are_one_for_each_kind() -> None:
     codes = [c.default_code for c in CLASSES.values()]
     assert len(set(codes)) == len(codes)
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_an_error_is_explained_and_says_what_to_do(name: str) -> None:
+    rule = rules()[CLASSES[name].default_code]
+    assert "raised" in rule.severity
+    assert rule.more
+    assert rule.action
+    assert CLASSES[name].__doc__
 
 
 def test_a_code_can_be_more_exact() -> None:
