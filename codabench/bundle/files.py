@@ -6,14 +6,15 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable
 
+from codabench.bundle.datasets import DataSets, plain_key
 from codabench.bundle.fields import Fields, is_uuid, shorten
 from codabench.bundle.metadata import LITTER, METADATA, read_metadata
 from codabench.bundle.nodes import Node, Scalar
 from codabench.core.competition import DataSpec, ProgramSpec
-from codabench.core.errors import ArchiveError
+from codabench.core.errors import ArchiveError, BundleError
 from codabench.core.problems import Location, Problem
 from codabench.core.text import did_you_mean, human_size
-from codabench.storage.sources import ArchiveLimits, TreeSource, ZipSource, zip_from_stream
+from codabench.storage.sources import ArchiveLimits, Content, Overlay, TreeSource, ZipSource, zip_from_stream
 
 MAX_PAGE = 16 << 20
 MAX_LOOK = 64 << 20
@@ -30,15 +31,28 @@ class BundleFiles:
     ----------
     limits
         One budget for the bundle and the archives in it (security.md Z07).
+    datasets
+        What stands for data sets that are named by key. Closed together with this object.
 
     Attributes
     ----------
+    tree
+        The files of the bundle, and those of data sets that it names by key.
+    folder
+        Where references are looked up: the top, or the folder of a task that stands for a key.
     unpack
         What the format of the bundle does to programs after they are unpacked; None: nothing.
     """
 
-    def __init__(self, tree: TreeSource, limits: ArchiveLimits = ArchiveLimits.OWN) -> None:
-        self.tree = tree
+    def __init__(
+        self, tree: TreeSource, limits: ArchiveLimits = ArchiveLimits.OWN, datasets: DataSets | None = None
+    ) -> None:
+        self.tree = self._bundle = tree
+        self.folder = ""
+        self._datasets = datasets or DataSets()
+        self._mounted: dict[str, str] = {}
+        self._put_files: dict[str, Content] = {}
+        self._put_folders: dict[str, TreeSource] = {}
         left = max(0, limits.inflated_bytes - tree.total_size)
         self._limits = limits.model_copy(update={"inflated_bytes": left})
         self.unpack: Callable[[TreeSource, ArchiveLimits], TreeSource] | None = None
@@ -56,6 +70,7 @@ class BundleFiles:
             if isinstance(opened, TreeSource):
                 opened.close()
         self._opened.clear()
+        self._datasets.close()
 
     # ------------------------------------------------------------------ trees
     def open(self, path: str) -> TreeSource:
@@ -98,12 +113,12 @@ class BundleFiles:
         return self.tree.read_bytes(path, 4) not in _ZIP
 
     def _check_magic(self, path: str) -> None:
-        if self.tree.read_bytes(path, 4) not in _ZIP:
-            raise ArchiveError(
-                f"{shorten(path)} is neither a folder nor a zip file",
-                code="CB307",
-                hint="name the folder that holds it",
-            )
+        if self.tree.read_bytes(path, 4) in _ZIP:
+            return
+        if path.lower().endswith(".zip"):
+            raise ArchiveError(f"{shorten(path)} is not a zip file", code="CB307", hint="pack it again")
+        message = f"{shorten(path)} is neither a folder nor a zip file"
+        raise ArchiveError(message, code="CB307", hint="name the folder that holds it")
 
     def _inner(self, path: str) -> TreeSource:
         self._check_magic(path)
@@ -113,16 +128,20 @@ class BundleFiles:
             return zip_from_stream(packed, name=path, limits=self._limits)
 
     # ------------------------------------------------------------------ references
-    def data(self, fields: Fields, key: str, role: str, *, download: bool = False) -> DataSpec | None:
+    def data(
+        self, fields: Fields, key: str, role: str, *, download: bool = False, by_key: bool = False
+    ) -> DataSpec | None:
         """The data set that a key names; problems go to `fields`.
 
         Parameters
         ----------
         download
             It is offered to people as it is and never unpacked for a program: any file will do.
+        by_key
+            The value is the UUID of a data set, not a path.
         """
         node = fields.get(key)
-        path = self.resolve(fields, node, role) if node is not None else None
+        path = self.resolve(fields, node, role, by_key=by_key) if node is not None else None
         if path is None or node is None:
             return None
         if self._is_lone(path):
@@ -131,12 +150,12 @@ class BundleFiles:
                 fields.warn("CB307", message, node, "put it into a folder: codabench.org unpacks folders and zips only")
         elif not self._usable(fields, node, path):
             return None
-        return DataSpec(path=path)
+        return DataSpec(path=path, key=self._mounted.get(path))
 
-    def program(self, fields: Fields, key: str, role: str) -> ProgramSpec | None:
+    def program(self, fields: Fields, key: str, role: str, *, by_key: bool = False) -> ProgramSpec | None:
         """The program that a key names, with the commands of its metadata file."""
         node = fields.get(key)
-        path = self.resolve(fields, node, role) if node is not None else None
+        path = self.resolve(fields, node, role, by_key=by_key) if node is not None else None
         if path is not None and self._is_lone(path):
             message = f"the {role} {shorten(path)} is neither a folder nor a zip file"
             fields.error("CB307", message, node, "name the folder that holds it")
@@ -151,9 +170,15 @@ class BundleFiles:
         self._tell(fields, f"{path}/{metadata.file}", metadata.problems)
         if not metadata.commands:
             self._without_command(fields, node, role, tree, metadata.file)
-        return ProgramSpec(path=path, commands=metadata.commands, metadata=metadata.file, unpacked=unpacked)
+        return ProgramSpec(
+            path=path,
+            key=self._mounted.get(path),
+            commands=metadata.commands,
+            metadata=metadata.file,
+            unpacked=unpacked,
+        )
 
-    def resolve(self, fields: Fields, node: Node, role: str) -> str | None:
+    def resolve(self, fields: Fields, node: Node, role: str, *, by_key: bool = False) -> str | None:
         """The path inside the bundle that a value names, without slash at the end."""
         if not isinstance(node, Scalar):
             fields.error(
@@ -161,10 +186,9 @@ class BundleFiles:
             )
             return None
         written = node.text.strip()
-        if is_uuid(written) and not self.tree.exists(written):
-            message = f"the {role} of {fields.what} refers to a data set stored on another server: {written}"
-            fields.error("CB304", message, node, "download it there and put it into the bundle as a folder or zip")
-            return None
+        if by_key or (is_uuid(written) and not self.tree.exists(posixpath.join(self.folder, written))):
+            what = f"the {role} of {fields.what or 'the task'} refers to a data set stored on another server"
+            return self.by_key(fields, node, what, as_file=True)
         path = self.confine(fields, node, written)
         if path is None or self.tree.exists(path):
             return path
@@ -187,19 +211,73 @@ class BundleFiles:
         path = posixpath.normpath(written) if written else ""
         if "\0" in written or _OUTSIDE.match(written) or path.split("/")[0] == "..":
             what = "leaves the bundle" if ".." in path else "is not inside the bundle"
-            hint = "paths are relative to competition.yaml and stay below it"
+            hint = f"paths are relative to {posixpath.basename(fields.source.file)} and stay below it"
             fields.error("CB302", f"{shorten(written)} {what}", node, hint)
             return None
         if path in ("", "."):
             fields.error("CB310", f"{shorten(written)} is the bundle itself", node, "name a file or a folder in it")
             return None
+        return posixpath.join(self.folder, path)
+
+    def knows(self, node: Scalar) -> bool:
+        """Whether something is given for the key that stands there, usable or not."""
+        try:
+            return is_uuid(node.text.strip()) and self._datasets.find(node.text.strip()) is not None
+        except BundleError:
+            return True
+
+    def by_key(self, fields: Fields, node: Scalar, unknown: str, *, as_file: bool) -> str | None:
+        """The path that a data set or task of a server has here, or None with a problem.
+
+        Parameters
+        ----------
+        unknown
+            What is told if nothing is given for the key.
+        as_file
+            Whether an archive stays a file, or becomes a folder.
+        """
+        key = node.text.strip()
+        if not is_uuid(key):
+            hint = "a key is a UUID such as 5d6c1f20-3a9b-4c58-9e70-1b2c3d4e5f01"
+            fields.error("CB163", f"{shorten(key)} is not the key of a data set or task", node, hint)
+            return None
+        try:
+            tree = self._datasets.find(key)
+        except BundleError as error:
+            fields.error("CB165", f"what is given for {key} cannot be used: {error.message}", node, error.hint)
+            return None
+        if tree is None:
+            hint = f"download it there; give it as --dataset {key}=PATH, or put it into the bundle and name its path"
+            fields.error("CB304", f"{unknown}: {key}", node, hint)
+            return None
+        return self._mount(plain_key(key), tree, as_file=as_file)
+
+    def _mount(self, key: str, tree: TreeSource, *, as_file: bool) -> str:
+        """Put a data set among the files of the bundle, as what it was given: a folder, or an archive."""
+        archive = Content.of_archive(tree) if as_file else None
+        tops = {e.path.split("/")[0] for e in self._bundle.entries()}
+        top = next((name for name in tops if name.casefold() == "datasets"), "datasets")
+        path = posixpath.join(top, f"{key}.zip" if archive else key)
+        while path not in self._mounted and self._bundle.exists(path):
+            path = posixpath.join(posixpath.dirname(path), f"given-{posixpath.basename(path)}")
+        if path not in self._mounted:
+            self._mounted[path] = key
+            if archive:
+                self._put_files[path] = archive
+            else:
+                self._put_folders[path] = tree
+            self.tree = Overlay(self._bundle, files=self._put_files, folders=self._put_folders)
         return path
+
+    def given(self, key: str) -> TreeSource | None:
+        """The files that were given for a key."""
+        return self._datasets.find(key)
 
     def _guess(self, path: str, folder: str) -> str:
         if self.tree.is_file(f"{path}.zip"):
             return f"did you mean {path}.zip?"
         if self._names is None:
-            files = {e.path for e in self.tree.entries()[:5000]}
+            files = {e.path for e in self._bundle.entries()[:5000]}
             folders = {posixpath.dirname(name) for name in files} - {""}
             self._names = sorted(n for n in files | folders if not n.startswith("__MACOSX"))
         base = posixpath.basename(path)

@@ -6,13 +6,15 @@ import os
 from typing import Any, Self
 
 from codabench.bundle.checks import check_sound
+from codabench.bundle.datasets import Datasets, DataSets
 from codabench.bundle.fields import shorten
 from codabench.bundle.files import BundleFiles
 from codabench.bundle.metadata import LITTER, read_metadata
 from codabench.bundle.nodes import Mapping, Scalar, Sequence, Source, kind
+from codabench.bundle.task import TASK, read_task_archive
 from codabench.bundle.v2 import read_v2
 from codabench.bundle.v15 import read_v15
-from codabench.bundle.yaml import read_yaml
+from codabench.bundle.yaml import MAX_BYTES, read_yaml
 from codabench.core.competition import CompetitionSpec, DataSpec, ProgramSpec
 from codabench.core.errors import ArchiveError, BundleError, NotFound
 from codabench.core.problems import Location, Problem, Severity
@@ -20,6 +22,7 @@ from codabench.core.report import Report
 from codabench.storage.sources import ArchiveLimits, EmptySource, TreeSource, open_source
 
 NAME = "competition.yaml"
+_NAMES = (NAME, TASK)
 _UNREADABLE = frozenset(("CB021", "CB022", "CB023", "CB026"))
 _V2_KEYS = ("tasks", "leaderboards", "pages", "docker_image", "fact_sheet")
 
@@ -36,7 +39,7 @@ class Bundle:
     report
         Every problem, in the order of the text.
     files
-        The tree that holds ``competition.yaml`` at its top.
+        The tree that holds ``competition.yaml`` or ``task.yaml`` at its top, with the data sets that are named by key.
     source
         As the caller named it.
     """
@@ -66,6 +69,10 @@ class Bundle:
         unpacked = isinstance(spec, ProgramSpec) and spec.unpacked
         return self._files.open_program(spec.path) if unpacked else self._files.open(spec.path)
 
+    def given(self, key: str) -> TreeSource | None:
+        """The files that were given for the key of a data set or task."""
+        return self._files.given(key)
+
     def close(self) -> None:
         """Release descriptors and temporary files."""
         self._files.close()
@@ -83,17 +90,26 @@ def read_bundle(
     *,
     limits: ArchiveLimits = ArchiveLimits.OWN,
     storage_options: dict[str, Any] | None = None,
+    datasets: Datasets | None = None,
 ) -> Bundle:
-    """Read a bundle from a directory, a zip or any fsspec URL of one.
+    """Read a bundle or a task archive from a directory, a zip or any fsspec URL of one.
 
     What the bundle says never raises: look at ``report``, or call ``report.raise_for_errors()``.
 
+    Parameters
+    ----------
+    datasets
+        The files of data sets and tasks that the bundle names by key: by UUID, or a function that is asked for one.
+
     Raises
     ------
+    UsageError
+        ``CB170``: a key in `datasets` is no UUID.
     BundleError
         The source cannot be read at all: it is not there, not a zip, cut off or empty. ``report`` says so, too.
     """
     name = os.fspath(source)
+    known = DataSets(datasets, limits, storage_options)
     try:
         opened = open_source(source, limits=limits, storage_options=storage_options)
     except BundleError as error:
@@ -104,23 +120,22 @@ def read_bundle(
             raise
         empty = EmptySource(name)
         return Bundle(name, empty, BundleFiles(empty), error.report, None)
-    files = BundleFiles(opened, limits)
+    problems = list(opened.problems)
+    tree, file = _find(opened, problems)
+    files = BundleFiles(tree, limits, known)
     try:
-        return _read(name, opened, limits)
+        return _read(name, opened, files, file, problems)
     except BaseException:
         files.close()
         opened.close()
         raise
 
 
-def _read(name: str, opened: TreeSource, limits: ArchiveLimits) -> Bundle:
-    problems = list(opened.problems)
-    tree = _find(opened, problems)
-    files = BundleFiles(tree or opened, limits)
+def _read(name: str, opened: TreeSource, files: BundleFiles, file: str | None, problems: list[Problem]) -> Bundle:
     spec = None
-    if tree is not None:
+    if file is not None:
         try:
-            spec = _read_competition(tree, files, problems)
+            spec = _read_description(file, files, problems)
         except ArchiveError as error:
             # A file is damaged in a way that only reading it shows.
             problem = Problem(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint)
@@ -130,35 +145,31 @@ def _read(name: str, opened: TreeSource, limits: ArchiveLimits) -> Bundle:
             problems.append(Problem(code="CB038", severity=Severity.ERROR, message=what))
     count = sum(e.kind == "file" for e in opened.entries())
     # What several phases share, by a merge key or by name, is said once.
-    told = tuple(dict.fromkeys(sorted(problems, key=_order)))
+    told = tuple(dict.fromkeys(sorted(problems, key=lambda problem: _order(problem, file))))
     return Bundle(name, opened, files, Report(source=name, problems=told, files=count), spec)
 
 
-def _order(problem: Problem) -> tuple[bool, str, int, int]:
+def _order(problem: Problem, first: str | None) -> tuple[bool, str, int, int]:
     where = problem.where
-    return (where.file != NAME, where.file or "", where.line or 0, where.column or 0)
+    return (where.file != first, where.file or "", where.line or 0, where.column or 0)
 
 
-def _read_competition(tree: TreeSource, files: BundleFiles, problems: list[Problem]) -> CompetitionSpec | None:
-    root, source = read_yaml(tree.read_bytes(NAME, (1 << 20) + 1), NAME)
+def _read_description(file: str, files: BundleFiles, problems: list[Problem]) -> CompetitionSpec | None:
+    root, source = read_yaml(files.tree.read_bytes(file, MAX_BYTES + 1), file)
     source.problems[:0] = problems
     try:
         if isinstance(root, Mapping):
-            spec = _by_version(root, source, files)
+            spec = (_by_version if file == NAME else read_task_archive)(root, source, files)
             if spec is not None and not any(p.severity is Severity.ERROR for p in source.problems):
                 source.problems += check_sound(spec, root, source, files)
             return spec
         if root is None or (isinstance(root, Scalar) and root.is_null):
             if not any(p.severity is Severity.ERROR for p in source.problems):
-                source.add(
-                    "CB008",
-                    Severity.ERROR,
-                    f"{NAME} is empty",
-                    Location(file=NAME),
-                    hint="it describes the competition",
-                )
+                what = "competition" if file == NAME else "task"
+                hint = f"it describes the {what}"
+                source.add("CB008", Severity.ERROR, f"{file} is empty", Location(file=file), hint=hint)
         else:
-            message = f"{NAME} must be a mapping, it is {kind(root)}"
+            message = f"{file} must be a mapping, it is {kind(root)}"
             source.add(
                 "CB009", Severity.ERROR, message, source.at(root.line), hint="write key: value, without a dash before"
             )
@@ -197,37 +208,40 @@ def _looks_like_v2(root: Mapping) -> bool:
     return isinstance(root.get("phases"), Sequence) and any(root.get(key) is not None for key in _V2_KEYS)
 
 
-def _find(opened: TreeSource, problems: list[Problem]) -> TreeSource | None:
-    """The tree whose top holds the description, or None with a problem that says what this is instead."""
-    if opened.is_file(NAME):
-        return opened
+def _find(opened: TreeSource, problems: list[Problem]) -> tuple[TreeSource, str | None]:
+    """The tree whose top holds the description, and its name; without a name, a problem says what this is instead."""
+    for name in _NAMES:
+        if opened.is_file(name):
+            return opened, name
     tops = sorted({e.path.split("/")[0] for e in opened.entries()} - set(LITTER))
-    if len(tops) == 1 and opened.is_file(f"{tops[0]}/{NAME}"):
-        message = f"{NAME} is not at the top but in the folder {shorten(tops[0])}, from which it is taken"
-        hint = "pack what is in the folder, not the folder: codabench.org would refuse it"
-        problems.append(Problem(code="CB112", severity=Severity.WARNING, message=message, hint=hint))
-        return opened.subtree(tops[0])
+    for name in _NAMES:
+        if len(tops) == 1 and opened.is_file(f"{tops[0]}/{name}"):
+            message = f"{name} is not at the top but in the folder {shorten(tops[0])}, from which it is taken"
+            hint = "pack what is in the folder, not the folder: codabench.org would refuse it"
+            problems.append(Problem(code="CB112", severity=Severity.WARNING, message=message, hint=hint))
+            return opened.subtree(tops[0]), name
     message, hint = _what_it_is(opened, tops)
     problems.append(Problem(code="CB110", severity=Severity.ERROR, message=message, hint=hint))
-    return None
+    return opened, None
 
 
 def _what_it_is(opened: TreeSource, tops: list[str]) -> tuple[str, str]:
-    for top in tops:
-        if top.lower() in (NAME, "competition.yml", "competition.json", "competition.yaml.txt"):
-            return f"there is no {NAME} at the top; {top} is there", f"rename it to {NAME}"
-    inside = [e.path for e in opened.entries() if e.path.endswith(f"/{NAME}") and not e.path.startswith(LITTER)]
+    for name in _NAMES:
+        stem = name.removesuffix(".yaml")
+        for top in tops:
+            if top.lower() in (name, f"{stem}.yml", f"{stem}.json", f"{name}.txt"):
+                return f"there is no {name} at the top; {top} is there", f"rename it to {name}"
+    found = (e.path for e in opened.entries() if not e.path.startswith(LITTER))
+    inside = [path for path in found if path.endswith(tuple(f"/{name}" for name in _NAMES))]
     if inside:
         return (
-            f"there is no {NAME} at the top; there is {shorten(inside[0])}",
+            f"there is no {inside[0].rpartition('/')[2]} at the top; there is {shorten(inside[0])}",
             "give that folder, or pack what is in it",
         )
     metadata = read_metadata(opened)
     if metadata.commands:
         what = f"no {NAME}: this looks like a program, it has a {metadata.file} file with a command"
         return what, "give the bundle that uses it, or submit it to one: codabench run BUNDLE SUBMISSION"
-    if opened.is_file("task.yaml"):
-        return f"no {NAME}: this looks like the archive of a task", "give the bundle of a competition"
     shown = ", ".join(tops[:5]) + (", ..." if len(tops) > 5 else "")
     what = f"there is no {NAME} at the top; there is {shorten(shown, 100)}"
     return what, "if this is a submission: codabench run BUNDLE SUBMISSION"

@@ -7,13 +7,16 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
+from codabench.bundle.datasets import plain_key
 from codabench.bundle.fact_sheet import read_fact_sheet
 from codabench.bundle.fields import Fields, identifier, is_uuid, shorten
 from codabench.bundle.files import BundleFiles
 from codabench.bundle.leaderboards import read_leaderboards
-from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence, Source
+from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence, Source, value
+from codabench.bundle.task import read_task_at
 from codabench.core.competition import (
     DEFAULT_IMAGE,
+    TASK_ROLES,
     CompetitionSpec,
     DataSpec,
     PageSpec,
@@ -47,8 +50,6 @@ _NEVER_READ = (
     "report",
     "secret_key",
 )
-_DATA = ("input_data", "reference_data")
-_PROGRAMS = ("scoring_program", "ingestion_program")
 
 
 def read_v2(root: Mapping, source: Source, files: BundleFiles) -> CompetitionSpec:
@@ -140,6 +141,7 @@ def _email(top: Fields) -> str | None:
 # ---------------------------------------------------------------------- tasks
 def _tasks(top: Fields, files: BundleFiles) -> tuple[TaskSpec, ...]:
     found: dict[int | str, TaskSpec] = {}
+    said: dict[int | str, Any] = {}
     children = top.children("tasks", "task", required=True)
     if isinstance(listed := top.get("tasks"), Sequence) and not listed.items:
         top.error(
@@ -149,39 +151,61 @@ def _tasks(top: Fields, files: BundleFiles) -> tuple[TaskSpec, ...]:
         index = identifier(fields.get("index"))
         if index is None:
             fields.missing("index", hint="phases name tasks by their index: add index: 0")
+        elif said.get(index) == value(fields.node):
+            message = f"task {index} stands here a second time, word for word: it is taken once"
+            fields.warn("CB107", message, fields.get("index"), "remove one of them; codabench.org refuses both")
+            continue
         elif index in found:
             fields.error("CB107", f"the task index {index} is used twice", fields.get("index"), "choose another")
+        if index is not None:
+            said[index] = value(fields.node)
         task = _task(fields, files, index if index is not None else f"?{len(found)}")
         found.setdefault(task.index, task)
     return tuple(found.values())
 
 
 def _task(fields: Fields, files: BundleFiles, index: int | str) -> TaskSpec:
-    if (key := fields.text("key")) is not None:
-        hint = "put its programs and data into the bundle and describe it here"
-        message = f"task {index} is a task stored on another server: {shorten(key)}"
-        fields.error("CB304", message, fields.get("key"), hint)
-        return TaskSpec(index=index, name=fields.text("name") or key, key=key)
+    key = fields.get("key")
+    if key is not None and (task := _task_by_key(fields, key, files, index)):
+        return task
     name = fields.text("name", "", required=True, most=256) or ""
     description = fields.text("description")
     if fields.get("scoring_program") is None:
-        for other in (*_DATA, "ingestion_program"):
-            fields.get(other)
+        for role in TASK_ROLES:
+            fields.get(role)
         fields.missing("scoring_program")
-    programs = {role: files.program(fields, role, role.replace("_", " ")) for role in _PROGRAMS}
-    data = {role: files.data(fields, role, role.replace("_", " ")) for role in _DATA}
-    during_scoring = fields.flag("ingestion_only_during_scoring")
+    parts: dict[str, Any] = {
+        role.value: files.program(fields, role, role.words) if role.is_program else files.data(fields, role, role.words)
+        for role in TASK_ROLES
+    }
     return TaskSpec(
         index=index,
         name=name,
         description=description,
-        scoring_program=programs["scoring_program"],
-        ingestion_program=programs["ingestion_program"],
-        input_data=data["input_data"],
-        reference_data=data["reference_data"],
-        ingestion_only_during_scoring=during_scoring,
+        key=key.text.strip() if isinstance(key, Scalar) else None,
+        **parts,
+        ingestion_only_during_scoring=fields.flag("ingestion_only_during_scoring"),
         extras=fields.extras(expected=("is_public", "id", "solutions")),
     )
+
+
+def _task_by_key(fields: Fields, key: Node, files: BundleFiles, index: int | str) -> TaskSpec | None:
+    """The task archive that stands for a key; None if the other keys describe the task and there is none."""
+    name = fields.text("name")
+    if not isinstance(key, Scalar):
+        fields.text("key")
+        return TaskSpec(index=index, name=name or "")
+    described = fields.get("scoring_program") is not None
+    if described and not files.knows(key):
+        message = f"{fields.what} has a key, under which another server may hold it: what it says here is taken"
+        fields.note("CB166", message, key, f"to take the task itself, give its archive: --dataset {key.text}=TASK.zip")
+        return None
+    folder = files.by_key(fields, key, f"task {index} is a task stored on another server", as_file=False)
+    if described and folder is not None:
+        fields.note("CB166", f"{fields.what} has a key, for which a task is given: what it says here is not read", key)
+    if folder is not None and (task := read_task_at(fields, key, files, folder)):
+        return task.model_copy(update={"index": index, "key": plain_key(key.text)})
+    return TaskSpec(index=index, name=name or key.text, key=key.text)
 
 
 # ---------------------------------------------------------------------- phases
@@ -321,11 +345,8 @@ def _solutions(top: Fields, files: BundleFiles, tasks: Collection[int | str]) ->
 
 
 def _solution_files(fields: Fields, files: BundleFiles) -> DataSpec | None:
-    key = fields.text("key")
-    if key is not None:
-        message = f"{fields.what} is stored on another server: {shorten(key)}"
-        fields.error("CB304", message, fields.get("key"), "put it into the bundle and name its path")
-        return None
+    if fields.get("key") is not None:
+        return files.data(fields, "key", "solution", by_key=True)
     if fields.get("path") is None:
         fields.missing("path")
     return files.data(fields, "path", "path")

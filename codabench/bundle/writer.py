@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import os
 import posixpath
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from codabench.bundle.canonical import as_v2
 from codabench.bundle.document import to_yaml
@@ -19,7 +17,7 @@ from codabench.core.competition import CompetitionSpec, DataSpec, PageSpec, Prog
 from codabench.core.errors import BundleError, StorageError, UsageError
 from codabench.core.problems import Problem, Severity
 from codabench.core.report import Report
-from codabench.storage.sources import SourceEntry, TreeSource, extract, remove_tree, write_zip
+from codabench.storage.sources import Content, Overlay, TreeSource, extract, remove_tree, write_zip
 
 _PARTS = ("scoring_program", "ingestion_program", "input_data", "reference_data")
 _LOGO = bytes.fromhex(
@@ -171,7 +169,9 @@ class _Files:
 
     def tree(self, text: str) -> TreeSource:
         """All files, with this description."""
-        return _Changed(self._base, {**self._texts, NAME: text.encode()}, self._moved, self._gone)
+        texts = {**self._texts, NAME: text.encode()}
+        files = {name: Content.of_bytes(data) for name, data in texts.items()}
+        return Overlay(self._base, files=files, folders=self._moved, gone=self._gone)
 
     # ------------------------------------------------------------------ programs
     def _plan_programs(self, spec: CompetitionSpec) -> None:
@@ -244,34 +244,3 @@ def _decoded(data: bytes) -> str | None:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
-
-
-class _Changed(TreeSource):
-    """A tree with some files replaced or added, trees added as folders, and paths left out."""
-
-    def __init__(
-        self, base: TreeSource, texts: Mapping[str, bytes], folders: Mapping[str, TreeSource], gone: Iterable[str]
-    ) -> None:
-        self._base, self._texts, self._folders = base, texts, folders
-        left_out = tuple(f"{path}/" for path in gone)
-        entries = [e for e in base.entries() if e.path not in texts and not f"{e.path}/".startswith(left_out)]
-        entries += [SourceEntry(path=path, size=len(data)) for path, data in texts.items()]
-        for folder, tree in folders.items():
-            entries += [e.model_copy(update={"path": f"{folder}/{e.path}"}) for e in tree.entries()]
-        super().__init__(base.name, entries)
-
-    def _at(self, path: str) -> tuple[TreeSource, str]:
-        top, _, rest = path.partition("/")
-        return (self._folders[top], rest) if top in self._folders else (self._base, path)
-
-    def open(self, path: str) -> BinaryIO:
-        if path in self._texts:
-            return io.BytesIO(self._texts[path])
-        tree, inside = self._at(path)
-        return tree.open(inside)
-
-    def local_path(self, path: str) -> Path | None:
-        if path in self._texts:
-            return None
-        tree, inside = self._at(path)
-        return tree.local_path(inside)

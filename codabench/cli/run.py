@@ -111,7 +111,8 @@ def _run_all(
     named = options["phase"] is not None
     phase = competition.choose_phase(options["phase"])
     tasks = find_tasks(competition.spec, phase, options["task"])
-    tell(f"phase {phase.index} {phase.name!r}" + ("" if named else " (chosen: --phase names another)"))
+    if competition.spec.format != "task":
+        tell(f"phase {phase.index} {phase.name!r}" + ("" if named else " (chosen: --phase names another)"))
     good, refused = _readable(submissions)
     rejected: dict[int, CodabenchError] = {}
     options = {**options, "phase": phase.index, "on_rejected": rejected.__setitem__}
@@ -163,11 +164,13 @@ def _finish(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Write, print: what was submitted in the order in which it was named, and the leaderboards."""
+    """Write, print: what was submitted in the order in which it was named, and the leaderboards, if there are any."""
+    from codabench.workspace.leaderboard import distinct_names
+
     boards = [competition.leaderboard(n, phase=phase.index) for n in range(len(competition.spec.ranking))]
-    board, others = boards[0], boards[1:]
     places = range(len(handles) + len(refused))
-    names = {n: board.names[handle.id] for n, handle in handles.items()}
+    called = distinct_names(list(handles.values()))
+    names = {n: called[handle.id] for n, handle in handles.items()}
     document = {
         "ok": not refused and all(run.status.value == "Finished" for h in handles.values() for run in h.runs),
         "competition": competition.title,
@@ -175,8 +178,8 @@ def _finish(
         "submissions": [
             submission_document(handles[n], names[n]) if n in handles else _refused(refused[n], tasks) for n in places
         ],
-        "leaderboard": board.to_dict(),
-        **({"other_leaderboards": [other.to_dict() for other in others]} if others else {}),
+        "leaderboard": boards[0].to_dict() if boards else None,
+        **({"other_leaderboards": [other.to_dict() for other in boards[1:]]} if boards[1:] else {}),
     }
     if out is not None:
         from codabench.workspace.export import export_results
@@ -186,8 +189,11 @@ def _finish(
         print_json(document)
         return
     for n in places:
-        tell(repr(handles[n]) if n in handles else error_text(refused[n][1]))
-    say("\n\n".join(map(repr, boards)))
+        # Where no leaderboard follows, the submissions with their scores are the result.
+        show = say if n in handles and not boards else tell
+        show(repr(handles[n]) if n in handles else error_text(refused[n][1]))
+    if boards:
+        say("\n\n".join(map(repr, boards)))
     if out is not None:
         tell(f"everything is in {out}")
 

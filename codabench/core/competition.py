@@ -49,6 +49,33 @@ class Computation(StrEnum):
     MRR = "mrr"
 
 
+class DataRole(StrEnum):
+    """What a data set is for (contract.md 3.2): the keys that tasks, phases and servers have for it."""
+
+    SCORING_PROGRAM = "scoring_program"
+    INGESTION_PROGRAM = "ingestion_program"
+    INPUT_DATA = "input_data"
+    REFERENCE_DATA = "reference_data"
+    PUBLIC_DATA = "public_data"
+    STARTING_KIT = "starting_kit"
+    SOLUTION = "solution"
+    SUBMISSION = "submission"
+    COMPETITION_BUNDLE = "competition_bundle"
+
+    @property
+    def words(self) -> str:
+        """For messages."""
+        return self.value.replace("_", " ")
+
+    @property
+    def is_program(self) -> bool:
+        return self in (DataRole.SCORING_PROGRAM, DataRole.INGESTION_PROGRAM)
+
+
+TASK_ROLES = (DataRole.SCORING_PROGRAM, DataRole.INGESTION_PROGRAM, DataRole.INPUT_DATA, DataRole.REFERENCE_DATA)
+PHASE_ROLES = (DataRole.PUBLIC_DATA, DataRole.STARTING_KIT)
+
+
 class DataSpec(Record):
     """A data set, program or kit of the bundle: a directory or an archive.
 
@@ -57,7 +84,7 @@ class DataSpec(Record):
     path
         Inside the bundle, as resolved (``X/`` where the bundle names ``X.zip`` and only the folder is there).
     key
-        Instead of a path: UUID of a data set on a server.
+        UUID of a data set on a server, if the bundle names it by that; `path` is where the files given for it lie.
     """
 
     path: str | None = None
@@ -106,8 +133,10 @@ class TaskSpec(Record):
     ----------
     index
         The identifier that phases and solutions use inside the bundle.
+    key
+        UUID of a task on a server, if the bundle names it by that.
     extras
-        Unknown keys, kept aside.
+        Unknown keys, and those that only a server heeds (``is_public``), kept aside.
     """
 
     index: int | str
@@ -120,6 +149,12 @@ class TaskSpec(Record):
     reference_data: DataSpec | None = None
     ingestion_only_during_scoring: bool = False
     extras: dict[str, Any] = {}
+
+    @property
+    def parts(self) -> dict[str, DataSpec]:
+        """The programs and data that there are, by role."""
+        found = {role.value: getattr(self, role) for role in TASK_ROLES}
+        return {role: part for role, part in found.items() if part is not None}
 
 
 class PhaseSpec(Record):
@@ -160,6 +195,12 @@ class PhaseSpec(Record):
     def is_open(self, now: datetime) -> bool:
         """Whether submissions are accepted at `now`: ``start <= now < end``."""
         return self.start <= now and (self.end is None or now < self.end)
+
+    @property
+    def parts(self) -> dict[str, DataSpec]:
+        """What participants are offered, by role."""
+        found = {role.value: getattr(self, role) for role in PHASE_ROLES}
+        return {role: part for role, part in found.items() if part is not None}
 
 
 class ColumnSpec(Record):
@@ -221,9 +262,12 @@ class SolutionSpec(DataSpec):
 
 
 class CompetitionSpec(Record):
-    """A whole competition as its bundle describes it (contract.md 1.2)."""
+    """A whole competition as its bundle describes it (contract.md 1.2).
 
-    format: Literal["v2", "v1.5"] = "v2"
+    One of format ``task`` is a single task (contract.md 3.1): one phase that is always open, no leaderboard.
+    """
+
+    format: Literal["v2", "v1.5", "task"] = "v2"
     title: str
     description: str = ""
     image: str | None = None
@@ -274,5 +318,5 @@ class CompetitionSpec(Record):
 
     @property
     def written(self) -> tuple[str, ...]:
-        """The keys that scoring programs write for the leaderboards that are used."""
+        """The keys that scoring programs write for the leaderboards that are used; none: whatever they write counts."""
         return tuple(dict.fromkeys(key for board in self.ranking for key in board.written))

@@ -54,14 +54,15 @@ def read_scores(output: TreeSource, columns: Sequence[str]) -> ScoresFile:
     Parameters
     ----------
     columns
-        Keys of the columns that are stored (computed ones are not written by scorers).
+        Keys of the columns that are stored (computed ones are not written by scorers). None: there is no leaderboard,
+        and every key that holds a number is a score.
     """
     try:
         name = _find(output)
         text = _text(output, name)
         as_json = name == "scores.json" or text.lstrip().startswith("{")
         raw = _parse_json(name, text) if as_json else _parse_lines(name, text)
-        return _pick(name, raw, columns, as_json=as_json)
+        return _pick(name, raw, columns, as_json=as_json) if columns else _every_number(name, raw)
     except _UnusableError as error:
         return ScoresFile(problem=error.problem)
 
@@ -142,6 +143,18 @@ def _odd(value: Any, as_json: bool) -> bool:
     if isinstance(value, str):
         return as_json or value.lower() in _BOOLEANS
     return isinstance(value, bool)
+
+
+def _every_number(name: str, raw: _Repeated) -> ScoresFile:
+    scores: dict[str, float] = {}
+    for key, value in raw.items():
+        try:
+            scores[key] = _number(name, key, value)
+        except _UnusableError:
+            continue  # no column says that it has to be a number
+    message = f"{name} holds no number: there is nothing to compare submissions by"
+    warning = Problem(code="CB645", severity=Severity.WARNING, message=message, fault=Fault.ORGANIZER)
+    return ScoresFile(scores=scores, raw=_plain(dict(raw)), warnings=() if scores else (warning,))
 
 
 def _pick(name: str, raw: _Repeated, columns: Sequence[str], *, as_json: bool) -> ScoresFile:

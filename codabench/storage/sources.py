@@ -19,13 +19,16 @@ from codabench.storage.archive import ZipSource, manifest, write_zip, zip_from_s
 from codabench.storage.directory import DirectorySource, open_hostile
 from codabench.storage.extract import extract, remove_tree
 from codabench.storage.names import safe_path, shown
+from codabench.storage.overlay import Content, Overlay
 from codabench.storage.tree import ArchiveLimits, EmptySource, SourceEntry, TreeSource, only_leaves
 
 __all__ = [
     "ArchiveLimits",
+    "Content",
     "DirectorySource",
     "EmptySource",
     "FsspecSource",
+    "Overlay",
     "SourceEntry",
     "TreeSource",
     "ZipSource",

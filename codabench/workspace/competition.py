@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from codabench.bundle.datasets import Datasets
 from codabench.bundle.load import Bundle, read_bundle
 from codabench.core.competition import CompetitionSpec, DataSpec, LeaderboardSpec, PhaseSpec, TaskSpec
 from codabench.core.errors import BundleError, SubmissionRejected, UsageError
@@ -21,39 +22,58 @@ from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.handles import SubmissionHandle
 from codabench.workspace.leaderboard import Leaderboard
 from codabench.workspace.named import Named
-from codabench.workspace.planning import task_parts
 from codabench.workspace.progress import Progress, follow
 from codabench.workspace.settings import seconds, tailored
 from codabench.workspace.workspace import Workspace
 
 
-def load(source: str | os.PathLike[str], *, storage_options: dict[str, Any] | None = None) -> Competition:
-    """Open a competition bundle.
+def load(
+    source: str | os.PathLike[str],
+    *,
+    datasets: Datasets | None = None,
+    storage_options: dict[str, Any] | None = None,
+) -> Competition:
+    """Open a competition bundle, or the archive of one task.
 
     Parameters
     ----------
     source
         A directory, a zip, or any fsspec URL of one (``s3://...``).
+    datasets
+        The files of data sets and tasks that the bundle names by key (UUID): a directory, a zip, a URL or a
+        `TreeSource` for each; or a function that is asked for a key and returns one of these, or None.
 
     Raises
     ------
+    UsageError
+        If a key in `datasets` is no UUID.
     BundleError
         If it cannot be read or has errors; ``.report`` holds every problem, and the message shows them all.
     """
-    bundle = read_bundle(source, storage_options=storage_options)
+    bundle = read_bundle(source, storage_options=storage_options, datasets=datasets)
     bundle.report.raise_for_errors()
     return Competition(bundle)
 
 
-def check(source: str | os.PathLike[str], *, storage_options: dict[str, Any] | None = None) -> Report:
-    """Every problem of a bundle at once, also of one that has errors.
+def check(
+    source: str | os.PathLike[str],
+    *,
+    datasets: Datasets | None = None,
+    storage_options: dict[str, Any] | None = None,
+) -> Report:
+    """Every problem of a bundle or task archive at once, also of one that has errors.
+
+    Parameters
+    ----------
+    datasets
+        See `load`.
 
     Raises
     ------
     BundleError
         Only if `source` cannot be read at all.
     """
-    with read_bundle(source, storage_options=storage_options) as bundle:
+    with read_bundle(source, storage_options=storage_options, datasets=datasets) as bundle:
         return bundle.report
 
 
@@ -338,9 +358,10 @@ class Competition:
 
 def spec_text(spec: CompetitionSpec) -> str:
     """What a competition is, in a few lines."""
-    lines = [f"Competition {printable(spec.title)!r}"]
+    alone = spec.format == "task"
+    lines = [f"{'Task' if alone else 'Competition'} {printable(spec.title)!r}"]
     now = utc_now()
-    for phase in spec.phases:
+    for phase in () if alone else spec.phases:
         names = ", ".join(printable(t.name) for t in spec.tasks_of(phase))
         lines.append(f"├─ phase {phase.index} {printable(phase.name)}   {period_text(phase, now)}   tasks: {names}")
     lines += [f"├─ task {task.index} {printable(task.name)}   {_parts_text(task)}" for task in spec.tasks]
@@ -366,5 +387,5 @@ def period_text(phase: PhaseSpec, now: datetime) -> str:
 
 def _parts_text(task: TaskSpec) -> str:
     return " ".join(
-        role.replace("_", " ").replace(" program", "").replace(" data", "") + " ✓" for role in task_parts(task)
+        role.replace("_", " ").replace(" program", "").replace(" data", "") + " ✓" for role in task.parts
     )

@@ -13,7 +13,7 @@ from codabench.core.errors import StorageError, UsageError
 from codabench.core.text import distinct
 from codabench.storage.sources import extract, remove_tree
 from codabench.workspace.handles import RunHandle, SubmissionHandle
-from codabench.workspace.leaderboard import Leaderboard
+from codabench.workspace.leaderboard import Leaderboard, distinct_names
 
 _OURS = ("result.json", "leaderboard.txt")
 
@@ -37,7 +37,7 @@ def export_results(
 ) -> None:
     """Write ``result.json``, ``leaderboard.txt``, ``leaderboard.csv`` and a directory for each run.
 
-    Further leaderboards are in ``leaderboard.txt``, too, and in ``leaderboard-2.csv`` and so on.
+    Without a leaderboard its files are left out. Further leaderboards are in ``leaderboard.txt``, too, and in ``leaderboard-2.csv`` and so on.
     A run's directory holds ``logs/``, ``prediction_output/``, ``scoring_output/``, ``scores.json``,
     ``provenance.json`` and ``detailed_results.html``, as far as they exist. All of it appears when it is complete,
     ``result.json`` last.
@@ -68,13 +68,15 @@ def export_results(
 def _write(
     dest: Path, handles: Sequence[SubmissionHandle], boards: Sequence[Leaderboard], document: dict[str, Any]
 ) -> None:
-    tables = ["leaderboard.csv", *(f"leaderboard-{n}.csv" for n in range(2, len(boards) + 1))]
-    places = _components([boards[0].names[h.id] for h in handles], [*_OURS, *tables])
+    tables = [f"leaderboard-{n}.csv" if n > 1 else "leaderboard.csv" for n in range(1, len(boards) + 1)]
+    names = distinct_names(handles)
+    places = _components([names[h.id] for h in handles], [*_OURS, *tables])
     for handle, place in zip(handles, places, strict=True):
         tasks = _components([t.name for t in handle.tasks]) if len(handle.runs) > 1 else ["."]
         for run, task in zip(handle.runs, tasks, strict=True):
             _export_run(dest / place / task, run)
-    (dest / "leaderboard.txt").write_text("\n".join(f"{board!r}\n" for board in boards), encoding="utf-8")
+    if boards:
+        (dest / "leaderboard.txt").write_text("\n".join(f"{board!r}\n" for board in boards), encoding="utf-8")
     for name, board in zip(tables, boards, strict=True):
         (dest / name).write_text(board.to_csv(), encoding="utf-8", newline="")
     (dest / "result.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")

@@ -209,9 +209,14 @@ class SubmissionHandle:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Column key -> value of the leaderboard: with several tasks the mean over them, computed columns included."""
+        """Column key -> value of the leaderboard: with several tasks the mean over them, computed columns included.
+
+        Without a leaderboard, that of a single task: what its scoring program wrote.
+        """
         from codabench.workspace.leaderboard import row_of
 
+        if not self.competition.spec.leaderboards:
+            return self.run.scores
         row = row_of(self)
         return {k: v for k, v in row.scores.items() if v is not None} if row else {}
 

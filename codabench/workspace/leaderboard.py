@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from codabench.core.competition import LeaderboardSpec, PhaseSpec
+from codabench.core.errors import NotFound
 from codabench.core.records import Status
 from codabench.core.text import distinct, printable
 from codabench.leaderboard.board import Board, Entry, Row
@@ -138,6 +139,9 @@ def make_leaderboard(
 ) -> Leaderboard:
     """Rank what has finished in a phase."""
     spec = competition.spec
+    if not spec.leaderboards:
+        message = f"{printable(spec.title)!r} is a task and has no leaderboard"
+        raise NotFound(message, hint="the scores of a submission are in its .scores")
     boards = list(enumerate(spec.leaderboards))
     wanted = 0 if name is None else name
     _, chosen = admission.pick(boards, wanted, "leaderboard", lambda b: b[0], lambda b: b[1].key)
@@ -186,7 +190,7 @@ def _entry(sequence: int, handle: SubmissionHandle, keys: set[str], expected: tu
     )
 
 
-def distinct_names(handles: list[SubmissionHandle]) -> dict[str, str]:
+def distinct_names(handles: Sequence[SubmissionHandle]) -> dict[str, str]:
     """Submission id -> name; the second of one name gets ``#2``."""
     names = distinct([h.name for h in handles])
     return {handle.id: name for handle, name in zip(handles, names, strict=True)}

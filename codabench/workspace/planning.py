@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from codabench.bundle.metadata import read_metadata
 from codabench.bundle.v15_trees import without_wrapping
-from codabench.core.competition import CompetitionSpec, DataSpec, PhaseSpec, TaskSpec
+from codabench.core.competition import CompetitionSpec, PhaseSpec, TaskSpec
 from codabench.core.errors import NotFound
 from codabench.core.records import Attempt, RunOptions
 from codabench.core.trees import TreeRef
@@ -56,21 +56,10 @@ def make_plan(
     )
 
 
-def task_parts(task: TaskSpec) -> dict[str, DataSpec]:
-    """The programs and data of a task by role."""
-    parts = {
-        "ingestion_program": task.ingestion_program,
-        "scoring_program": task.scoring_program,
-        "input_data": task.input_data,
-        "reference_data": task.reference_data,
-    }
-    return {role: spec for role, spec in parts.items() if spec is not None}
-
-
 def stored_parts(task: TaskSpec, stored: dict[str, TreeRef]) -> dict[str, TreeRef]:
     """The stored trees of a task by role; `NotFound` if one is not stored."""
     found = {}
-    for role, spec in task_parts(task).items():
+    for role, spec in task.parts.items():
         if spec.tree is None or spec.tree not in stored:
             raise NotFound(f"the {role.replace('_', ' ')} of task {task.name!r} is not stored here", code="CB342")
         found[role] = stored[spec.tree]

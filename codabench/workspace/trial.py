@@ -21,7 +21,7 @@ from codabench.runner.layout import RunDirectory
 from codabench.runner.plan import ProgramPlan, RunPlan, SubmissionFacts
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import utc_now
-from codabench.workspace.planning import make_plan, opened_submission, submission_facts, task_parts
+from codabench.workspace.planning import make_plan, opened_submission, submission_facts
 from codabench.workspace.settings import seconds, tailored
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def describe_runs(competition: Competition, submission: str | os.PathLike[str], 
         facts = submission_facts(source)
     described = []
     for task in _tasks(competition, where):
-        trees = {"submission": _NOTHING, **dict.fromkeys(task_parts(task), _NOTHING)}
+        trees = {"submission": _NOTHING, **dict.fromkeys(task.parts, _NOTHING)}
         plan = _plan(competition, task, facts, trees, where)
         warnings = [w.message for w in plan.warnings]
         described.append({"task": {"index": task.index, "name": task.name}, **describe(plan), "warnings": warnings})
@@ -59,7 +59,7 @@ def trial(
     with opened_submission(competition.spec, submission) as source:
         facts = submission_facts(source)
         trees = {"submission": workspace.storage.put_tree(source)}
-    parts = {role: competition.tree(spec) for role, spec in task_parts(task).items()}
+    parts = {role: competition.tree(spec) for role, spec in task.parts.items()}
     trees |= {role: workspace.storage.put_tree(tree) for role, tree in parts.items()}
     plan = _plan(competition, task, facts, trees, where)
     step = next((s for s in plan.steps if s.programs), None)

@@ -38,7 +38,6 @@ from codabench.workspace.planning import (
     opened_submission,
     stored_parts,
     submission_facts,
-    task_parts,
 )
 
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ class Workspace:
         """Store what tasks need and is not stored yet; a local run of one task leaves the other data alone."""
         with self._lock:
             known = self._stored.setdefault(competition, set())
-            specs = (part for task in tasks for part in task_parts(task).values())
+            specs = (part for task in tasks for part in task.parts.values())
             # What another object of this competition stored is looked at again: its files may have changed since.
             new = {spec.tree: spec for spec in specs if spec.tree is not None and spec.tree not in known}
             if new:

@@ -20,7 +20,6 @@ from codabench.core.problems import Severity
 from codabench.core.trees import tree_digest
 from codabench.storage.sources import manifest, open_source
 from codabench.workspace.competition import Competition
-from codabench.workspace.planning import task_parts
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CHANGED = {"file", "path", "unpacked"}
@@ -51,7 +50,7 @@ def dest(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def trees(competition: Competition) -> dict[str, str]:
     """The digest of everything that programs and people get, by what it is for."""
     spec = competition.spec
-    parts = {f"task {t.index} {role}": part for t in spec.tasks for role, part in task_parts(t).items()}
+    parts = {f"task {t.index} {role}": part for t in spec.tasks for role, part in t.parts.items()}
     for phase in spec.phases:
         kits = {"public data": phase.public_data, "starting kit": phase.starting_kit}
         parts |= {f"phase {phase.index} {role}": part for role, part in kits.items() if part}
@@ -140,7 +139,7 @@ def agree(seen: dict[str, Any], spec: CompetitionSpec) -> None:
         (t.index, t.name, t.ingestion_only_during_scoring) for t in spec.tasks
     ]
     for task in spec.tasks:
-        assert set(task_parts(task)) == set(seen["tasks"][task.index]) & set(task_parts(task))
+        assert set(task.parts) == set(seen["tasks"][task.index]) & set(task.parts)
     assert [(p["start"], p["end"]) for p in seen["phases"]] == [(p.start, p.end) for p in spec.phases]
     for phase, shown in zip(spec.phases, seen["phases"], strict=True):
         assert (shown["name"], tuple(shown["tasks"]), shown["seconds"]) == (
