@@ -21,7 +21,7 @@ def plain_key(text: str) -> str:
     return str(uuid.UUID(text))
 
 
-class DataSets:
+class KeyedData:
     """What the caller gives for keys; each is opened when it is first named.
 
     Parameters

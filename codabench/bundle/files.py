@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable
 
-from codabench.bundle.datasets import DataSets, plain_key
+from codabench.bundle.datasets import KeyedData, plain_key
 from codabench.bundle.fields import Fields, is_uuid, shorten
 from codabench.bundle.metadata import LITTER, METADATA, read_metadata
 from codabench.bundle.nodes import Node, Scalar
@@ -45,11 +45,11 @@ class BundleFiles:
     """
 
     def __init__(
-        self, tree: TreeSource, limits: ArchiveLimits = ArchiveLimits.OWN, datasets: DataSets | None = None
+        self, tree: TreeSource, limits: ArchiveLimits = ArchiveLimits.OWN, datasets: KeyedData | None = None
     ) -> None:
         self.tree = self._bundle = tree
         self.folder = ""
-        self._datasets = datasets or DataSets()
+        self._datasets = datasets or KeyedData()
         self._mounted: dict[str, str] = {}
         self._put_files: dict[str, Content] = {}
         self._put_folders: dict[str, TreeSource] = {}
@@ -244,7 +244,12 @@ class BundleFiles:
         try:
             tree = self._datasets.find(key)
         except BundleError as error:
-            fields.error("CB165", f"what is given for {key} cannot be used: {error.message}", node, error.hint)
+            fields.error(
+                "CB165",
+                f"what is given for {key} cannot be used: {error.message}",
+                node,
+                error.hint or "give another file",
+            )
             return None
         if tree is None:
             hint = f"download it there; give it as --dataset {key}=PATH, or put it into the bundle and name its path"

@@ -6,7 +6,7 @@ import os
 from typing import Any, Self
 
 from codabench.bundle.checks import check_sound
-from codabench.bundle.datasets import Datasets, DataSets
+from codabench.bundle.datasets import Datasets, KeyedData
 from codabench.bundle.fields import shorten
 from codabench.bundle.files import BundleFiles
 from codabench.bundle.metadata import LITTER, read_metadata
@@ -109,7 +109,7 @@ def read_bundle(
         The source cannot be read at all: it is not there, not a zip, cut off or empty. ``report`` says so, too.
     """
     name = os.fspath(source)
-    known = DataSets(datasets, limits, storage_options)
+    known = KeyedData(datasets, limits, storage_options)
     try:
         opened = open_source(source, limits=limits, storage_options=storage_options)
     except BundleError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from codabench.cli.output import FAILED, USAGE, error_document, handled, print_json, say, tell
+from codabench.cli.output import DATASET, FAILED, USAGE, error_document, given_datasets, handled, print_json, say, tell
 
 if TYPE_CHECKING:
     from codabench.bundle.load import Bundle
@@ -23,24 +23,28 @@ class Form(StrEnum):
 
 
 def check(
-    source: str = typer.Argument(metavar="SOURCE", help="A competition bundle: directory, zip, or URL."),
+    source: str = typer.Argument(
+        metavar="SOURCE", help="A competition bundle or task archive: directory, zip, or URL."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document: --format json."),
     form: Form = typer.Option(Form.TEXT, "--format", help="github: annotations for a workflow of GitHub."),
+    dataset: list[str] = DATASET,
 ) -> None:
-    """Check a bundle and show every problem at once.
+    """Check a bundle or a task archive and show every problem at once.
 
     Exit code 0: no errors. 1: errors. 2: SOURCE cannot be read at all.
     """
-    _check(source, form=form, as_json=as_json or form is Form.JSON)
+    _check(source, dataset, form=form, as_json=as_json or form is Form.JSON)
 
 
 @handled
-def _check(source: str, *, form: Form, as_json: bool) -> None:
+def _check(source: str, dataset: list[str] | None, *, form: Form, as_json: bool) -> None:
     from codabench.bundle.load import read_bundle
     from codabench.core.errors import BundleError
 
+    datasets = given_datasets(dataset)
     try:
-        opened = read_bundle(source)
+        opened = read_bundle(source, datasets=datasets)
     except BundleError as error:
         if as_json:
             nothing: dict[str, Any] = {"format": None, "title": None, "problems": [], "phases": [], "leaderboards": []}

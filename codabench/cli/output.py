@@ -77,6 +77,25 @@ def handled(command: F) -> F:
     return run  # type: ignore[return-value]
 
 
+DATASET = typer.Option(
+    None, "--dataset", metavar="UUID=PATH", help="The files of a data set or task that is named by key; repeatable."
+)
+
+
+def given_datasets(options: list[str] | None) -> dict[str, str]:
+    """What ``--dataset UUID=PATH`` says, by key."""
+    from codabench.core.errors import UsageError
+
+    found: dict[str, str] = {}
+    for option in options or ():
+        key, _, path = option.partition("=")
+        if not key or not path:
+            message = f"--dataset {option!r} is no UUID=PATH"
+            raise UsageError(message, code="CB170", hint="write the key, an equals sign, and a folder, zip or URL")
+        found[key] = path
+    return found
+
+
 def exit_code(error: BaseException) -> int:
     """2 for what the caller asked wrongly, 3 for the machine and for what nobody expected."""
     from codabench.core.errors import CodabenchError, EngineError, StateError, StorageError

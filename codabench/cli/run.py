@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from codabench.cli.output import FAILED, error_text, exit_code, handled, print_json, say, tell
+from codabench.cli.output import DATASET, FAILED, error_text, exit_code, given_datasets, handled, print_json, say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @handled
 def run(
-    bundle: str = typer.Argument(metavar="BUNDLE", help="A competition bundle: directory, zip, or URL."),
+    bundle: str = typer.Argument(
+        metavar="BUNDLE", help="A competition bundle or task archive: directory, zip, or URL."
+    ),
     submissions: list[str] = typer.Argument(metavar="SUBMISSION", help="Zips or directories."),
     phase: str = typer.Option(None, "--phase", "-p", help="Index or name; default: the phase open now."),
     task: list[str] = typer.Option(None, "--task", "-t", help="Index or name; may be given more than once."),
@@ -45,6 +47,7 @@ def run(
     enforce: bool = typer.Option(False, "--enforce", help="Let dates, counts and fact sheet of the phase hold."),
     out: Path = typer.Option(None, "--out", "-o", help="Write logs, outputs, scores and the leaderboard there."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+    dataset: list[str] = DATASET,
 ) -> None:
     """Run submissions and rank them.
 
@@ -69,7 +72,7 @@ def run(
         from codabench.workspace.export import check_free
 
         check_free(out)
-    competition = load(bundle)
+    competition = load(bundle, datasets=given_datasets(dataset))
     try:
         for problem in competition.check().warnings:
             tell(f"warning[{problem.code}]: {problem.message}")

