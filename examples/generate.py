@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the data and the logos of the examples anew: python3 examples/generate.py
+"""Makes the data and the logos of the examples and templates anew: python3 examples/generate.py
 
 Needs nothing but Python. The numbers come from fixed seeds, so that a second run changes nothing; what the submissions
 score is written down in each expected.json and would have to be worked out again if a seed or a formula here changed.
@@ -159,6 +159,38 @@ def dump(mapping):
     return "{\n" + ",\n".join(" %s: %s" % (json.dumps(k), json.dumps(v)) for k, v in mapping.items()) + "\n}\n"
 
 
+# ---------------------------------------------------------------- templates: barley, oat and wheat
+GRAINS = {"barley": (8.6, 3.4), "oat": (10.2, 2.7), "wheat": (6.4, 3.2)}
+MIDDLING = ("8.0,3.2,barley", "9.0,3.0,oat", "7.6,3.4,wheat")
+
+
+def grains():
+    rng = random.Random("grains")
+
+    def grown(count):
+        names = [name for name in GRAINS for _ in range(count)]
+        rng.shuffle(names)
+        return ["%.1f,%.1f,%s" % (rng.gauss(GRAINS[n][0], 0.8), rng.gauss(GRAINS[n][1], 0.25), n) for n in names]
+
+    def table(path, rows, head="length,width,name"):
+        write("../templates/" + path, "\n".join([head, *rows, ""]))
+
+    known, unknown = grown(10), grown(10)
+    measures, answers = zip(*(row.rsplit(",", 1) for row in unknown))
+    table("training/data/train.csv", known)
+    table("common/data/test.csv", measures, "length,width")
+    table("inverted/starting_kit/train.csv", MIDDLING)
+    table("inverted/solution/train.csv", known[:12])
+    write("../templates/common/reference_data/labels.csv", "\n".join(answers) + "\n")
+    write("../templates/results/starting_kit/answers.csv", "oat\n" * len(answers))
+    write("../templates/results/solution/answers.csv", "".join(nearest(*m.split(",")) + "\n" for m in measures))
+
+
+def nearest(length, width):
+    """The variety with the most similar measures on average."""
+    return min(GRAINS, key=lambda n: (GRAINS[n][0] - float(length)) ** 2 + (GRAINS[n][1] - float(width)) ** 2)
+
+
 # ---------------------------------------------------------------- logos
 LOGOS = {
     "code-submission": ((54, 48, 74), (240, 196, 120), [(3, 0, 3, 11), (3, 6, 8, 1), (3, 9, 9, 3)]),
@@ -172,6 +204,11 @@ LOGOS = {
         (92, 26, 51),
         (255, 209, 102),
         [(1, 2, 10, 2), (10, 2, 10, 8), (10, 8, 5, 8), (5, 8, 2, 11), (2, 11, 2, 8), (2, 8, 1, 8), (1, 8, 1, 2)],
+    ),
+    "../templates/common": (
+        (120, 84, 28),
+        (255, 236, 179),
+        [(5.5, 1, 5.5, 11), (5.5, 4, 3, 1.5), (5.5, 4, 8, 1.5), (5.5, 7, 3, 4.5), (5.5, 7, 8, 4.5)],
     ),
     "old-format": (
         (74, 20, 60),
@@ -215,8 +252,9 @@ def main():
     tides()
     night()
     steps()
+    grains()
     for name, (ground, ink, strokes) in LOGOS.items():
-        path = HERE / name / "bundle" / "logo.png"
+        path = HERE / name / ("logo.png" if name.startswith("..") else "bundle/logo.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(logo(ground, ink, strokes))
 

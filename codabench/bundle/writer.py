@@ -82,13 +82,16 @@ def _free(dest: str | os.PathLike[str], source: str) -> Path:
     """The path to write to, if nothing is lost by that."""
     text = os.fspath(dest)
     try:
-        place = Path(text).expanduser().absolute()
-        origin = Path(source.removeprefix("file://")).expanduser()
+        home = os.path.expanduser(text)
+        if home.startswith("~"):
+            raise ValueError("nobody of that name has a home here")
+        place = Path(home).absolute()
+        origin = Path(os.path.expanduser(source.removeprefix("file://")))
         inside = origin.is_dir() and place.resolve().is_relative_to(origin.resolve())
         taken = place.is_symlink() or (
             place.exists() and (_is_zip(place) or not place.is_dir() or any(place.iterdir()))
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise UsageError(f"{shorten(text)} cannot be used: {why}", code="CB150", hint="name another place") from None
     if not text or "://" in text:

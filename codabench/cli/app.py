@@ -8,6 +8,7 @@ from codabench.cli.check import check
 from codabench.cli.convert import convert
 from codabench.cli.demo import demo
 from codabench.cli.doctor import doctor
+from codabench.cli.init import init
 from codabench.cli.rule import rule
 from codabench.cli.run import run
 
@@ -36,5 +37,5 @@ def root(
     """Define, run and rank machine-learning competitions and benchmarks."""
 
 
-for command in (check, convert, run, demo, doctor, rule):
+for command in (init, check, convert, run, demo, doctor, rule):
     app.command()(command)

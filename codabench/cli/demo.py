@@ -55,12 +55,10 @@ def progress_here() -> str:
 
 
 def examples_root() -> Path:
-    """Where the examples are: in the package, or beside it in a checkout."""
-    import codabench
+    """Where the examples are."""
+    from codabench.core.packaged import packaged
 
-    package = Path(codabench.__file__).parent
-    packed = package / "_examples"
-    return packed if packed.is_dir() else package.parent / "examples"
+    return packaged("_examples", "examples")
 
 
 def put_example(directory: Path) -> None:

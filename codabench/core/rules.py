@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 
 from codabench.core.base import Record
+from codabench.core.packaged import packaged
 
 _ROW = re.compile(r"\| (CB\d{3}) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")
 _HEADING = re.compile(r"(#{2,3}) (.+)")
@@ -62,8 +62,4 @@ def rules() -> dict[str, Rule]:
 
 
 def _text() -> str:
-    """The document: in the package, or beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    packed = package / "_problems.md"
-    document = packed if packed.is_file() else package.parent / "docs" / "problems.md"
-    return document.read_text(encoding="utf-8")
+    return packaged("_problems.md", "docs/problems.md").read_text(encoding="utf-8")

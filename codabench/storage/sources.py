@@ -92,7 +92,7 @@ def open_source(
         text = text.removeprefix("file://")
     if "://" in text:
         return _open_url(text, limits, storage_options)
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # a name that is nobody's home stays as it is
     try:
         opened: TreeSource = (DirectorySource if path.is_dir() else ZipSource)(path, limits=limits)
     except FileNotFoundError:

@@ -381,3 +381,18 @@ def test_a_disk_that_fills_up_is_said_in_words(tmp_path: Path) -> None:
     assert caught.value.code == "CB707"
     with pytest.raises(FileNotFoundError), full_disk("here"):
         (tmp_path / "nothing").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name", "~"])
+def test_a_name_with_a_tilde(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the beginning it stands for a home, after ``./`` for itself; what is nobody's home is not there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with pytest.raises(BundleError) as caught:
+        open_source(f"{name}/inside")
+    assert caught.value.code == "CB021"
+    place = tmp_path / name / "inside"
+    place.mkdir(parents=True)
+    (place / "a.txt").touch()
+    with open_source(f"./{name}/inside") as source:
+        assert [e.path for e in source.entries()] == ["a.txt"]
