@@ -92,6 +92,9 @@ def test_what_is_in_it(wheel: Path) -> None:
     for example in EXAMPLES:
         for part in ("bundle/competition.yaml", "expected.json"):
             assert f"codabench/_examples/{example}/{part}" in names
+    assert {f"codabench/_templates/{layer}" for layer in ("common", "training", "results", "code", "inverted")} <= {
+        "/".join(n.split("/")[:3]) for n in names
+    }
     tracked = {p.relative_to(ROOT).as_posix() for p in ROOT.glob("codabench/**/*.py")}
     assert tracked <= set(names), "a module is missing"
     assert [n for n in names if "__pycache__" in n or n.endswith(".pyc")] == []
@@ -118,6 +121,17 @@ def test_importing_loads_nothing_heavy(installed: Path, empty: Path) -> None:
     heavy = "{'pydantic', 'docker', 'podman', 'pandas', 'sqlmodel', 'fsspec', 'dask', 'rich', 'typer'}"
     shown = run([str(installed / "python"), "-c", f"import codabench, sys; print({heavy} & set(sys.modules))"], empty)
     assert shown.stdout == "set()\n", shown
+
+
+def test_a_new_competition_is_sound(installed: Path, empty: Path) -> None:
+    """The templates travel with the package, and what installers add to them stays behind."""
+    cache = next(installed.parent.glob("lib/python*/site-packages/codabench/_templates/code/starting_kit"))
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(cache)], check=True)
+    made = run([str(installed / "codabench"), "init", "mine", "--template", "code"], empty)
+    assert made.returncode == 0, made
+    assert list((empty / "mine").rglob("__pycache__")) == []
+    checked = run([str(installed / "codabench"), "check", "mine", "--json"], empty)
+    assert json.loads(checked.stdout)["problems"] == []
 
 
 def demonstrate(installed: Path, cwd: Path, *options: str, **env: str) -> str:
