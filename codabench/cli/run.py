@@ -12,10 +12,11 @@ from codabench.cli.output import DATASET, FAILED, error_text, exit_code, given_d
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from codabench.core.competition import PhaseSpec, TaskSpec
+    from codabench.core.competition import PhaseSpec, SolutionSpec, TaskSpec
     from codabench.core.errors import CodabenchError
     from codabench.workspace.competition import Competition
     from codabench.workspace.handles import RunHandle, SubmissionHandle
+    from codabench.workspace.planning import Submitted
 
 
 @handled
@@ -23,7 +24,13 @@ def run(
     bundle: str = typer.Argument(
         metavar="BUNDLE", help="A competition bundle or task archive: directory, zip, or URL."
     ),
-    submissions: list[str] = typer.Argument(metavar="SUBMISSION", help="Zips or directories."),
+    submissions: list[str] = typer.Argument(None, metavar="[SUBMISSION]...", help="Zips or directories."),
+    solution: list[str] = typer.Option(
+        None,
+        "--solution",
+        metavar="NAME",
+        help="A solution of the bundle, by name or index; all: every one. Repeatable.",
+    ),
     phase: str = typer.Option(None, "--phase", "-p", help="Index or name; default: the phase open now."),
     task: list[str] = typer.Option(None, "--task", "-t", help="Index or name; may be given more than once."),
     backend: str = typer.Option("auto", "--backend", "-b", help="auto, docker, podman or process."),
@@ -53,6 +60,7 @@ def run(
 
     Exit code 0: every run finished. 1: a run failed. 2: usage, or a bundle with errors. 3: engine or machine failed.
     """
+    from codabench.core.errors import UsageError
     from codabench.workspace.competition import load
 
     where: dict[str, Any] = {
@@ -74,17 +82,21 @@ def run(
         check_free(out)
     competition = load(bundle, datasets=given_datasets(dataset))
     try:
+        given = [*(submissions or ()), *_solutions(competition, solution or ())]
+        if not given:
+            message = "there is nothing to run"
+            raise UsageError(message, code="CB354", hint="name submissions, or solutions of the bundle: --solution all")
         for problem in competition.check().warnings:
             tell(f"warning[{problem.code}]: {problem.message}")
         if dry_run:
-            _show_plans(competition, submissions, where, as_json=as_json)
+            _show_plans(competition, given, where, as_json=as_json)
         elif shell:
             from codabench.cli.shell import open_shell
 
-            raise typer.Exit(open_shell(competition, submissions[0], backend, where))
+            raise typer.Exit(open_shell(competition, given[0], backend, where))
         else:
             how = {"backend": backend, "jobs": jobs, "fact_sheet": answers, "keep": keep, "enforce": enforce}
-            _run_all(competition, submissions, {**where, **how}, out=out, as_json=as_json)
+            _run_all(competition, given, {**where, **how}, out=out, as_json=as_json)
     finally:
         competition.close()
 
@@ -106,17 +118,29 @@ def _local_data(words: list[str]) -> dict[str, str]:
     return pairs
 
 
+def _solutions(competition: Competition, wanted: Sequence[str]) -> list[SolutionSpec]:
+    """The solutions of these names or indexes, or every one."""
+    from codabench.workspace.admission import pick
+    from codabench.workspace.planning import name_of
+
+    there = competition.solutions
+    found: list[SolutionSpec] = []
+    for word in wanted:
+        found += there if word == "all" else [pick(there, word, "solution", lambda s: s.index, name_of)]
+    return found
+
+
 def _run_all(
-    competition: Competition, submissions: list[str], options: dict[str, Any], *, out: Path | None, as_json: bool
+    competition: Competition, submissions: list[Submitted], options: dict[str, Any], *, out: Path | None, as_json: bool
 ) -> None:
-    from codabench.workspace.admission import find_tasks
+    from codabench.workspace.admission import aim
+    from codabench.workspace.dispatcher import utc_now
 
     named = options["phase"] is not None
-    phase = competition.choose_phase(options["phase"])
-    tasks = find_tasks(competition.spec, phase, options["task"])
+    phase, tasks = aim(competition.spec, submissions[0], options["phase"], options["task"], utc_now())
     if competition.spec.format != "task":
         tell(f"phase {phase.index} {phase.name!r}" + ("" if named else " (chosen: --phase names another)"))
-    good, refused = _readable(submissions)
+    good, refused = _readable(competition, submissions)
     rejected: dict[int, CodabenchError] = {}
     options = {**options, "phase": phase.index, "on_rejected": rejected.__setitem__}
     handles = competition.run_many([path for _, path in good], **options) if good else []
@@ -135,7 +159,9 @@ def _run_all(
         raise typer.Exit(FAILED)
 
 
-def _readable(submissions: list[str]) -> tuple[list[tuple[int, str]], dict[int, tuple[str, CodabenchError]]]:
+def _readable(
+    competition: Competition, submissions: list[Submitted]
+) -> tuple[list[tuple[int, Submitted]], dict[int, tuple[Submitted, CodabenchError]]]:
     """Submissions that can be unpacked, and those that cannot, each with its reason and its place in the line.
 
     Raises
@@ -144,14 +170,14 @@ def _readable(submissions: list[str]) -> tuple[list[tuple[int, str]], dict[int, 
         If one is not there: that is a slip of the caller's, not a bad submission.
     """
     from codabench.core.errors import ArchiveError
-    from codabench.storage.sources import open_source
+    from codabench.workspace.planning import opened_submission
 
-    good: list[tuple[int, str]] = []
-    refused: dict[int, tuple[str, CodabenchError]] = {}
+    good: list[tuple[int, Submitted]] = []
+    refused: dict[int, tuple[Submitted, CodabenchError]] = {}
     for place, path in enumerate(submissions):
         try:
-            open_source(path).close()
-            good.append((place, path))
+            with opened_submission(competition, path):
+                good.append((place, path))
         except ArchiveError as error:
             refused[place] = (path, error)
     return good, refused
@@ -162,7 +188,7 @@ def _finish(
     phase: PhaseSpec,
     tasks: Sequence[TaskSpec],
     handles: dict[int, SubmissionHandle],
-    refused: dict[int, tuple[str, CodabenchError]],
+    refused: dict[int, tuple[Submitted, CodabenchError]],
     *,
     out: Path | None,
     as_json: bool,
@@ -237,7 +263,7 @@ def _problem(problem: Any) -> dict[str, Any]:
     }
 
 
-def _refused(refused: tuple[str, CodabenchError], tasks: Sequence[TaskSpec]) -> dict[str, Any]:
+def _refused(refused: tuple[Submitted, CodabenchError], tasks: Sequence[TaskSpec]) -> dict[str, Any]:
     """A submission that could not be unpacked: failed on every task, and the participant's to mend."""
     from codabench.workspace.planning import name_of
 
@@ -280,8 +306,13 @@ def _answers(path: Path | None) -> dict[str, Any] | None:
     return {str(k): v for k, v in found.items()}
 
 
-def _show_plans(competition: Competition, submissions: list[str], where: dict[str, Any], *, as_json: bool) -> None:
-    plans = {path: competition.plan(path, **where) for path in submissions}
+def _show_plans(
+    competition: Competition, submissions: list[Submitted], where: dict[str, Any], *, as_json: bool
+) -> None:
+    from codabench.workspace.planning import name_of
+
+    names = [path if isinstance(path, str) else name_of(path) for path in submissions]
+    plans = {name: competition.plan(path, **where) for name, path in zip(names, submissions, strict=True)}
     if as_json:
         print_json({"ok": True, "competition": competition.title, "plans": plans})
         return

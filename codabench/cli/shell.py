@@ -9,9 +9,10 @@ from codabench.cli.output import tell
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
+    from codabench.workspace.planning import Submitted
 
 
-def open_shell(competition: Competition, submission: str, backend: str, where: dict[str, Any]) -> int:
+def open_shell(competition: Competition, submission: Submitted, backend: str, where: dict[str, Any]) -> int:
     """Prepare the first step of the first task and open a shell in its first program's container.
 
     Returns

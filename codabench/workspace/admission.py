@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from codabench.core.competition import CompetitionSpec, PhaseSpec, TaskSpec
+from codabench.core.competition import CompetitionSpec, PhaseSpec, SolutionSpec, TaskSpec
 from codabench.core.errors import NotFound, SubmissionRejected, UsageError
 from codabench.core.text import did_you_mean
 
@@ -44,6 +44,25 @@ def find_tasks(spec: CompetitionSpec, phase: PhaseSpec, wanted: Sequence[int | s
         return tasks
     chosen = [pick(tasks, w, "task", lambda t: t.index, lambda t: t.name) for w in wanted]
     return tuple(t for t in tasks if t in chosen)
+
+
+def aim(
+    spec: CompetitionSpec,
+    submission: object,
+    phase: int | str | None,
+    task: int | str | Sequence[int | str] | None,
+    now: datetime,
+) -> tuple[PhaseSpec, tuple[TaskSpec, ...]]:
+    """The phase and the tasks a submission goes to.
+
+    A solution goes to the tasks it is for, and to the first phase that has one of them, unless others are named.
+    """
+    solves = submission.tasks if isinstance(submission, SolutionSpec) else ()
+    chosen = find_phase(spec, phase) if phase is not None else choose_phase(spec, now)
+    if phase is None and solves and not set(solves) & set(chosen.tasks):
+        chosen = next((p for p in spec.phases if set(solves) & set(p.tasks)), chosen)
+    wanted = [task] if isinstance(task, (int, str)) else task
+    return chosen, find_tasks(spec, chosen, wanted or [index for index in solves if index in chosen.tasks])
 
 
 def pick(items: Iterable[T], wanted: int | str, what: str, index: Callable[[T], Any], name: Callable[[T], str]) -> T:

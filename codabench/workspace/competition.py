@@ -10,18 +10,27 @@ from typing import Any
 
 from codabench.bundle.datasets import Datasets
 from codabench.bundle.load import Bundle, read_bundle
-from codabench.core.competition import CompetitionSpec, DataSpec, LeaderboardSpec, PhaseSpec, TaskSpec
+from codabench.core.competition import (
+    CompetitionSpec,
+    DataSpec,
+    LeaderboardSpec,
+    PhaseSpec,
+    SolutionSpec,
+    TaskSpec,
+)
 from codabench.core.errors import BundleError, SubmissionRejected, UsageError
 from codabench.core.policy import Policy
 from codabench.core.report import Report
 from codabench.core.text import plural, preformatted, printable
 from codabench.leaderboard.values import Aggregation
-from codabench.storage.sources import TreeSource, open_source
+from codabench.storage.sources import TreeSource
 from codabench.workspace import admission
+from codabench.workspace.datasets import DataSet, datasets_of
 from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.handles import SubmissionHandle
 from codabench.workspace.leaderboard import Leaderboard
 from codabench.workspace.named import Named
+from codabench.workspace.planning import Submitted, name_of, opened_submission
 from codabench.workspace.progress import Progress, follow
 from codabench.workspace.settings import seconds, tailored
 from codabench.workspace.workspace import Workspace
@@ -112,6 +121,16 @@ class Competition:
         """By place or by key; `leaderboard` gives the first one, ranked."""
         return Named.of(self.spec.leaderboards, "leaderboard", lambda b: b.key)
 
+    @property
+    def solutions(self) -> Named[SolutionSpec]:
+        """Sample submissions of the organizer, by place or by name: ``comp.run(comp.solutions[0])``."""
+        return Named.of(self.spec.solutions, "solution", name_of)
+
+    @property
+    def datasets(self) -> Named[DataSet]:
+        """Programs, data, kits and solutions, each once for each role; by place, or by path or key."""
+        return Named.of(datasets_of(self), "data set", lambda d: d.path or str(d.key))
+
     def phase(self, wanted: int | str) -> PhaseSpec:
         """A phase by index or name; `NotFound` says which there are."""
         return admission.find_phase(self.spec, wanted)
@@ -173,13 +192,14 @@ class Competition:
     def _use(self, workspace: Workspace) -> None:
         self._workspace, self._private = workspace, False
 
-    def run(self, submission: str | os.PathLike[str], **options: Any) -> SubmissionHandle:
+    def run(self, submission: Submitted, **options: Any) -> SubmissionHandle:
         """Run a submission on every task of a phase and wait for it.
 
         Parameters
         ----------
         submission
-            A zip, a directory, or any fsspec URL of one.
+            A zip, a directory, or any fsspec URL of one; or a solution, ``comp.solutions[0]``: a sample submission of
+            the organizer.
         **options
             See `run_many`.
 
@@ -199,7 +219,7 @@ class Competition:
 
     def run_many(
         self,
-        submissions: Iterable[str | os.PathLike[str]],
+        submissions: Iterable[Submitted],
         *,
         phase: int | str | None = None,
         task: int | str | Sequence[int | str] | None = None,
@@ -227,7 +247,8 @@ class Competition:
         Parameters
         ----------
         phase, task
-            By index or name; without a phase: the one open now, else the last that began, else the first.
+            By index or name; without a phase: the one open now, else the last that began, else the first. A solution
+            goes to the tasks it is for.
         backend
             ``"auto"`` (the first engine that answers), ``"docker"``, ``"podman"``, ``"process"``, an engine, a Backend;
             None: that of the workspace.
@@ -257,12 +278,13 @@ class Competition:
         list of SubmissionHandle
             In the order of `submissions`, failures included.
         """
-        if isinstance(submissions, (str, bytes, os.PathLike)):
+        if isinstance(submissions, (str, bytes, os.PathLike, SolutionSpec)):
             raise UsageError("run_many takes a list of submissions; run takes one", code="CB353")
         workspace, submissions = self.workspace, list(submissions)
         for submission in submissions:
             # All are looked at before the first one starts: a bad archive costs nobody a run.
-            open_source(submission).close()
+            with opened_submission(self, submission):
+                pass
         place = workspace._resolve_backend(workspace._default_backend if backend is None else backend, jobs)
         if isinstance(local_data, Mapping):
             workspace.local_data.offer(local_data)
@@ -304,7 +326,7 @@ class Competition:
                 raise
         return handles
 
-    def plan(self, submission: str | os.PathLike[str], **options: Any) -> list[dict[str, Any]]:
+    def plan(self, submission: Submitted, **options: Any) -> list[dict[str, Any]]:
         """What `run` would do, for each task: programs, commands, mounts, limits. Nothing is started."""
         from codabench.workspace.trial import describe_runs
 

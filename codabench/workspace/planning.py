@@ -6,16 +6,23 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from codabench.bundle.metadata import read_metadata
 from codabench.bundle.v15_trees import without_wrapping
-from codabench.core.competition import CompetitionSpec, PhaseSpec, TaskSpec
+from codabench.core.competition import PhaseSpec, SolutionSpec, TaskSpec
 from codabench.core.errors import NotFound
 from codabench.core.records import Attempt, RunOptions
 from codabench.core.trees import TreeRef
 from codabench.runner.plan import RunPlan, SubmissionFacts, plan_steps
 from codabench.storage.sources import TreeSource, open_source
 from codabench.storage.store import Storage
+
+if TYPE_CHECKING:
+    from codabench.workspace.competition import Competition
+
+Submitted = str | os.PathLike[str] | SolutionSpec
+"""What can be submitted: a zip, a directory, a URL of one, or a solution of the competition."""
 
 
 def make_plan(
@@ -67,10 +74,17 @@ def stored_parts(task: TaskSpec, stored: dict[str, TreeRef]) -> dict[str, TreeRe
 
 
 @contextmanager
-def opened_submission(spec: CompetitionSpec, submission: str | os.PathLike[str]) -> Iterator[TreeSource]:
-    """The files of a submission, as a competition of that format takes them (contract.md 2.5)."""
-    with open_source(submission) as source:
-        yield without_wrapping(source) if spec.format == "v1.5" else source
+def opened_submission(competition: Competition, submission: Submitted) -> Iterator[TreeSource]:
+    """The files of a submission, as a competition of that format takes them (contract.md 2.5).
+
+    A solution of the competition is one, too: its files live as long as the competition.
+    """
+    opened = competition.tree(submission) if isinstance(submission, SolutionSpec) else open_source(submission)
+    try:
+        yield without_wrapping(opened) if competition.spec.format == "v1.5" else opened
+    finally:
+        if not isinstance(submission, SolutionSpec):
+            opened.close()
 
 
 def submission_facts(source: TreeSource) -> SubmissionFacts:
@@ -82,8 +96,10 @@ def submission_facts(source: TreeSource) -> SubmissionFacts:
     return SubmissionFacts(metadata=metadata.file, commands=metadata.commands, wrapped_in=wrapped)
 
 
-def name_of(submission: str | os.PathLike[str]) -> str:
-    """What a submission is called: the last part of its path."""
+def name_of(submission: Submitted) -> str:
+    """What a submission is called: the last part of its path; a solution has a name of its own."""
+    if isinstance(submission, SolutionSpec):
+        return submission.name or f"solution {submission.index}"
     last = re.split(r"[/\\]", os.fspath(submission).rstrip("/\\"))[-1]
     # A file name may be any bytes; a database and JSON hold text.
     return os.fsencode(last).decode("utf-8", "replace") or "submission"

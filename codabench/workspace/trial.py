@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from codabench.backends.engine import ContainerEngine, ContainerSpec
-from codabench.core.competition import TaskSpec
+from codabench.core.competition import PhaseSpec, TaskSpec
 from codabench.core.errors import UsageError
 from codabench.core.granting import meet
 from codabench.core.policy import Policy
@@ -21,7 +20,7 @@ from codabench.runner.layout import RunDirectory
 from codabench.runner.plan import ProgramPlan, RunPlan, SubmissionFacts
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import utc_now
-from codabench.workspace.planning import make_plan, opened_submission, submission_facts
+from codabench.workspace.planning import Submitted, make_plan, opened_submission, submission_facts
 from codabench.workspace.settings import seconds, tailored
 
 if TYPE_CHECKING:
@@ -30,14 +29,15 @@ if TYPE_CHECKING:
 _NOTHING = TreeRef(digest="", archive="", size=0, files=0)
 
 
-def describe_runs(competition: Competition, submission: str | os.PathLike[str], **where: Any) -> list[dict[str, Any]]:
+def describe_runs(competition: Competition, submission: Submitted, **where: Any) -> list[dict[str, Any]]:
     """The plans of a submission, one for each task, described for people (``run --dry-run``)."""
-    with opened_submission(competition.spec, submission) as source:
+    with opened_submission(competition, submission) as source:
         facts = submission_facts(source)
     described = []
-    for task in _tasks(competition, where):
+    phase, tasks = admission.aim(competition.spec, submission, where.get("phase"), where.get("task"), utc_now())
+    for task in tasks:
         trees = {"submission": _NOTHING, **dict.fromkeys(task.parts, _NOTHING)}
-        plan = _plan(competition, task, facts, trees, where)
+        plan = _plan(competition, phase, task, facts, trees, where)
         warnings = [w.message for w in plan.warnings]
         described.append({"task": {"index": task.index, "name": task.name}, **describe(plan), "warnings": warnings})
     return described
@@ -45,7 +45,7 @@ def describe_runs(competition: Competition, submission: str | os.PathLike[str], 
 
 @contextmanager
 def trial(
-    competition: Competition, submission: str | os.PathLike[str], engine: ContainerEngine, **where: Any
+    competition: Competition, submission: Submitted, engine: ContainerEngine, **where: Any
 ) -> Iterator[tuple[StepName, ProgramPlan, ContainerSpec]]:
     """The first program that a submission would start, with its directories in place; they go at the end.
 
@@ -54,14 +54,15 @@ def trial(
     UsageError
         If nothing would be started.
     """
-    workspace, task = competition.workspace, _tasks(competition, where)[0]
+    workspace = competition.workspace
+    phase, (task, *_) = admission.aim(competition.spec, submission, where.get("phase"), where.get("task"), utc_now())
     workspace.local_data.offer(where.get("local_data") or {})
-    with opened_submission(competition.spec, submission) as source:
+    with opened_submission(competition, submission) as source:
         facts = submission_facts(source)
         trees = {"submission": workspace.storage.put_tree(source)}
     parts = {role: competition.tree(spec) for role, spec in task.parts.items()}
     trees |= {role: workspace.storage.put_tree(tree) for role, tree in parts.items()}
-    plan = _plan(competition, task, facts, trees, where)
+    plan = _plan(competition, phase, task, facts, trees, where)
     step = next((s for s in plan.steps if s.programs), None)
     if step is None:
         raise UsageError(f"nothing would be started for task {task.name!r}", code="CB352")
@@ -86,14 +87,9 @@ def trial(
         directory.remove()
 
 
-def _tasks(competition: Competition, where: dict[str, Any]) -> tuple[TaskSpec, ...]:
-    task: int | str | Sequence[int | str] | None = where.get("task")
-    wanted = [task] if isinstance(task, (int, str)) else task
-    return admission.find_tasks(competition.spec, competition.choose_phase(where.get("phase")), wanted)
-
-
 def _plan(
     competition: Competition,
+    phase: PhaseSpec,
     task: TaskSpec,
     facts: SubmissionFacts,
     trees: dict[str, TreeRef],
@@ -110,7 +106,7 @@ def _plan(
         storage=competition.workspace.storage,
         image=where.get("image") or spec.docker_image,
         options=RunOptions(policy=granted, time_limit=seconds(where.get("timeout"))),
-        phase=competition.choose_phase(where.get("phase")),
+        phase=phase,
         task=task,
         facts=facts,
         trees=trees,

@@ -33,6 +33,7 @@ from codabench.workspace import admission
 from codabench.workspace.dispatcher import Dispatcher, utc_now
 from codabench.workspace.handles import RunHandle, SubmissionHandle
 from codabench.workspace.planning import (
+    Submitted,
     make_plan,
     name_of,
     opened_submission,
@@ -143,7 +144,7 @@ class Workspace:
     def submit(
         self,
         competition: Competition,
-        submission: str | os.PathLike[str],
+        submission: Submitted,
         *,
         phase: int | str | None = None,
         task: int | str | Sequence[int | str] | None = None,
@@ -164,9 +165,10 @@ class Workspace:
         Parameters
         ----------
         submission
-            A zip, a directory, or any fsspec URL of one.
+            A zip, a directory, or any fsspec URL of one; or a solution of the competition, ``comp.solutions[0]``.
         phase, task
-            By index or name; without a phase: the one open now, else the last that began, else the first.
+            By index or name; without a phase: the one open now, else the last that began, else the first. A solution
+            goes to the tasks it is for.
         fact_sheet
             Answers to the questions of the fact sheet.
         image
@@ -191,9 +193,7 @@ class Workspace:
         """
         self._attach(competition)
         spec, now = competition.spec, utc_now()
-        chosen = admission.find_phase(spec, phase) if phase is not None else admission.choose_phase(spec, now)
-        wanted = [task] if isinstance(task, (int, str)) else task
-        tasks = admission.find_tasks(spec, chosen, wanted)
+        chosen, tasks = admission.aim(spec, submission, phase, task, now)
         person = participant or _user_name()
         if enforce:
             earlier = self.db.submission_times(competition.id, chosen.index, person)
@@ -208,7 +208,7 @@ class Workspace:
             keep=keep,
         )
         place = self._resolve_backend(backend if backend is not None else self._default_backend)
-        with opened_submission(spec, submission) as source:
+        with opened_submission(competition, submission) as source:
             facts = submission_facts(source)
             tree = self.storage.put_tree(source)
         self._store_trees(competition, tasks)
