@@ -14,11 +14,13 @@ from codabench.core.competition import DataSpec, ProgramSpec
 from codabench.core.errors import ArchiveError, BundleError
 from codabench.core.problems import Location, Problem
 from codabench.core.text import did_you_mean, human_size
-from codabench.storage.sources import ArchiveLimits, Content, Overlay, TreeSource, ZipSource, zip_from_stream
+from codabench.storage.sources import ArchiveLimits, Content, Overlay, TreeSource, zip_in
 
 MAX_PAGE = 16 << 20
 MAX_LOOK = 64 << 20
 """An archive inside an archive that is larger than this is recognised by its first bytes, not unpacked, for a check."""
+MAX_FETCH = 1 << 20
+"""The same for one that lies on a remote store."""
 _OUTSIDE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|[/~\\]")
 _ENCODING = "save it with the encoding UTF-8"
 _ZIP = (b"PK\3\4", b"PK\5\6")
@@ -122,10 +124,14 @@ class BundleFiles:
 
     def _inner(self, path: str) -> TreeSource:
         self._check_magic(path)
-        if local := self.tree.local_path(path):
-            return ZipSource(local, name=path, limits=self._limits)
-        with self.tree.open(path) as packed:
-            return zip_from_stream(packed, name=path, limits=self._limits)
+        return zip_in(self.tree, path, limits=self._limits)
+
+    def at_hand(self, path: str) -> bool:
+        """Whether it can be looked into without unpacking, or fetching, much of it first."""
+        if self.tree.is_dir(path):
+            return True
+        most = MAX_FETCH if self.tree.far else MAX_LOOK
+        return self.tree.entry(path).size <= most or self.tree.random_access(path) is not None
 
     # ------------------------------------------------------------------ references
     def data(
@@ -295,7 +301,7 @@ class BundleFiles:
         if self.tree.is_dir(path):
             return True
         try:
-            if not always and self.tree.entry(path).size > MAX_LOOK and self.tree.local_path(path) is None:
+            if not always and not self.at_hand(path):
                 self._check_magic(path)
                 return True
             inner = self.open(path)

@@ -16,7 +16,7 @@ from codabench.bundle.v2 import read_v2
 from codabench.bundle.v15 import read_v15
 from codabench.bundle.yaml import MAX_BYTES, read_yaml
 from codabench.core.competition import CompetitionSpec, DataSpec, ProgramSpec
-from codabench.core.errors import ArchiveError, BundleError, NotFound
+from codabench.core.errors import ArchiveError, BundleError, NotFound, StorageError
 from codabench.core.problems import Location, Problem, Severity
 from codabench.core.report import Report
 from codabench.storage.sources import ArchiveLimits, EmptySource, TreeSource, open_source
@@ -116,7 +116,7 @@ def read_bundle(
         problem = Problem(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint)
         report = error.report or Report(source=name, problems=(problem,))
         error.report = report.model_copy(update={"source": name})
-        if error.code in _UNREADABLE:
+        if error.code in _UNREADABLE or isinstance(error, StorageError):
             raise
         empty = EmptySource(name)
         return Bundle(name, empty, BundleFiles(empty), error.report, None)
@@ -141,6 +141,8 @@ def _read(name: str, opened: TreeSource, files: BundleFiles, file: str | None, p
             problem = Problem(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint)
             problems.append(problem)
         except OSError as error:
+            if isinstance(error, StorageError):
+                raise
             what = f"{shorten(str(error.filename or name))} cannot be read: {error.strerror or error}"
             problems.append(Problem(code="CB038", severity=Severity.ERROR, message=what))
     count = sum(e.kind == "file" for e in opened.entries())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import BinaryIO
 
 from codabench.bundle.fields import shorten
 from codabench.bundle.metadata import LITTER, METADATA
 from codabench.core.errors import ArchiveError
 from codabench.core.problems import Problem, Severity
-from codabench.storage.sources import ArchiveLimits, SourceEntry, TreeSource, ZipSource, zip_from_stream
+from codabench.storage.sources import ArchiveLimits, RandomAccess, SourceEntry, TreeSource, ZipSource, zip_in
 
 
 def without_wrapping(tree: TreeSource) -> TreeSource:
@@ -35,7 +34,7 @@ def unpack_program(tree: TreeSource, limits: ArchiveLimits) -> TreeSource:
     inner: dict[str, ZipSource] = {}
     for name in _archives(base):
         try:
-            inner[name[: -len(".zip")]] = found = _open(base, name, limits)
+            inner[name[: -len(".zip")]] = found = zip_in(base, name, limits=limits)
         except ArchiveError as error:
             what = f"{shorten(name)} in the program stays as it is: {error.message}"
             problems.append(Problem(code="CB308", severity=Severity.WARNING, message=what, hint=error.hint))
@@ -63,13 +62,6 @@ def _archives(tree: TreeSource) -> list[str]:
     return [name for name in tops if name.endswith(".zip") and name != ".zip" and not tree.exists(name[:-4])]
 
 
-def _open(tree: TreeSource, name: str, limits: ArchiveLimits) -> ZipSource:
-    if local := tree.local_path(name):
-        return ZipSource(local, name=name, limits=limits)
-    with tree.open(name) as packed:
-        return zip_from_stream(packed, name=name, limits=limits)
-
-
 class _Unpacked(TreeSource):
     """A tree with further trees in folders that it does not have itself. Only those are closed with it."""
 
@@ -77,7 +69,7 @@ class _Unpacked(TreeSource):
         self._base, self._inner = base, inner
         entries: list[SourceEntry] = [*base.entries()]
         for folder, tree in inner.items():
-            moved = [e.model_copy(update={"path": f"{folder}/{e.path}"}) for e in tree.entries()]
+            moved = [e._replace(path=f"{folder}/{e.path}") for e in tree.entries()]
             entries += moved or [SourceEntry(path=folder, kind="dir")]
         super().__init__(base.name, entries, problems=problems)
 
@@ -89,9 +81,13 @@ class _Unpacked(TreeSource):
         tree, inside = self._at(path)
         return tree.open(inside)
 
-    def local_path(self, path: str) -> Path | None:
+    @property
+    def far(self) -> bool:
+        return self._base.far
+
+    def random_access(self, path: str) -> RandomAccess | None:
         tree, inside = self._at(path)
-        return tree.local_path(inside)
+        return tree.random_access(inside)
 
     def close(self) -> None:
         for tree in self._inner.values():

@@ -4,7 +4,8 @@
 
     CodabenchError                    .code  .hint
     ├── BundleError                   a bundle or an archive cannot be used; carries .report
-    │   └── ArchiveError              one archive is unsafe or damaged
+    │   ├── ArchiveError              one archive is unsafe or damaged
+    │   └── SourceUnavailable         (also StorageError) what lies at a URL could not be read
     ├── SubmissionRejected            phase closed, limit reached, fact sheet incomplete
     ├── NotFound                      (also LookupError) no phase, task, run of that name; says what there is
     ├── UsageError                    (also ValueError) an argument that cannot be meant
@@ -127,6 +128,12 @@ class StorageError(CodabenchError, OSError):
     """Bytes could not be written, read or verified."""
 
     default_code = "CB700"
+
+
+class SourceUnavailable(BundleError, StorageError):
+    """A bundle, or anything else to be read, lies at a URL that could not be read; ``code`` says why."""
+
+    default_code = "CB042"
 
 
 class StateError(CodabenchError):

@@ -16,17 +16,18 @@ from codabench.core.errors import ArchiveError
 from codabench.core.text import human_size
 from codabench.core.trees import TreeEntry
 from codabench.storage.names import shown
+from codabench.storage.ranges import LocalFile, Part, RandomAccess, Window
 from codabench.storage.tree import CHUNK, LESS, ArchiveLimits, SourceEntry, TreeSource, only_leaves
-from codabench.storage.zipformat import STORED, LocalFile, Member, Window, read_directory
+from codabench.storage.zipformat import STORED, Member, located, read_directory
 
 
 class ZipSource(TreeSource):
-    """A zip in a local file. It is opened once; what was checked is what is read.
+    """A zip in a file. It is opened once; what was checked is what is read.
 
     Parameters
     ----------
     path
-        The file.
+        The file, or its bytes, which are closed with the source.
     name
         For messages, if not the path.
     allow_twins
@@ -38,44 +39,56 @@ class ZipSource(TreeSource):
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | RandomAccess,
         *,
         name: str | None = None,
         limits: ArchiveLimits = ArchiveLimits.OWN,
         allow_twins: bool = False,
         owned: Any = None,
     ) -> None:
-        name = name or os.fspath(path)
+        name = name or str(path)
         self._owned = owned
-        self._file = LocalFile(path)
+        self._file: RandomAccess = LocalFile(path) if isinstance(path, (str, Path)) else path
         try:
-            if not self._file.is_regular:
+            if isinstance(self._file, LocalFile) and not self._file.is_regular:
                 raise ArchiveError(f"{shown(name)} is neither a file nor a folder", code="CB028")
             self._members, odd = read_directory(self._file, name, limits, allow_twins=allow_twins)
         except BaseException:
             self.close()
             raise
         entries = only_leaves(m.entry for m in self._members.values())
-        super().__init__(name, entries, problems=odd, archive=Path(os.path.abspath(path)))
+        super().__init__(name, entries, problems=odd)
+
+    @property
+    def far(self) -> bool:
+        return self._file.far
+
+    def _member(self, path: str) -> Member:
+        self.entry(path)
+        member = self._members[path]
+        if member.start < 0:
+            member = self._members[path] = located(self._file, member, self.name)
+        return member
 
     def open(self, path: str) -> BinaryIO:
-        size = self.entry(path).size
-        content = _Inflated(self._file, self._members[path], self.name)
+        member = self._member(path)
+        size = member.entry.size
+        content = _Inflated(self._file, member, self.name)
         return io.BufferedReader(content, min(CHUNK, max(512, size + 1)))
 
     def read_bytes(self, path: str, limit: int | None = None) -> bytes:
         size = self.entry(path).size
         if size > CHUNK or (limit is not None and limit < size):
             return super().read_bytes(path, limit)
-        content = _Inflated(self._file, self._members[path], self.name)
-        return content.readall()
+        return _Inflated(self._file, self._member(path), self.name).readall()
 
-    def raw_archive(self) -> BinaryIO:
-        return io.BufferedReader(Window(self._file, 0, self._file.size), CHUNK)
+    def random_access(self, path: str) -> RandomAccess | None:
+        member = self._member(path)
+        return Part(self._file, member.start, member.start + member.packed) if member.method == STORED else None
 
     @property
-    def archive_size(self) -> int:
-        return self._file.size
+    def archive(self) -> RandomAccess | None:
+        return Part(self._file, 0, self._file.size)
 
     def close(self) -> None:
         self._file.close()
@@ -86,7 +99,7 @@ class ZipSource(TreeSource):
 class _Inflated(io.RawIOBase):
     """The content of one member: never more than its size says, checked against its checksum at the end."""
 
-    def __init__(self, file: LocalFile, member: Member, archive: str) -> None:
+    def __init__(self, file: RandomAccess, member: Member, archive: str) -> None:
         super().__init__()
         self._packed = Window(file, member.start, member.start + member.packed)
         self._zlib = None if member.method == STORED else zlib.decompressobj(-15)
@@ -165,6 +178,20 @@ def zip_from_stream(stream: BinaryIO, *, name: str, limits: ArchiveLimits = Arch
         with contextlib.suppress(FileNotFoundError):
             file.close()
         raise
+
+
+def zip_in(tree: TreeSource, path: str, *, limits: ArchiveLimits = ArchiveLimits.OWN) -> ZipSource:
+    """The zip that a file of a tree is; read where it lies, unless it is packed there.
+
+    Raises
+    ------
+    ArchiveError
+        As `ZipSource`.
+    """
+    if (file := tree.random_access(path)) is not None:
+        return ZipSource(file, name=path, limits=limits)
+    with tree.open(path) as packed:
+        return zip_from_stream(packed, name=path, limits=limits)
 
 
 class _Hashed:

@@ -16,6 +16,7 @@ from codabench.core.problems import Location, Problem, Severity
 from codabench.core.report import Report
 from codabench.core.text import plural
 from codabench.storage.names import safe_path, shown
+from codabench.storage.ranges import LocalFile, RandomAccess
 from codabench.storage.tree import ArchiveLimits, SourceEntry, TreeSource, only_leaves
 
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -41,7 +42,6 @@ class DirectorySource(TreeSource):
 
     def __init__(self, root: str | Path, *, limits: ArchiveLimits = ArchiveLimits.OWN, hostile: bool = False) -> None:
         self._hostile = hostile
-        self._where = Path(os.path.abspath(root))
         self._root = open_hostile(root) if hostile else os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             walk = _Walk(self._root, os.fspath(root), limits, hostile)
@@ -56,6 +56,12 @@ class DirectorySource(TreeSource):
         super().__init__(os.fspath(root), only_leaves(walk.entries), problems=walk.left_out)
 
     def open(self, path: str) -> BinaryIO:
+        return os.fdopen(self._descriptor(path), "rb")
+
+    def random_access(self, path: str) -> RandomAccess | None:
+        return LocalFile(self._descriptor(path))
+
+    def _descriptor(self, path: str) -> int:
         self.entry(path)
         if self._root < 0:
             raise ValueError("read from a directory that is closed")
@@ -70,10 +76,7 @@ class DirectorySource(TreeSource):
         if not stat.S_ISREG(status.st_mode) or (self._hostile and not _own_file(status, self._device)):
             os.close(fd)
             raise ArchiveError(f"{shown(path)} in {shown(self.name)} is not the file it was", code="CB028")
-        return os.fdopen(fd, "rb")
-
-    def local_path(self, path: str) -> Path | None:
-        return None if self._hostile else self._where / self._real.get(path, path)
+        return fd
 
     def close(self) -> None:
         if self._root >= 0:

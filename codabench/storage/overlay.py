@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
 
+from codabench.storage.ranges import LocalFile, RandomAccess, stream_of
 from codabench.storage.tree import SourceEntry, TreeSource, only_leaves
 
 
 class Content(NamedTuple):
-    """One file from elsewhere: how large it is, how it is opened, and where it lies, if it does on this host."""
+    """One file from elsewhere: how large it is, how it is opened, and its bytes by position, if it has them."""
 
     size: int
     open: Callable[[], BinaryIO]
-    local: Path | None = None
+    access: Callable[[], RandomAccess | None] = lambda: None
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Content:
@@ -23,14 +24,13 @@ class Content(NamedTuple):
 
     @classmethod
     def of_path(cls, path: Path) -> Content:
-        return cls(path.stat().st_size, lambda: path.open("rb"), path)
+        return cls(path.stat().st_size, lambda: path.open("rb"), lambda: LocalFile(path))
 
     @classmethod
     def of_archive(cls, tree: TreeSource) -> Content | None:
         """The archive that a tree is, byte for byte; None if it is a folder."""
-        if tree.archive is None:
-            return None
-        return cls(tree.archive_size, lambda: cast("BinaryIO", tree.raw_archive()), tree.archive)
+        archive = tree.archive
+        return None if archive is None else cls(archive.size, lambda: stream_of(archive), lambda: archive)
 
 
 class Overlay(TreeSource):
@@ -58,7 +58,7 @@ class Overlay(TreeSource):
         entries = [e for e in entries if not f"{e.path}/".startswith(left_out)]
         entries += [SourceEntry(path=path, size=content.size) for path, content in self._files_put.items()]
         for folder, tree in self._folders.items():
-            moved = [e.model_copy(update={"path": f"{folder}/{e.path}"}) for e in tree.entries()]
+            moved = [e._replace(path=f"{folder}/{e.path}") for e in tree.entries()]
             entries += moved or [SourceEntry(path=folder, kind="dir")]
         super().__init__(base.name, only_leaves(entries))
 
@@ -74,8 +74,12 @@ class Overlay(TreeSource):
         tree, inside = self._at(path)
         return tree.open(inside)
 
-    def local_path(self, path: str) -> Path | None:
+    @property
+    def far(self) -> bool:
+        return self._base.far
+
+    def random_access(self, path: str) -> RandomAccess | None:
         if content := self._files_put.get(path):
-            return content.local
+            return content.access()
         tree, inside = self._at(path)
-        return tree.local_path(inside)
+        return tree.random_access(inside)

@@ -5,22 +5,21 @@ This is the door of the room: what other rooms need of trees is imported from he
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from codabench.core.errors import ArchiveError, BundleError
 from codabench.core.problems import Location, Problem, Severity
 from codabench.core.report import Report
-from codabench.storage.archive import ZipSource, manifest, write_zip, zip_from_stream
+from codabench.storage.archive import ZipSource, manifest, write_zip, zip_from_stream, zip_in
 from codabench.storage.directory import DirectorySource, open_hostile
 from codabench.storage.extract import extract, remove_tree
-from codabench.storage.names import safe_path, shown
+from codabench.storage.names import shown
 from codabench.storage.overlay import Content, Overlay
-from codabench.storage.tree import ArchiveLimits, EmptySource, SourceEntry, TreeSource, only_leaves
+from codabench.storage.ranges import RandomAccess
+from codabench.storage.remote import FsspecSource, open_url, whole
+from codabench.storage.tree import ArchiveLimits, EmptySource, SourceEntry, TreeSource
 
 __all__ = [
     "ArchiveLimits",
@@ -29,6 +28,7 @@ __all__ = [
     "EmptySource",
     "FsspecSource",
     "Overlay",
+    "RandomAccess",
     "SourceEntry",
     "TreeSource",
     "ZipSource",
@@ -39,37 +39,11 @@ __all__ = [
     "open_hostile",
     "open_source",
     "remove_tree",
+    "whole",
     "write_zip",
     "zip_from_stream",
+    "zip_in",
 ]
-
-
-class FsspecSource(TreeSource):
-    """A directory at an fsspec URL, such as ``s3://bucket/bundle`` or ``memory://bundle``."""
-
-    def __init__(self, url: str, *, limits: ArchiveLimits = ArchiveLimits.OWN, storage_options: Any = None) -> None:
-        self._fs, root = _filesystem(url, storage_options)
-        self._root = self._fs._strip_protocol(root).rstrip("/")
-        found: dict[str, dict[str, Any]] = self._fs.find(root, withdirs=True, detail=True)
-        entries, total = {}, 0
-        limits.check_entries(len(found), url)
-        for full, info in found.items():
-            relative = full.removeprefix("/" * (not self._root.startswith("/")))[len(self._root) :].lstrip("/")
-            path = safe_path(relative, limits) if relative else ""
-            is_dir = info["type"] == "directory" or full.endswith("/")
-            if path:
-                total += 0 if is_dir else info["size"] or 0
-                limits.check_total(total, url)
-                entries[path] = (
-                    SourceEntry(path=path, kind="dir") if is_dir else SourceEntry(path=path, size=info["size"] or 0)
-                )
-        super().__init__(url, only_leaves(entries.values()))
-
-    def open(self, path: str) -> BinaryIO:
-        self.entry(path)
-        with remote_errors(self.name):
-            file: BinaryIO = self._fs.open(f"{self._root}/{path}", "rb")
-        return file
 
 
 def open_source(
@@ -83,7 +57,10 @@ def open_source(
     Raises
     ------
     BundleError
-        ``CB021``: there is nothing, or it cannot be reached.
+        ``CB021``: there is nothing.
+    SourceUnavailable
+        A URL cannot be read: ``CB021`` there is nothing, ``CB041`` access is refused, ``CB042`` no sound answer,
+        ``CB043`` the answer broke off, ``CB044`` it was replaced while it was read.
     ArchiveError
         It is not a zip, is damaged, empty or unsafe; ``code`` says which, ``report`` holds everything found.
     """
@@ -91,7 +68,7 @@ def open_source(
     if text.startswith("file://"):
         text = text.removeprefix("file://")
     if "://" in text:
-        return _open_url(text, limits, storage_options)
+        return _not_empty(open_url(text, limits=limits, storage_options=storage_options))
     path = Path(os.path.expanduser(text))  # a name that is nobody's home stays as it is
     try:
         opened: TreeSource = (DirectorySource if path.is_dir() else ZipSource)(path, limits=limits)
@@ -100,46 +77,6 @@ def open_source(
     except (OSError, ValueError) as error:
         raise not_there(text, str(getattr(error, "strerror", None) or error)) from None
     return _not_empty(opened)
-
-
-def _open_url(url: str, limits: ArchiveLimits, storage_options: Any) -> TreeSource:
-    """A zip is copied into a private file first: what is checked is what is used (security.md Z16)."""
-    fs, root = _filesystem(url, storage_options)
-    with remote_errors(url):
-        if not fs.isfile(root):
-            if not fs.isdir(root):
-                raise not_there(url, "there is nothing")
-            return _not_empty(FsspecSource(url, limits=limits, storage_options=storage_options))
-        with fs.open(root, "rb") as stream:
-            return _not_empty(zip_from_stream(stream, name=url, limits=limits))
-
-
-@contextlib.contextmanager
-def remote_errors(url: str) -> Iterator[None]:
-    """Whatever a remote store says of failure becomes one error that names the URL."""
-    try:
-        yield
-    except _failures() as error:
-        raise not_there(url, str(error).partition("\n")[0] or type(error).__name__) from error
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What the clients of remote stores raise besides OSError; a client that is not imported has not raised."""
-    found: list[type[Exception]] = [OSError]
-    for module, names in (("botocore.exceptions", ("BotoCoreError", "ClientError")), ("aiohttp", ("ClientError",))):
-        if module in sys.modules:
-            found += [getattr(sys.modules[module], name) for name in names]
-    return tuple(found)
-
-
-def _filesystem(url: str, storage_options: Any) -> tuple[Any, str]:
-    from fsspec.core import url_to_fs
-
-    try:
-        fs, root = url_to_fs(url, **(storage_options or {}))
-    except (ValueError, ImportError) as error:
-        raise not_there(url, str(error)) from error
-    return fs, root
 
 
 def not_there(name: str, why: str) -> BundleError:

@@ -28,7 +28,8 @@ from typing import Any, BinaryIO
 from codabench.core.errors import StorageError
 from codabench.core.trees import BlobRef, TreeEntry, TreeRef, tree_digest
 from codabench.storage.extract import full_disk
-from codabench.storage.sources import TreeSource, extract, manifest, open_archive, remove_tree, write_zip
+from codabench.storage.ranges import stream_of
+from codabench.storage.sources import TreeSource, extract, manifest, open_archive, remove_tree, whole, write_zip
 
 CHUNK = 1024 * 1024
 
@@ -122,10 +123,14 @@ class Storage:
     # ------------------------------------------------------------------ trees
     def put_tree(self, source: TreeSource) -> TreeRef:
         """Store a tree: its archive as it came, else one packed here, and its manifest."""
-        archive = source.raw_archive()
+        with whole(source) as near:
+            return self._put_tree(near)
+
+    def _put_tree(self, source: TreeSource) -> TreeRef:
+        archive = source.archive
         if archive is not None:
             entries = manifest(source)
-            blob = self._put_stream(archive)
+            blob = self._put_stream(stream_of(archive))
         else:
             with full_disk(self.url), tempfile.TemporaryFile(dir=self._spool()) as packed:
                 entries = write_zip(source, packed, level=0 if self._local else 1)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import BinaryIO, ClassVar, Literal, Self
+from typing import BinaryIO, ClassVar, Literal, NamedTuple, Self
 
 from codabench.core.base import Record
 from codabench.core.errors import ArchiveError, NotFound
 from codabench.core.problems import Problem
 from codabench.core.text import human_size, plural
 from codabench.storage.names import shown
+from codabench.storage.ranges import RandomAccess
 
 GIB = 1024**3
 CHUNK = 1 << 18
@@ -76,8 +76,11 @@ ArchiveLimits.UPLOAD = ArchiveLimits(archive_bytes=GIB, inflated_bytes=10 * GIB,
 """For what somebody sends to a site."""
 
 
-class SourceEntry(Record):
-    """A file, or a directory with nothing in it; other directories are implied by what they hold."""
+class SourceEntry(NamedTuple):
+    """A file, or a directory with nothing in it; other directories are implied by what they hold.
+
+    A tuple, not a record of `core`: there may be two million of them.
+    """
 
     path: str
     kind: Literal["file", "dir"] = "file"
@@ -92,8 +95,6 @@ class TreeSource(ABC):
     ----------
     name
         For messages: what the caller named.
-    archive
-        A local zip that holds exactly this tree, so that it can be stored as it is; else None.
     problems
         What was odd but is no reason to refuse: entries that stand twice, left-out links.
     """
@@ -104,10 +105,8 @@ class TreeSource(ABC):
         entries: Iterable[SourceEntry],
         *,
         problems: Iterable[Problem] = (),
-        archive: Path | None = None,
     ) -> None:
         self.name = name
-        self.archive = archive
         self.problems = tuple(problems)
         self._entries = sorted(entries, key=lambda e: e.path)
         self._files = {e.path: e for e in self._entries if e.kind == "file"}
@@ -126,17 +125,21 @@ class TreeSource(ABC):
         with self.open(path) as file:
             return file.read() if limit is None else file.read(limit)
 
-    def raw_archive(self) -> BinaryIO | None:
-        """The bytes of `archive`, from the very descriptor that the tree is read from (security.md Z16)."""
+    @property
+    def archive(self) -> RandomAccess | None:
+        """The bytes of the archive that holds exactly this tree, if one does, so that it can be stored as it is.
+
+        They come from the very descriptor that the tree is read from (security.md Z16), and end with the tree.
+        """
         return None
 
     @property
-    def archive_size(self) -> int:
-        """Bytes of what `raw_archive` gives."""
-        return 0
+    def far(self) -> bool:
+        """Whether reading costs requests to somewhere else, so that a check should read little."""
+        return False
 
-    def local_path(self, path: str) -> Path | None:
-        """Where a file of the tree lies on this host as it is, if it does."""
+    def random_access(self, path: str) -> RandomAccess | None:
+        """The bytes of a file, read by position where they lie; None if they are packed."""
         return None
 
     def subtree(self, path: str) -> TreeSource:
@@ -196,28 +199,37 @@ class _Subtree(TreeSource):
         for entry in listed[start:]:
             if not entry.path.startswith(self._prefix):
                 break
-            inside.append(entry.model_copy(update={"path": entry.path[len(self._prefix) :]}))
+            inside.append(entry._replace(path=entry.path[len(self._prefix) :]))
         super().__init__(f"{parent.name}/{path}", inside)
 
     def open(self, path: str) -> BinaryIO:
         return self._parent.open(self._prefix + path)
 
-    def local_path(self, path: str) -> Path | None:
-        return self._parent.local_path(self._prefix + path)
+    @property
+    def far(self) -> bool:
+        return self._parent.far
+
+    def random_access(self, path: str) -> RandomAccess | None:
+        return self._parent.random_access(self._prefix + path)
 
 
 class _Lone(TreeSource):
     def __init__(self, parent: TreeSource, file: SourceEntry) -> None:
         self._parent, self._path = parent, file.path
         name = file.path.rpartition("/")[2]
-        super().__init__(f"{parent.name}/{file.path}", [file.model_copy(update={"path": name})])
+        super().__init__(f"{parent.name}/{file.path}", [file._replace(path=name)])
 
     def open(self, path: str) -> BinaryIO:
         self.entry(path)
         return self._parent.open(self._path)
 
-    def local_path(self, path: str) -> Path | None:
-        return self._parent.local_path(self._path) if self.is_file(path) else None
+    @property
+    def far(self) -> bool:
+        return self._parent.far
+
+    def random_access(self, path: str) -> RandomAccess | None:
+        self.entry(path)
+        return self._parent.random_access(self._path)
 
 
 class EmptySource(TreeSource):

@@ -7,7 +7,6 @@ What is listed here has been compared with the local headers, lies inside the fi
 from __future__ import annotations
 
 import io
-import os
 import stat
 import struct
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from codabench.core.errors import ArchiveError
 from codabench.core.problems import Problem, Severity
 from codabench.core.text import human_size, plural
 from codabench.storage.names import folded, safe_path, shown
+from codabench.storage.ranges import RandomAccess, Window
 from codabench.storage.tree import LESS, ArchiveLimits, SourceEntry
 
 STORED, DEFLATED = 0, 8
@@ -35,62 +35,35 @@ _KINDS = {
 
 
 class Member(NamedTuple):
-    """One file or folder of an archive; `start` is where its packed bytes begin."""
+    """One file or folder of an archive.
+
+    Attributes
+    ----------
+    header, end
+        Where its local header begins, and what it must not reach beyond: the next header, or the directory.
+    start
+        Where its packed bytes begin; -1 if its local header has not been read yet.
+    raw
+        Its name as the directory has it, while `start` is not known.
+    """
 
     entry: SourceEntry
-    raw: bytes
     header: int
+    end: int
     start: int
     packed: int
     crc: int
     method: int
-
-
-class LocalFile:
-    """A regular file, opened once and read by position; what reads from it keeps it open."""
-
-    _fd = -1
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        status = os.fstat(self._fd)
-        self.size, self.is_regular = status.st_size, stat.S_ISREG(status.st_mode)
-
-    def pread(self, size: int, at: int) -> bytes:
-        """Bytes at a place; ValueError once it is closed, never the bytes of another file."""
-        if self._fd < 0:
-            raise ValueError("read from an archive that is closed")
-        return os.pread(self._fd, size, at)
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    __del__ = close
-
-
-class Window(io.RawIOBase):
-    """A range of a file; several may be read at once."""
-
-    def __init__(self, file: LocalFile, start: int, end: int) -> None:
-        super().__init__()
-        self._file, self._at, self._end = file, start, end
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._file.pread(min(len(buffer), self._end - self._at), self._at)
-        self._at += len(data)
-        buffer[: len(data)] = data
-        return len(data)
+    flags: int
+    raw: bytes
 
 
 def read_directory(
-    file: LocalFile, name: str, limits: ArchiveLimits, *, allow_twins: bool
+    file: RandomAccess, name: str, limits: ArchiveLimits, *, allow_twins: bool
 ) -> tuple[dict[str, Member], list[Problem]]:
     """The members of an archive by path, and what was odd about them.
+
+    Where reading is costly, local headers are left for `located`, when a member is read.
 
     Raises
     ------
@@ -115,7 +88,10 @@ def read_directory(
                 "pack it again, if they are not meant",
             )
         )
-    listed = _compare_local(file, _central(file, start, end, count, shift, name, limits, odd), start, name)
+    listed = list(_central(file, start, end, count, shift, name, limits, odd))
+    _set_ends(listed, start)
+    if not file.far:
+        _locate_all(file, listed, name)
     limits.check_total(sum(m.entry.size for m in listed), name)
     return _by_path(listed, odd, name, allow_twins), odd
 
@@ -129,7 +105,7 @@ def damaged(name: str, why: str) -> ArchiveError:
     )
 
 
-def _end_record(file: LocalFile, size: int, name: str) -> tuple[int, int, int, int]:
+def _end_record(file: RandomAccess, size: int, name: str) -> tuple[int, int, int, int]:
     """(entries, start and end of the directory, bytes before the archive), from the record at the end."""
     tail_at = max(0, size - 22 - 0xFFFF - 76)
     tail = file.pread(size - tail_at, tail_at)
@@ -168,9 +144,16 @@ def _end64(tail: bytes, at: int, small: tuple[int, ...], name: str) -> tuple[int
 
 
 def _central(
-    file: LocalFile, start: int, end: int, count: int, shift: int, name: str, limits: ArchiveLimits, odd: list[Problem]
-) -> Iterator[tuple[Member, int]]:
-    """The entries of the directory as (member without `start`, flags)."""
+    file: RandomAccess,
+    start: int,
+    end: int,
+    count: int,
+    shift: int,
+    name: str,
+    limits: ArchiveLimits,
+    odd: list[Problem],
+) -> Iterator[Member]:
+    """The entries of the directory, without what only their local headers and places say."""
     reader = io.BufferedReader(Window(file, start, end), 1 << 16)
     backslashes = 0
     for _ in range(count):
@@ -202,7 +185,7 @@ def _central(
             )
         if method == STORED and packed != full:
             raise damaged(name, f"the sizes of {shown(path)} contradict each other")
-        yield Member(entry, raw, header + shift, 0, packed, crc, method), flags
+        yield Member(entry, header + shift, -1, -1, packed, crc, method, flags, raw)
     if backslashes:
         message = f"{plural(backslashes, 'name')} with backslashes in {shown(name)} are taken for folders"
         odd.append(_warn("CB035", message, "pack with a program that writes / between folders"))
@@ -250,31 +233,36 @@ def _entry(path: str, text: str, attributes: int, size: int) -> SourceEntry:
     return SourceEntry(path=path, executable=bool(mode & 0o111), size=size)
 
 
-def _compare_local(file: LocalFile, members: Iterator[tuple[Member, int]], limit: int, name: str) -> list[Member]:
-    """Each entry with the start of its bytes; all in the order of the directory."""
-    listed = [(member, flags) for member, flags in members]
-    found: list[Member] = [listed[0][0]] * len(listed) if listed else []
-    previous = 0
-    for place in sorted(range(len(listed)), key=lambda i: listed[i][0].header):
-        member, flags = listed[place]
-        if member.header < previous:
-            raise damaged(name, f"{shown(member.entry.path)} lies inside another entry")
-        head = file.pread(_LOCAL.size + len(member.raw), member.header)
-        if len(head) < _LOCAL.size + len(member.raw) or head[:4] != b"PK\3\4":
-            raise damaged(name, f"{shown(member.entry.path)} is not where the directory says")
-        fields = _LOCAL.unpack_from(head)
-        if head[_LOCAL.size :] != member.raw or fields[10] != len(member.raw):
-            raise damaged(
-                name, f"{shown(member.entry.path)} has another name in front of its bytes than in the directory"
-            )
-        if fields[4] != member.method or (fields[3] ^ flags) & _ENCRYPTED:
-            raise damaged(name, f"{shown(member.entry.path)} is described in two ways")
-        start = member.header + _LOCAL.size + fields[10] + fields[11]
-        previous = start + member.packed
-        if previous > limit:
-            raise damaged(name, f"{shown(member.entry.path)} reaches into the directory")
-        found[place] = member._replace(start=start)
-    return found
+def _set_ends(members: list[Member], directory: int) -> None:
+    """What each member must not reach beyond, so that no two share bytes."""
+    end = directory
+    for place in sorted(range(len(members)), key=lambda i: members[i].header, reverse=True):
+        members[place] = members[place]._replace(end=end)
+        end = members[place].header
+
+
+def _locate_all(file: RandomAccess, members: list[Member], name: str) -> None:
+    for place in sorted(range(len(members)), key=lambda i: members[i].header):
+        members[place] = located(file, members[place], name)
+
+
+def located(file: RandomAccess, member: Member, name: str) -> Member:
+    """The member with the start of its bytes, once its local header agrees with the directory."""
+    if member.start >= 0:
+        return member
+    path, raw = member.entry.path, member.raw
+    head = file.pread(_LOCAL.size + len(raw), member.header)
+    if len(head) < _LOCAL.size + len(raw) or head[:4] != b"PK\3\4":
+        raise damaged(name, f"{shown(path)} is not where the directory says")
+    fields = _LOCAL.unpack_from(head)
+    if head[_LOCAL.size :] != raw or fields[10] != len(raw):
+        raise damaged(name, f"{shown(path)} has another name in front of its bytes than in the directory")
+    if fields[4] != member.method or (fields[3] ^ member.flags) & _ENCRYPTED:
+        raise damaged(name, f"{shown(path)} is described in two ways")
+    start = member.header + _LOCAL.size + fields[10] + fields[11]
+    if start + member.packed > member.end:
+        raise damaged(name, f"{shown(path)} reaches into the directory or another entry")
+    return member._replace(start=start, raw=b"")
 
 
 def _by_path(members: list[Member], odd: list[Problem], name: str, allow_twins: bool) -> dict[str, Member]:

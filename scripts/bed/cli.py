@@ -18,7 +18,13 @@ from pathlib import Path
 
 from images import Store, images
 from machine import BED, USER, BedError, ensure_user, install, is_root, locked, say
-from services import BRIDGE_ADDRESS, Podman, Service, services, unmount_below
+from objects import KEYS, S3
+from services import BRIDGE_ADDRESS, BlindDocker, Docker, Podman, RootlessPodman, Service, unmount_below
+
+
+def services() -> list[Service]:
+    """All of them, in the order in which they start."""
+    return [Docker("docker"), BlindDocker("blind"), Podman(), RootlessPodman(), S3()]
 
 
 def chosen(names: list[str]) -> list[Service]:
@@ -57,7 +63,7 @@ def up(names: list[str]) -> list[str]:
         for each in wanted:
             if each.start():
                 started.append(each.name)
-            for image in images():
+            for image in images() if each.has_images else ():
                 Store(each).load(image)
     return started
 
@@ -83,6 +89,11 @@ def environment() -> dict[str, str]:
         "CODABENCH_TEST_DOCKER_BLIND": url["blind"],
         "CODABENCH_TEST_PODMAN": url["podman"],
         "CODABENCH_TEST_PODMAN_ROOTLESS": url["rootless"],
+        "CODABENCH_TEST_S3": url["s3"],
+        "CODABENCH_TEST_S3_KEY": KEYS["owner"][0],
+        "CODABENCH_TEST_S3_SECRET": KEYS["owner"][1],
+        "CODABENCH_TEST_S3_GUEST_KEY": KEYS["guest"][0],
+        "CODABENCH_TEST_S3_GUEST_SECRET": KEYS["guest"][1],
         "CODABENCH_TEST_HOST": BRIDGE_ADDRESS.partition("/")[0],
         "CODABENCH_TEST_IMAGE": "codabench/test-python:1",
         "CODABENCH_TEST_IMAGE_TINY": "codabench/test-tiny:1",

@@ -54,6 +54,8 @@ class Service:
     programs: tuple[str, ...]
     only_root = False
     """Whether nobody but root can use it."""
+    has_images = True
+    """Whether it is a container engine."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -301,8 +303,3 @@ def unmount_below(folder: Path) -> None:
     points = [point for point in (line.split()[1] for line in lines) if point.startswith(f"{folder}/")]
     for point in sorted(points, reverse=True):
         subprocess.run(["umount", "--lazy", point], capture_output=True, check=False)
-
-
-def services() -> list[Service]:
-    """All of them, in the order in which they start."""
-    return [Docker("docker"), BlindDocker("blind"), Podman(), RootlessPodman()]

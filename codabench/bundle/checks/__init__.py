@@ -16,7 +16,7 @@ from codabench.bundle.checks.subject import Subject
 from codabench.bundle.files import BundleFiles
 from codabench.bundle.nodes import Mapping, Source
 from codabench.core.competition import CompetitionSpec
-from codabench.core.errors import ArchiveError
+from codabench.core.errors import ArchiveError, StorageError
 from codabench.core.problems import Problem
 
 CHECKS: tuple[Callable[[Subject], Iterator[Problem]], ...] = (
@@ -36,6 +36,8 @@ def check_sound(spec: CompetitionSpec, root: Mapping, source: Source, files: Bun
     for check in CHECKS:
         try:
             found += check(subject)
+        except StorageError:
+            raise
         except (ArchiveError, OSError):
             # A file that cannot be read is said when it is needed; a remark is not worth an error.
             continue

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from codabench.bundle.checks.subject import Subject
 from codabench.bundle.fields import shorten
-from codabench.bundle.files import MAX_LOOK, BundleFiles
+from codabench.bundle.files import BundleFiles
 from codabench.bundle.metadata import LITTER
 from codabench.core.competition import DataSpec, TaskSpec
 from codabench.core.problems import Problem, Severity
@@ -19,6 +19,8 @@ _LEAST = 33
 """Bytes; what is smaller is the same by chance."""
 _MOST = 256 << 20
 """Bytes that are compared for one bundle."""
+_MOST_FETCHED = 2 << 20
+"""The same for one on a remote store."""
 _HEAD = 1 << 16
 _NO_ANSWERS = re.compile(
     r"(^|[/_.-])(readme|licen[cs]e|metadata|requirements|environment|info|features?|inputs?|x|public|samples?|examples?|"
@@ -39,7 +41,7 @@ class _Comparison:
 
     def __init__(self, files: BundleFiles) -> None:
         self._files = files
-        self._left = _MOST
+        self._left = _MOST_FETCHED if files.tree.far else _MOST
         self._digests: dict[tuple[str, str, int], bytes | None] = {}
 
     def shared(self, ours: str, theirs: str) -> list[tuple[str, str]]:
@@ -48,7 +50,7 @@ class _Comparison:
         Scoring programs often need the input beside the answers. So where something is left of `ours` that is not
         shared, only what is called answers is taken for answers.
         """
-        if not (self._at_hand(ours) and self._at_hand(theirs)):
+        if not (self._files.at_hand(ours) and self._files.at_hand(theirs)):
             return []
         left = candidates = self._candidates(ours)
         if ours == theirs:
@@ -63,11 +65,6 @@ class _Comparison:
         by_content = {keys[1][name]: name for name in reversed(right)}
         found = [(name, by_content[keys[0][name]]) for name in left]
         return found if len(found) == len(candidates) else [pair for pair in found if any(map(_ANSWERS.search, pair))]
-
-    def _at_hand(self, path: str) -> bool:
-        """Whether it can be looked into without unpacking a large archive first."""
-        tree = self._files.tree
-        return tree.is_dir(path) or tree.entry(path).size <= MAX_LOOK or tree.local_path(path) is not None
 
     def _candidates(self, path: str) -> list[str]:
         """Files that may be answers, the small ones first."""
