@@ -9,7 +9,6 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, BinaryIO
 
 from codabench.core.errors import SourceUnavailable
@@ -24,7 +23,7 @@ WHOLE = 4 << 20
 """Archives up to this size are fetched at once; of larger ones only what is read."""
 _FIRST, _MOST, _KEPT = 1 << 14, 1 << 22, 3
 """Bytes of a first request and of the largest; who reads on gets more each time. So many answers are kept."""
-_STAMPS = ("ETag", "LastModified", "Last-Modified", "etag", "md5Hash", "md5", "mtime", "updated", "created")
+_STAMPS = ("ETag", "etag", "md5Hash", "md5", "LastModified", "Last-Modified")
 _SHARED = threading.RLock()
 """Files of the memory file system have one position for all their readers."""
 
@@ -276,7 +275,7 @@ def unavailable(name: str, why: str, code: str = "CB021") -> SourceUnavailable:
 def _stamp(info: dict[str, Any]) -> tuple[Any, ...] | None:
     """What changes when a file is replaced, as its store says; None if it says nothing of the kind."""
     said = next((info[key] for key in _STAMPS if info.get(key)), None)
-    return None if said is None else (info.get("size"), said.isoformat() if isinstance(said, datetime) else str(said))
+    return None if said is None else (info.get("size"), str(said))
 
 
 def whole(source: TreeSource) -> contextlib.AbstractContextManager[TreeSource]:

@@ -343,6 +343,7 @@ APART = {
     "tests/unit/runner/test_runner_results.py": "CB647",
     "tests/workspace/test_workspace_steps.py": "CB648",
     "tests/cli/test_cli.py": "CB699",
+    "tests/unit/storage/test_remote.py": "CB041 CB042 CB043 CB044",
     "tests/unit/storage/test_store.py": "CB701 CB702",
     "tests/unit/db/test_db_database.py": "CB711 CB721",
 }
