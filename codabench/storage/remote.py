@@ -280,8 +280,7 @@ def _stamp(info: dict[str, Any]) -> tuple[Any, ...] | None:
 
 def whole(source: TreeSource) -> contextlib.AbstractContextManager[TreeSource]:
     """The same tree with its archive on this host: a remote archive is fetched once, not for each of its uses."""
-    raw = source.raw_archive() if source.far else None
-    if raw is None:
+    archive = source.archive if source.far else None
+    if archive is None:
         return contextlib.nullcontext(source)
-    with raw:
-        return zip_from_stream(raw, name=source.name)
+    return zip_from_stream(stream_of(archive), name=source.name)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from codabench.core.errors import ArchiveError, BundleError, SourceUnavailable, StorageError
+from codabench.storage.ranges import stream_of
 from codabench.storage.remote import WHOLE, RemoteFile, whole
 from codabench.storage.sources import ArchiveLimits, TreeSource, manifest, open_source, zip_in
 
@@ -151,8 +152,9 @@ def test_what_is_stored_as_it_came_is_fetched_once(web: Web) -> None:
     with open_source(web.url) as tree, whole(tree) as near:
         assert not near.far
         assert manifest(near)
-        assert (raw := near.raw_archive()) is not None
-        assert raw.read() == web.files["/x.zip"]
+        archive = near.archive
+        assert archive is not None
+        assert stream_of(archive).read() == web.files["/x.zip"]
     assert web.sent < BIG + 1_000_000
 
 
