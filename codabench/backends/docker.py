@@ -6,9 +6,11 @@ import json
 import os
 from pathlib import Path
 
+from codabench.backends.credentials import RegistryAuth
 from codabench.backends.dockerapi import DockerDriver
 from codabench.backends.driver import Driver
 from codabench.backends.hosted import HostedEngine
+from codabench.backends.pulling import LIMIT
 
 _SOCKET = "unix:///var/run/docker.sock"
 _HOME_SOCKETS = (".docker/run/docker.sock", ".docker/desktop/docker.sock", ".colima/default/docker.sock")
@@ -27,12 +29,23 @@ class DockerEngine(HostedEngine):
     url
         ``unix:///var/run/docker.sock``, ``tcp://host:2376``, ``ssh://host``; None: where the ``docker`` command would
         look: DOCKER_HOST, the current context, the usual sockets.
+    registry_auth
+        Credentials for private registries: a file as ``docker login`` writes it, or host -> (user, password). None:
+        what CODABENCH_REGISTRY_AUTH, REGISTRY_AUTH_FILE, ``podman login`` or ``docker login`` have left.
+    pull_timeout
+        Seconds that fetching an image may take at most.
     """
 
     name = "docker"
 
-    def __init__(self, url: str | None = None) -> None:
-        super().__init__(url or default_url())
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        registry_auth: RegistryAuth | None = None,
+        pull_timeout: float = LIMIT,
+    ) -> None:
+        super().__init__(url or default_url(), registry_auth, (), pull_timeout)
 
     def _connect(self) -> Driver:
         return DockerDriver(self.url)

@@ -6,15 +6,19 @@ Podman answers to the same API; `codabench.backends.podman` builds on this one f
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import platform as host_platform
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from codabench.backends.credentials import Credentials
 from codabench.backends.driver import Facts, NotStartedError, Order, Owned, Place, State
-from codabench.backends.engine import LABEL, Emit, Image
+from codabench.backends.engine import LABEL, Image
 from codabench.backends.gpus import cdi_names
 from codabench.backends.naming import architecture
-from codabench.backends.pulling import follow_pull
+from codabench.backends.pulling import SILENCE
 from codabench.backends.selinux import selinux_enforcing
 from codabench.core.errors import EngineError, EngineTimeout, EngineUnavailable, PolicyError
 from codabench.core.policy import Network
@@ -51,6 +55,15 @@ def explanation(error: Any) -> str:
     """The engine's own words, without the address of the call."""
     text = getattr(error, "explanation", None) or error
     return (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).strip()
+
+
+def _said(text: str) -> str:
+    """The message in an answer of the engine, which is JSON if all is well."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text.strip()
+    return str(found.get("message") or found.get("cause") or text) if isinstance(found, dict) else text.strip()
 
 
 class DockerDriver:
@@ -117,19 +130,84 @@ class DockerDriver:
             except docker.errors.ImageNotFound:
                 return None
 
-    def pull(self, name: str, platform: str | None, emit: Emit | None, timeout: float | None) -> None:
-        follow_pull(name, lambda: self._pull_events(name, platform), emit, timeout)
+    def image_ids(self) -> set[str]:
+        with translated("listing the images"):
+            return set(self.client.images(quiet=True, all=True))
 
-    def _pull_events(self, name: str, platform: str | None) -> Iterator[dict[str, Any]]:
-        import docker.errors
+    def pull(
+        self, name: str, platform: str | None, credentials: Credentials | None
+    ) -> Generator[dict[str, Any], None, None]:
         from docker.utils import parse_repository_tag
 
         repository, tag = parse_repository_tag(name)
-        with translated(f"pulling {name}"):
+        params = {"fromImage": repository, "tag": tag or "latest", "platform": platform or ""}
+        path = f"/v{self.client.api_version}/images/create"
+        yield from self._pull_events(name, path, params, credentials)
+
+    def _pull_events(
+        self, name: str, path: str, params: dict[str, str], credentials: Credentials | None
+    ) -> Generator[dict[str, Any], None, None]:
+        """Not by the SDK's own call, which can be neither ended nor given a time."""
+        from docker.auth import encode_header
+
+        headers = {"X-Registry-Auth": encode_header(credentials.header()).decode()} if credentials else {}
+        with (
+            translated(f"pulling {name}"),
+            self.client.post(
+                f"{self.client.base_url}{path}",
+                params=params,
+                headers=headers,
+                stream=True,
+                timeout=(CALL_TIMEOUT, SILENCE),
+            ) as answer,
+        ):
+            if answer.status_code >= 400:
+                yield {"error": _said(answer.text)}
+                return
+            for line in answer.iter_lines():
+                if line:
+                    yield json.loads(line)
+
+    def room(self) -> int | None:
+        with translated("asking the engine where it keeps images"):
+            info = self.client.info()
+        folder = str(info.get("DockerRootDir") or "")
+        if info.get("Name") != host_platform.node() or not os.path.isdir(folder):
+            return None  # on another machine, or in one that is made up, as on macOS
+        found = os.statvfs(folder)
+        return found.f_bavail * found.f_frsize
+
+    def containers_of(self, image: str) -> list[str]:
+        with translated("listing the containers"):
+            found = self.client.containers(all=True)
+        ours = image.rpartition(":")[2]
+        used = (c for c in found if str(c.get("ImageID", "")).rpartition(":")[2] == ours)
+        return [(c.get("Names") or [c["Id"]])[0].lstrip("/") for c in used]
+
+    def remove_image(self, image: str) -> str | None:
+        import docker.errors
+
+        with translated("removing an image"):
             try:
-                yield from self.client.pull(repository, tag or "latest", stream=True, decode=True, platform=platform)
+                self.client.remove_image(image)
+            except docker.errors.ImageNotFound:
+                return None
             except docker.errors.APIError as error:
-                yield {"error": explanation(error)}
+                if error.status_code != 409:
+                    raise
+                return explanation(error)
+        return None
+
+    def inherits_label(self, container: str, value: str) -> bool:
+        import docker.errors
+
+        with translated("inspecting a container"):
+            try:
+                made_of = str(self.client.inspect_container(container)["Image"])
+            except docker.errors.NotFound:
+                return False
+        config = (self.inspect_image(made_of) or {}).get("Config") or {}
+        return (config.get("Labels") or {}).get(LABEL) == value
 
     def create(self, order: Order) -> str:
         spec = order.spec

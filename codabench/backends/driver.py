@@ -6,11 +6,12 @@ removed is written once, above this protocol.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, Protocol
 
-from codabench.backends.engine import ContainerSpec, Emit, Image
+from codabench.backends.credentials import Credentials
+from codabench.backends.engine import ContainerSpec, Image
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,25 @@ class Driver(Protocol):
     def inspect_image(self, name: str) -> dict[str, Any] | None:
         """What the engine knows of an image that is here."""
 
-    def pull(self, name: str, platform: str | None, emit: Emit | None, timeout: float | None) -> None:
-        """Fetch an image; raises `ImageNotFound` with the registry's words."""
+    def image_ids(self) -> set[str]:
+        """Ids of all images that are here, with ``sha256:``."""
+
+    def pull(
+        self, name: str, platform: str | None, credentials: Credentials | None
+    ) -> Generator[dict[str, Any], None, None]:
+        """Fetch an image: events as Docker's API writes them, one with ``error`` where it fails. Closing ends it."""
+
+    def room(self) -> int | None:
+        """Bytes that are free where it keeps images; None: that cannot be known from here."""
+
+    def containers_of(self, image: str) -> list[str]:
+        """Names of the containers that were made of an image, running or not."""
+
+    def remove_image(self, image: str) -> str | None:
+        """Remove an image that nothing uses; else why it stays. One that is gone is fine."""
+
+    def inherits_label(self, container: str, value: str) -> bool:
+        """Whether a container has its owner label from its image: then it is none of ours."""
 
     def create(self, order: Order) -> str: ...
 

@@ -238,13 +238,28 @@ class ContainerEngine(Protocol):
         platform: str | None = None,
         emit: Emit | None = None,
         timeout: float | None = None,
+        stop: StopSignal | None = None,
     ) -> Image:
-        """The image of that name, pulled if it is not here and `pull` allows.
+        """The image of that name, pulled if it is not here and `pull` allows. With ``missing``, an image that is here
+        needs no network.
+
+        Parameters
+        ----------
+        timeout
+            Seconds; None: what the engine allows.
+        stop
+            Ends a pull at once.
 
         Raises
         ------
         ImageNotFound
             If it is neither here nor to be had; the message quotes the registry.
+        RegistryError
+            If its registry is away, fails, refuses us or lies.
+        EngineTimeout
+            If it takes too long.
+        Interrupted
+            If `stop` was set.
         """
 
     def file_owner(self, user: User) -> tuple[int, int] | None:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from codabench.backends.cargo import Cargo, Hold, make_accessible
 from codabench.backends.cleanup import Remover
-from codabench.backends.driver import Driver, Facts, Order, Place
+from codabench.backends.credentials import RegistryAuth
+from codabench.backends.driver import Driver, Facts, Order, Owned, Place
 from codabench.backends.engine import (
     LABEL,
     ContainerSpec,
@@ -26,7 +27,9 @@ from codabench.backends.gpus import refuse_blind
 from codabench.backends.naming import same_platform
 from codabench.backends.owner import Owner, myself
 from codabench.backends.probing import try_out
-from codabench.backends.resolving import resolve
+from codabench.backends.pulled import Pruned
+from codabench.backends.pulling import LIMIT
+from codabench.backends.resolving import Resolver
 from codabench.backends.selinux import selinux_enforcing
 from codabench.backends.visibility import Visibility
 from codabench.core.errors import EngineError, PolicyError, UsageError
@@ -41,8 +44,15 @@ class HostedEngine:
 
     name = "hosted"
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        registry_auth: RegistryAuth | None = None,
+        insecure_registries: tuple[str, ...] = (),
+        pull_timeout: float = LIMIT,
+    ) -> None:
         self.url = url
+        self._resolver = Resolver(self.name, url, auth=registry_auth, insecure=insecure_registries, limit=pull_timeout)
         self._owner = myself()
         self._labels = {LABEL: self._owner.label()}
         self._lock = threading.RLock()
@@ -144,8 +154,26 @@ class HostedEngine:
         platform: str | None = None,
         emit: Emit | None = None,
         timeout: float | None = None,
+        stop: StopSignal | None = None,
     ) -> Image:
-        return resolve(self.name, self.driver, image, pull, platform, emit, timeout)
+        return self._resolver.resolve(
+            self.driver, image, pull, platform=platform, emit=emit, timeout=timeout, stop=stop
+        )
+
+    def prune_images(self, older_than: float = 3600.0, *, dry_run: bool = False) -> list[Pruned]:
+        """Remove images that runs of this user have pulled, and that nothing uses any more.
+
+        An image that was here before, was pulled by hand, has another name or a container stays.
+
+        Parameters
+        ----------
+        older_than
+            Seconds since the last use. A run that has just found its image has no container yet: mind that with less
+            than a minute.
+        dry_run
+            Only say what would be removed.
+        """
+        return self._resolver.pulled.prune(self.driver, older_than, dry_run=dry_run)
 
     # -- containers ----------------------------------------------------------------------------------------------
 
@@ -240,15 +268,14 @@ class HostedEngine:
     def reap(self) -> list[str]:
         """As `ContainerEngine.reap`."""
         gone = []
-        for found, remove in (
-            (self.driver.containers(), self.driver.remove),
-            (self.driver.volumes(), self.driver.remove_volume),
-        ):
-            for item in found:
-                owner = Owner.of_label(item.owner)
-                if owner is not None and owner.is_dead():
-                    remove(item.id)
-                    gone.append(item.name)
+        for item in filter(_is_left, self.driver.containers()):
+            # An image may carry such a label, too: its containers are somebody's, and our own label covers it.
+            if not self.driver.inherits_label(item.id, item.owner):
+                self.driver.remove(item.id)
+                gone.append(item.name)
+        for item in filter(_is_left, self.driver.volumes()):
+            self.driver.remove_volume(item.id)
+            gone.append(item.name)
         return gone
 
     def forget(self, container: HostedContainer, jobs: list[Any]) -> None:
@@ -344,6 +371,11 @@ class HostedContainer:
         if cargo is not None:
             jobs.append(cargo.release)
         self._engine.forget(self, jobs)
+
+
+def _is_left(item: Owned) -> bool:
+    owner = Owner.of_label(item.owner)
+    return owner is not None and owner.is_dead()
 
 
 def _leave(containers: set[HostedContainer], remover: Remover) -> None:

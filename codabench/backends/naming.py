@@ -2,7 +2,57 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Any
+
+from codabench.core.granting import holds
+
+HUB = "docker.io"
+"""The registry of names that say none."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The name of an image, in parts: ``ghcr.io/lab/image:2`` has the host ``ghcr.io``, the path ``lab/image``."""
+
+    host: str
+    path: str
+    tag: str | None = None
+    digest: str | None = None
+
+    @property
+    def version(self) -> str:
+        """What a registry is asked for: the digest, else the tag."""
+        return self.digest or self.tag or "latest"
+
+    @property
+    def repository(self) -> str:
+        """Host and path."""
+        return f"{self.host}/{self.path}"
+
+
+def reference_of(name: str) -> Reference:
+    """The parts of a name, as engines read it: the first word is a host if it has a dot or a colon."""
+    rest, _, digest = name.partition("@")
+    first, slash, others = rest.partition("/")
+    has_host = bool(slash) and (first == "localhost" or re.search(r"[.:]", first) is not None)
+    host, path = (first, others) if has_host else (HUB, rest)
+    tag = None
+    if ":" in path.rpartition("/")[2]:
+        path, _, tag = path.rpartition(":")
+    if host in (HUB, "index.docker.io"):
+        host, path = HUB, path if "/" in path else f"library/{path}"
+    return Reference(host, path, tag, digest or None)
+
+
+def is_permitted(name: str, registries: tuple[str, ...]) -> bool:
+    """Whether an image comes from one of these: hosts (``ghcr.io``) or parts of one (``docker.io/codalab``).
+
+    Names are compared by whole words: ``ghcr.io/lab`` does not permit ``ghcr.io/laboratory/image``.
+    """
+    repository = reference_of(name).repository
+    return any(holds(entry, repository) for entry in registries)
 
 
 def id_of(found: dict[str, Any]) -> str:

@@ -74,6 +74,7 @@ class ProcessEngine:
         platform: str | None = None,
         emit: Emit | None = None,
         timeout: float | None = None,
+        stop: StopSignal | None = None,
     ) -> Image:
         """This host stands in for every image."""
         return Image(name=image, id=f"host:python-{sys.version.split()[0]}", platform=_host_platform())

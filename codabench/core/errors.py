@@ -13,6 +13,7 @@
     ├── EngineError                   the engine failed to do its work (the machine failed, not the program)
     │   ├── EngineUnavailable         (also ConnectionError) nothing answers
     │   ├── ImageNotFound             (also FileNotFoundError) no such image here, and it could not be pulled
+    │   ├── RegistryError             (also ConnectionError) a registry is away, fails, refuses us or lies
     │   └── EngineTimeout             (also TimeoutError) the engine did not answer in time
     ├── StorageError                  (also OSError) bytes could not be written, read or verified
     ├── StateError                    a transition that the table of legal transitions does not have
@@ -116,6 +117,24 @@ class ImageNotFound(EngineError, FileNotFoundError):
     """The image is not here and could not be pulled."""
 
     default_code = "CB603"
+
+
+class RegistryError(EngineError, ConnectionError):
+    """An image could not be pulled, and not because there is none: its registry is away, fails, refuses us or lies.
+
+    Parameters
+    ----------
+    passing
+        The same request may well succeed a little later; `resolve` has tried it again until its time was over.
+    """
+
+    default_code = "CB606"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, hint: str | None = None, passing: bool = False
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.passing = passing
 
 
 class EngineTimeout(EngineError, TimeoutError):

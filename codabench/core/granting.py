@@ -79,6 +79,19 @@ def covers(rule: str, host: str) -> bool:
     return rule == host or (rule.startswith(".") and (host.endswith(rule) or host == rule[1:]))
 
 
+def _registries(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The parts of registries that both lists cover: ``ghcr.io`` covers ``ghcr.io/lab``."""
+    if one is None or other is None:
+        return _common(one, other)
+    both = {a for a in one if any(holds(b, a) for b in other)} | {b for b in other if any(holds(a, b) for a in one)}
+    return tuple(sorted(both))
+
+
+def holds(registry: str, image: str) -> bool:
+    """Whether an image, or another part of a registry, lies in a part of one; compared by whole words."""
+    return f"{image.rstrip('/')}/".startswith(f"{registry.rstrip('/')}/")
+
+
 def _devices(one: str | None, other: str | None) -> str | None:
     """The fewer of two requests for devices: None, a number, names, or ``all``.
 
@@ -117,6 +130,7 @@ _RULES: dict[str, Callable[[Any, Any], Any]] = {
     "gpus": _devices,
     "hosts": _hosts,
     "local_data": _common,
+    "registries": _registries,
     "limits": _limits,
     "log_keep": _fewer,
 }

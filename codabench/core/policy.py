@@ -83,6 +83,8 @@ class Policy(Record):
         (only for the ceiling of a worker).
     log_keep
         Bytes kept of the beginning and of the end of each output stream; everything is counted.
+    registries
+        Where images may come from: hosts (``ghcr.io``) or parts of one (``docker.io/codalab``); None: anywhere.
     """
 
     name: Literal["standard", "strict", "trusted"] = "standard"
@@ -97,6 +99,7 @@ class Policy(Record):
     local_data: tuple[str, ...] | None = ()
     limits: Limits = Limits()
     log_keep: int = MIB
+    registries: tuple[str, ...] | None = None
 
 
 UNBOUNDED = Policy(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from codabench.backends.backend import WorkHost
 from codabench.backends.engine import EngineInfo, Mount
+from codabench.backends.naming import is_permitted
 from codabench.core.errors import PolicyError
 from codabench.core.granting import meet, tightened
 from codabench.core.policy import Policy
@@ -83,6 +84,22 @@ def refuse_unenforced(policy: Policy, info: EngineInfo) -> None:
         raise PolicyError(
             f"the policy strict cannot be kept by {info.name}, which does not enforce {', '.join(lost)}: {why}",
             hint="use another engine, or --policy standard, which runs and says so",
+        )
+
+
+def refuse_registry(image: str, policy: Policy) -> None:
+    """An allow-list of registries holds for images that are here, too: it is their name that is judged.
+
+    Raises
+    ------
+    PolicyError
+        ``CB362``, naming what is allowed; nothing was pulled or started.
+    """
+    if policy.registries is not None and not is_permitted(image, policy.registries):
+        raise PolicyError(
+            f"images come from {', '.join(policy.registries) or 'nowhere'} here, and {image} does not",
+            code="CB362",
+            hint="name another image with `--image`, or ask who runs this to allow its registry",
         )
 
 

@@ -18,7 +18,7 @@ from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, Step
 from codabench.core.trees import TreeRef
 from codabench.runner import results, verdict
 from codabench.runner.contract import ENVIRONMENT, PROGRAM, command_line
-from codabench.runner.effective import effective_policy, local_data_mounts, not_enforced
+from codabench.runner.effective import effective_policy, local_data_mounts, not_enforced, refuse_registry
 from codabench.runner.layout import RunDirectory
 from codabench.runner.logs import ProgramLog
 from codabench.runner.plan import ProgramPlan, RunPlan
@@ -104,8 +104,12 @@ class _Execution:
                 self.directory.remove()
 
     def _resolve(self) -> Image:
-        pull: Any = self.plan.pull
-        return self.engine.resolve(self.plan.image, pull=pull, platform=self.plan.platform, emit=self.host.emit)
+        plan = self.plan
+        pull: Any = plan.pull
+        refuse_registry(plan.image, plan.policy)
+        return self.engine.resolve(
+            plan.image, pull=pull, platform=plan.platform, emit=self.host.emit, stop=self.host.stop
+        )
 
     def _both_steps(self, ahead: ThreadPoolExecutor, prepared: Future[None]) -> Outcome:
         if self.plan.step("scoring").program("program") is None:

@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from codabench.backends.engine import Deadline, StopSignal
-from codabench.core.errors import ImageNotFound, UsageError
+from codabench.core.errors import ImageNotFound, RegistryError, UsageError
 from codabench.core.policy import MIB, Limits
 from codabench.core.records import ExitReason
 from codabench.testing.bench import Bench, Sink, alive
@@ -74,8 +74,8 @@ class Endings:
             return
         with pytest.raises(ImageNotFound, match="codabench/there-is-none:1"):
             bench.engine.resolve("codabench/there-is-none:1", pull="never")
-        with pytest.raises(ImageNotFound, match=r"127\.0\.0\.1:9/.*refused"):
-            bench.engine.resolve("127.0.0.1:9/there-is-none:1", timeout=60)
+        with pytest.raises(RegistryError, match=r"127\.0\.0\.1:9/.*refused"):
+            bench.engine.resolve("127.0.0.1:9/there-is-none:1", timeout=4)
 
     @pytest.mark.parametrize("name", ["UPPER/case:1", "two words", "x:y:z"])
     def test_names_that_no_image_can_have(self, bench: Bench, name: str) -> None:

@@ -317,8 +317,10 @@ def closing_events(status: Status, outcome: Outcome) -> list[EventKind]:
 
 
 def machine_problem(error: BaseException) -> Problem:
-    """What failed that is not the program, as a problem. An image that does not exist is the organizer's to mend."""
-    fault = Fault.ORGANIZER if isinstance(error, ImageNotFound) else Fault.OPERATOR
+    """What failed that is not the program, as a problem. An image that does not exist, or comes from a registry that is
+    not allowed, is the organizer's to mend."""
+    unusable = isinstance(error, ImageNotFound) or getattr(error, "code", "") == "CB362"
+    fault = Fault.ORGANIZER if unusable else Fault.OPERATOR
     if isinstance(error, CodabenchError):
         return Problem(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint, fault=fault)
     return Problem(

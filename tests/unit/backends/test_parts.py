@@ -1,18 +1,13 @@
-"""Smaller parts: names of images and platforms, pulls, paths of processes, removal."""
+"""Smaller parts: names of images and platforms, paths of processes, removal."""
 
 from __future__ import annotations
-
-import threading
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from codabench.backends.cleanup import Remover
 from codabench.backends.naming import digest_of, id_of, platform_of, same_platform
 from codabench.backends.process import _translator
-from codabench.backends.pulling import follow_pull
-from codabench.core.errors import EngineError, EngineTimeout, ImageNotFound
+from codabench.core.errors import EngineError
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -71,40 +66,6 @@ def test_what_engines_say_of_images() -> None:
 def test_paths_of_processes(text: str, expected: str) -> None:
     places = {"/app/input": "/host/in", "/app/input/res": "/host/res", "/app/output/": "/host/out"}
     assert _translator(places)(text) == expected
-
-
-def test_a_pull_tells_its_progress() -> None:
-    events = [{"status": "Pulling", "id": "abc", "progressDetail": {"current": 1, "total": 2}}, {"status": "Done"}]
-    seen: list[dict[str, Any]] = []
-    follow_pull("x:1", lambda: iter(events), seen.append, None)
-    assert seen[0] == {"type": "pull", "image": "x:1", "status": "Pulling", "layer": "abc", "current": 1, "total": 2}
-    assert [e["status"] for e in seen] == ["Pulling", "Done"]
-
-
-def test_a_pull_that_fails_quotes_the_registry() -> None:
-    with pytest.raises(ImageNotFound, match=r"x:1 .*manifest unknown"):
-        follow_pull("x:1", lambda: iter([{"status": "Pulling"}, {"error": "manifest unknown"}]), None, None)
-
-
-def test_a_pull_that_loses_its_engine() -> None:
-    def events() -> Iterator[dict[str, Any]]:
-        yield {}
-        raise EngineError("gone")
-
-    with pytest.raises(EngineError, match="gone"):
-        follow_pull("x:1", events, None, None)
-
-
-def test_a_silent_registry() -> None:
-    gate = threading.Event()
-
-    def events() -> Iterator[dict[str, Any]]:
-        gate.wait(30)
-        yield {}
-
-    with pytest.raises(EngineTimeout, match="x:1"):
-        follow_pull("x:1", events, None, 0.1)
-    gate.set()
 
 
 def test_removal_goes_on_after_a_failure() -> None:

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codabench.core.granting import covers, meet, tightened
+from codabench.core.granting import covers, holds, meet, tightened
 from codabench.core.policy import UNBOUNDED, Limits, Network, Policy, User, policy_named
 
 NAMES = st.sampled_from(["a.org", ".a.org", "b.a.org", ".b.a.org", "c.net", "."])
+REGISTRIES = st.sampled_from(["a.org", "a.org/lab", "a.org/lab/x", "a.org/laboratory", "b.net"])
 NUMBERS = st.none() | st.integers(1, 5)
 
 
@@ -29,6 +30,7 @@ def policies(gpus: st.SearchStrategy[str | None]) -> st.SearchStrategy[Policy]:
         gpus=gpus,
         hosts=st.none() | st.lists(NAMES, unique=True).map(lambda names: tuple(sorted(names))),
         local_data=data,
+        registries=st.none() | st.lists(REGISTRIES, unique=True).map(lambda names: tuple(sorted(names))),
         limits=st.builds(Limits, memory=NUMBERS, cpus=NUMBERS, pids=NUMBERS, tmp=NUMBERS),
         log_keep=st.integers(1, 9),
     )
@@ -76,6 +78,9 @@ def test_nothing_is_looser_than_the_ceiling(asked: Policy, ceiling: Policy) -> N
     for field in Limits.model_fields:
         most = getattr(ceiling.limits, field)
         assert most is None or 0 < getattr(got.limits, field) <= most
+    if ceiling.registries is not None:
+        assert all(any(holds(most, given) for most in ceiling.registries) for given in got.registries or ())
+        assert got.registries is not None
     if ceiling.local_data is not None:
         assert set(got.local_data or ()) <= set(ceiling.local_data)
     if ceiling.hosts is not None:
