@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from codabench.backends.credentials import Credentials
 from codabench.backends.driver import Facts, NotStartedError, Order, Owned, Place, State
-from codabench.backends.engine import LABEL, Image
+from codabench.backends.engine import LABEL, Image, Usage
 from codabench.backends.gpus import cdi_names
 from codabench.backends.naming import architecture
 from codabench.backends.pulling import SILENCE
@@ -326,6 +326,24 @@ class DockerDriver:
         with translated("inspecting the container"):
             state = self.client.inspect_container(container)["State"]
         return State(running=bool(state.get("Running")), out_of_memory=bool(state.get("OOMKilled")))
+
+    def usage(self, container: str) -> Usage | None:
+        with translated("asking what the container uses"):
+            found = self.client.stats(container, stream=False, one_shot=self._one_shot)
+        cpu = ((found.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage")
+        memory = found.get("memory_stats") or {}
+        if not cpu or memory.get("usage") is None:
+            return None
+        # What the kernel only keeps as long as nobody needs the room is not the program's.
+        details = memory.get("stats") or {}
+        idle = details.get("inactive_file", details.get("total_inactive_file", 0))
+        return Usage(cpu_seconds=cpu / 1e9, memory=max(0, memory["usage"] - idle))
+
+    @property
+    def _one_shot(self) -> bool | None:
+        """Without a second look after a second, where the engine knows that."""
+        version = tuple(int(part) for part in self.client.api_version.split("."))
+        return True if version >= (1, 41) else None
 
     def remove(self, container: str) -> None:
         import docker.errors

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Literal, Protocol
 
 from codabench.backends.credentials import Credentials
-from codabench.backends.engine import ContainerSpec, Image
+from codabench.backends.engine import ContainerSpec, Image, Usage
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,9 @@ class Driver(Protocol):
         """SIGKILL to all its processes; one that is gone is fine."""
 
     def state(self, container: str) -> State: ...
+
+    def usage(self, container: str) -> Usage | None:
+        """What it uses now; None if it does not run, or the engine does not count."""
 
     def remove(self, container: str) -> None:
         """Kill it, remove it and its anonymous volumes; one that is gone is fine."""

@@ -190,6 +190,21 @@ Emit = Callable[[dict[str, Any]], None]
 """Takes live events (``{"type": "pull", ...}``). They may be lost and never change a status."""
 
 
+class Usage(Record):
+    """What a program uses.
+
+    Attributes
+    ----------
+    cpu_seconds
+        Since its start, of all its processes.
+    memory
+        Bytes now.
+    """
+
+    cpu_seconds: float
+    memory: int
+
+
 class Container(Protocol):
     """A container that was created and not yet started."""
 
@@ -204,6 +219,15 @@ class Container(Protocol):
         ------
         EngineError
             If the engine fails; the container is removed or left to `reap`.
+        """
+
+    def usage(self) -> Usage | None:
+        """What it uses while it runs; None if it does not run, or the engine cannot tell. Called from another thread.
+
+        Raises
+        ------
+        EngineError
+            If the engine does not answer.
         """
 
     def discard(self) -> None:

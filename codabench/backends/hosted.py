@@ -21,6 +21,7 @@ from codabench.backends.engine import (
     LogSink,
     Mount,
     StopSignal,
+    Usage,
 )
 from codabench.backends.execution import execute
 from codabench.backends.gpus import refuse_blind
@@ -356,6 +357,11 @@ class HostedContainer:
             for mount in self._spec.mounts:
                 if not mount.read_only and mount.source not in through:
                     make_accessible(mount.source)
+
+    def usage(self) -> Usage | None:
+        """As `Container.usage`."""
+        container = self._id if self._used.locked() else None
+        return None if container is None else self._driver.usage(container)
 
     def discard(self) -> None:
         """As `Container.discard`; one that is running is killed with it."""

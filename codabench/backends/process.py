@@ -26,6 +26,7 @@ from codabench.backends.engine import (
     LogSink,
     Mount,
     StopSignal,
+    Usage,
 )
 from codabench.backends.naming import architecture
 from codabench.backends.probing import MEMORY_REPORT, PROPERTIES
@@ -112,9 +113,18 @@ class ProcessContainer:
     def __init__(self, spec: ContainerSpec) -> None:
         self._spec = spec
         self._used = threading.Lock()
+        self._mark: str | None = None
 
     def discard(self) -> None:
         self._used.acquire(blocking=False)
+
+    def usage(self) -> Usage | None:
+        """As `Container.usage`: of the processes that carry the mark; what has ended before is not counted."""
+        mark = self._mark
+        found = [used for pid in _marked(mark) if (used := _used_by(pid))] if mark else []
+        if not found:
+            return None
+        return Usage(cpu_seconds=sum(u.cpu_seconds for u in found), memory=sum(u.memory for u in found))
 
     def run(self, logs: LogSink, stop: StopSignal, deadline: Deadline) -> Exit:
         """As `Container.run`."""
@@ -122,8 +132,12 @@ class ProcessContainer:
             raise UsageError("a container runs once, and this one has been run or discarded")
         if stop.is_set():
             return Exit(reason=ExitReason.CANCELLED)
-        with nested(self._spec.mounts):
-            return self._run(secrets.token_hex(16), logs, stop, deadline)
+        self._mark = secrets.token_hex(16)
+        try:
+            with nested(self._spec.mounts):
+                return self._run(self._mark, logs, stop, deadline)
+        finally:
+            self._mark = None
 
     def _run(self, mark: str, logs: LogSink, stop: StopSignal, deadline: Deadline) -> Exit:
         try:
@@ -321,6 +335,16 @@ def _marked(mark: str) -> Iterator[int]:
                 yield int(entry.name)
         except OSError:
             continue  # gone, or not ours
+
+
+def _used_by(pid: int) -> Usage | None:
+    """What a process and its ended children have used, by ``/proc``; None if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    ticks = sum(int(field) for field in fields[11:15])
+    return Usage(cpu_seconds=ticks / os.sysconf("SC_CLK_TCK"), memory=int(fields[21]) * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _host_platform() -> str:

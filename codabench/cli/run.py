@@ -48,6 +48,7 @@ def run(
     ),
     jobs: int = typer.Option(None, "--jobs", "-j", min=1, help="Runs at the same time."),
     fact_sheet: Path = typer.Option(None, "--fact-sheet", help="A JSON or YAML file with the answers."),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Print what the programs print, as it comes."),
     keep: bool = typer.Option(False, "--keep", help="Leave the run directories where they are, and say where."),
     shell: bool = typer.Option(False, "--shell", help="Open a shell in the container of the first step instead."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show programs, mounts and limits; start nothing."),
@@ -96,6 +97,7 @@ def run(
             raise typer.Exit(open_shell(competition, given[0], backend, where))
         else:
             how = {"backend": backend, "jobs": jobs, "fact_sheet": answers, "keep": keep, "enforce": enforce}
+            how["progress"] = "follow" if follow else "auto"
             _run_all(competition, given, {**where, **how}, out=out, as_json=as_json)
     finally:
         competition.close()

@@ -78,6 +78,21 @@ class LogRecord(Record):
     truncated: bool = False
 
 
+class StepUsage(Record):
+    """What a program used, as far as samples saw: nothing is known of one that ended within a second.
+
+    Attributes
+    ----------
+    cpu_seconds
+        At the last sample.
+    memory
+        Bytes, the most of any sample.
+    """
+
+    cpu_seconds: float
+    memory: int
+
+
 class StepResult(Record):
     """What one step came to.
 
@@ -96,6 +111,7 @@ class StepResult(Record):
     exits: dict[Role, Exit] = {}
     output: TreeRef | None = None
     logs: tuple[LogRecord, ...] = ()
+    usage: dict[Role, StepUsage] = {}
     seconds: float = 0.0
     skipped: bool = False
 
@@ -109,6 +125,8 @@ class Outcome(Record):
         Columns of the leaderboard only; `raw_scores` is the whole scores file.
     problem
         Why it failed, root cause first; `warnings` are visible also on a finished run.
+    events
+        What it reported while it went on, as JSON lines; the bytes of its logs are where logs are.
     provenance
         One portable JSON record: image digest, tree digests, policy, engine, host, versions.
     """
@@ -120,6 +138,7 @@ class Outcome(Record):
     warnings: tuple[Problem, ...] = ()
     steps: tuple[StepResult, ...] = ()
     detailed_results: BlobRef | None = None
+    events: BlobRef | None = None
     provenance: dict[str, Any] = {}
     seconds: float = 0.0
 

@@ -14,7 +14,7 @@ from codabench.backends.backend import WorkHost
 from codabench.backends.engine import Container, ContainerSpec, Deadline, Image
 from codabench.core.errors import ArchiveError
 from codabench.core.problems import Problem
-from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult
+from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult, StepUsage
 from codabench.core.trees import TreeRef
 from codabench.runner import results, verdict
 from codabench.runner.contract import ENVIRONMENT, PROGRAM, command_line
@@ -23,6 +23,7 @@ from codabench.runner.layout import RunDirectory
 from codabench.runner.logs import ProgramLog
 from codabench.runner.plan import ProgramPlan, RunPlan
 from codabench.runner.provenance import provenance, step_digest
+from codabench.runner.watching import Watch
 from codabench.storage.extract import full_disk
 from codabench.storage.store import Storage
 
@@ -76,6 +77,7 @@ class _Execution:
         self.warnings: list[Problem] = list(plan.warnings)
         self.logs: dict[tuple[StepName, Role], ProgramLog] = {}
         self.waiting: list[Container] = []
+        self.watches: dict[StepName, Watch] = {}
 
     def run(self) -> Outcome:
         plan = self.plan
@@ -252,24 +254,36 @@ class _Execution:
         for role in containers:
             self.logs[step, role] = ProgramLog(step, role, self.plan.policy.log_keep, self.host.emit)
         programs = [p for p in self.plan.step(step).programs if p.role in containers]
-        if len(programs) == 1:
-            only = programs[0]
-            return {only.role: self._run_one(step, only, containers[only.role], deadline)}
-        with ThreadPoolExecutor(len(programs), thread_name_prefix="codabench-step") as pool:
-            running = {p.role: pool.submit(self._run_one, step, p, containers[p.role], deadline) for p in programs}
-            return {role: future.result() for role, future in running.items()}
+        watch = Watch(step, {p.role: self.logs[step, p.role] for p in programs}, self.host.emit)
+        if step == "scoring" and self.plan.detailed_results:
+            watch.page(self.directory.path("scoring_output"), self.storage)
+        self.watches[step] = watch
+        with watch:
+            if len(programs) == 1:
+                only = programs[0]
+                return {only.role: self._run_one(watch, step, only, containers[only.role], deadline)}
+            with ThreadPoolExecutor(len(programs), thread_name_prefix="codabench-step") as pool:
+                running = {
+                    p.role: pool.submit(self._run_one, watch, step, p, containers[p.role], deadline) for p in programs
+                }
+                return {role: future.result() for role, future in running.items()}
 
-    def _run_one(self, step: StepName, program: ProgramPlan, first: Container, deadline: Deadline) -> Exit:
+    def _run_one(
+        self, watch: Watch, step: StepName, program: ProgramPlan, first: Container, deadline: Deadline
+    ) -> Exit:
         """The commands of a program in order; the first failure ends it."""
         log = self.logs[step, program.role]
         self.waiting.remove(first)
         try:
+            watch.started(program.role, first)
             end = first.run(log, self.host.stop, deadline)
             seconds = end.seconds
             for command in program.commands[1:]:
                 if not end.ok:
                     break
-                end = self.engine.run(self._spec(step, program.role, command), log, self.host.stop, deadline)
+                container = self.engine.create(self._spec(step, program.role, command))
+                watch.started(program.role, container)
+                end = container.run(log, self.host.stop, deadline)
                 seconds += end.seconds
         except BaseException:
             # The other program of the step may wait for this one, and the run is over anyway.
@@ -295,6 +309,7 @@ class _Execution:
                 exits=exits,
                 output=output,
                 logs=records,
+                usage={role: StepUsage(**found.model_dump()) for role, found in self.watches[step].usage.items()},
                 seconds=time.monotonic() - began,
             )
         )

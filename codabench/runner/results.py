@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from codabench.core.base import Record
@@ -94,10 +95,13 @@ def read(output: TreeSource, plan: RunPlan, storage: Storage) -> Found:
 
 
 def detailed_results(output: TreeSource) -> str | None:
-    """``detailed_results.html``, else the first ``*.html`` by name, at the root only (section 7)."""
-    pages = sorted(
-        e.path for e in output.entries() if e.kind == "file" and "/" not in e.path and e.path.endswith(".html")
-    )
+    """The page at the root of an output: see `first_page`."""
+    return first_page(e.path for e in output.entries() if e.kind == "file" and "/" not in e.path)
+
+
+def first_page(names: Iterable[str]) -> str | None:
+    """``detailed_results.html``, else the first ``*.html`` by name (section 7)."""
+    pages = sorted(name for name in names if name.endswith(".html"))
     if "detailed_results.html" in pages:
         return "detailed_results.html"
     return pages[0] if pages else None

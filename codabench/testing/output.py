@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import tracemalloc
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import pytest
 
 from codabench.backends.engine import Deadline, StopSignal
 from codabench.core.policy import MIB
-from codabench.testing.bench import Bench, alive
+from codabench.testing.bench import Bench, Sink, alive
 
 
 class _Digest:
@@ -24,6 +26,16 @@ class _Digest:
     def write(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
         self.size += len(data)
         self.hash.update(data)
+
+
+class _Clock:
+    """Keeps when something came."""
+
+    def __init__(self) -> None:
+        self.at: list[float] = []
+
+    def write(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
+        self.at.append(time.monotonic())
 
 
 class _Full:
@@ -84,6 +96,33 @@ class Output:
         assert end.ok
         assert (sink.size, sink.hash.digest()) == (size, expected.digest())
         assert peak < 32 * MIB
+
+    def test_a_line_comes_while_the_program_runs(self, bench: Bench) -> None:
+        sink = _Clock()
+        bench.engine.run(
+            bench.spec("python3", "-u", "-c", "import time; print('first'); time.sleep(2); print('last')"),
+            sink,
+            StopSignal(),
+            Deadline(60),
+        )
+        assert sink.at[-1] - sink.at[0] > 1.5
+
+    def test_what_a_program_uses_while_it_runs(self, bench: Bench) -> None:
+        busy = "import time\nx = b'x' * (64 << 20)\nend = time.time() + 3\nwhile time.time() < end: pass"
+        container = bench.engine.create(bench.spec("python3", "-c", busy))
+        assert container.usage() is None
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(container.run, Sink(), StopSignal(), Deadline(60))
+            time.sleep(2)
+            used = container.usage()
+            assert running.result().ok
+        assert container.usage() is None
+        if used is None:
+            # An engine that cannot count what a program uses cannot limit it either.
+            assert not bench.info.enforced["memory"]
+            return
+        assert 64 * MIB < used.memory < 512 * MIB
+        assert 0.1 < used.cpu_seconds < 30
 
     def test_a_sink_that_fails_ends_the_program(self, bench: Bench) -> None:
         token = uuid.uuid4().hex

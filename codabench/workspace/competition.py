@@ -67,7 +67,6 @@ def load(
 def check(
     source: str | os.PathLike[str],
     *,
-    target: str = "local",
     datasets: Datasets | None = None,
     storage_options: dict[str, Any] | None = None,
 ) -> Report:
@@ -75,8 +74,6 @@ def check(
 
     Parameters
     ----------
-    target
-        Where it is to run: ``local``, or ``codabench.org``, where more is refused or read otherwise.
     datasets
         See `load`.
 
@@ -85,7 +82,7 @@ def check(
     BundleError
         Only if `source` cannot be read at all.
     """
-    with read_bundle(source, storage_options=storage_options, datasets=datasets, target=target) as bundle:
+    with read_bundle(source, storage_options=storage_options, datasets=datasets) as bundle:
         return bundle.report
 
 

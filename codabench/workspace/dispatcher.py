@@ -59,6 +59,8 @@ class Dispatcher:
         Where a run is carried out.
     notify
         Takes events for observers; called from this thread, and from backend threads for live output.
+    seal
+        Told of an outcome before it is recorded; may add to it what is known here.
     """
 
     def __init__(
@@ -68,8 +70,9 @@ class Dispatcher:
         plan: Callable[[Run, Attempt], RunPlan],
         backend_of: Callable[[Run], Backend],
         notify: Callable[[dict[str, Any]], None],
+        seal: Callable[[Run, Outcome], Outcome] = lambda run, outcome: outcome,
     ) -> None:
-        self._db, self._plan, self._backend_of, self._notify = db, plan, backend_of, notify
+        self._db, self._plan, self._backend_of, self._notify, self._seal = db, plan, backend_of, notify, seal
         self._token = uuid.uuid4().hex
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._inbox: queue.SimpleQueue[tuple[str, Any, Any]] = queue.SimpleQueue()
@@ -109,13 +112,17 @@ class Dispatcher:
             # Another process may drive the work, so the rows are looked at now and then even if nothing changes here.
             end = None if timeout is None else time.monotonic() + timeout
             while not done():
-                if self._fatal is not None:
-                    raise self._fatal
+                self.check()
                 left = 0.5 if end is None else min(0.5, end - time.monotonic())
                 if left <= 0:
                     return False
                 self._changed.wait(left)
         return True
+
+    def check(self) -> None:
+        """Raise what stopped the dispatcher, if anything did: nothing more will come."""
+        if self._fatal is not None:
+            raise self._fatal
 
     def close(self) -> None:
         """Cancel what is under way and wait until the thread has ended."""
@@ -213,20 +220,21 @@ class Dispatcher:
 
     def _refuse(self, run: Run, error: CodabenchError) -> None:
         """There is no place where a run could be carried out: it fails, and the others go on."""
+        now = utc_now()
         try:
-            self._db.append(run.id, [EventKind.RUN_FAILED], at=utc_now(), outcome=self._machine_failed(run.id, error))
+            self._db.append(run.id, [EventKind.RUN_FAILED], at=now, outcome=self._machine_failed(run.id, error))
         except StateError:
             return
-        self._tell_run(run, Status.FAILED)
+        self._tell_run(run, Status.FAILED, now)
 
     def _start(self, run: Run, backend: Backend) -> None:
-        id, token = uuid.uuid4().hex, uuid.uuid4().hex
+        id, token, now = uuid.uuid4().hex, uuid.uuid4().hex, utc_now()
         try:
-            attempt = self._db.start_attempt(run.id, attempt=id, token=token, at=utc_now())
+            attempt = self._db.start_attempt(run.id, attempt=id, token=token, at=now)
         except StateError:
             return
         flight = self._flights[id] = Flight(run, attempt)
-        self._tell(flight, Status.PREPARING)
+        self._tell_run(run, Status.PREPARING, now)
         try:
             plan = self._plan(run, attempt)
             flight.handle = backend.submit(
@@ -241,8 +249,7 @@ class Dispatcher:
     def _live(self, flight: Flight, event: dict[str, Any]) -> None:
         if event.get("type") == "step":
             self._inbox.put(("event", flight.attempt.id, event))
-        else:
-            self._notify({"run": flight.run.id, "submission": flight.run.submission, **event})
+        self._notify({"run": flight.run.id, "submission": flight.run.submission, "attempt": flight.attempt.id, **event})
 
     def _step_event(self, attempt: str, event: dict[str, Any]) -> None:
         flight = self._flights.get(attempt)
@@ -252,16 +259,17 @@ class Dispatcher:
         self._append(flight, [EventKind(event["event"])], data=data)
 
     def _append(self, flight: Flight, kinds: list[EventKind], **more: Any) -> None:
+        now = utc_now()
         try:
             status = self._db.append(
-                flight.run.id, kinds, at=utc_now(), attempt=flight.attempt.id, token=flight.attempt.token, **more
+                flight.run.id, kinds, at=now, attempt=flight.attempt.id, token=flight.attempt.token, **more
             )
         except StateError as error:
             log.warning("an event of attempt %s was refused: %s", flight.attempt.id, error)
             return
         if status is not flight.status:
             flight.status = status
-            self._tell(flight, status)
+            self._tell_run(flight.run, status, now)
 
     def _done(self, attempt: str, handle: Handle) -> None:
         flight = self._flights[attempt]
@@ -281,6 +289,7 @@ class Dispatcher:
 
     def _finish(self, flight: Flight, outcome: Outcome) -> None:
         del self._flights[flight.attempt.id]
+        outcome = self._seal(flight.run, outcome)
         self._append(flight, closing_events(flight.status, outcome), outcome=outcome)
 
     def _cancel(self, run: str, reason: str) -> None:
@@ -288,19 +297,17 @@ class Dispatcher:
             if flight.run.id == run and flight.handle is not None:
                 flight.handle.cancel(reason)
                 return
+        now = utc_now()
         try:
             outcome = _interrupted(Interrupted(f"cancelled before it began: {reason}"))
-            self._db.append(run, [EventKind.RUN_CANCELLED], at=utc_now(), outcome=outcome)
+            self._db.append(run, [EventKind.RUN_CANCELLED], at=now, outcome=outcome)
         except StateError:
             return
-        self._tell_run(self._db.run(run), Status.CANCELLED)
+        self._tell_run(self._db.run(run), Status.CANCELLED, now)
 
-    def _tell(self, flight: Flight, status: Status) -> None:
-        self._tell_run(flight.run, status)
-
-    def _tell_run(self, run: Run, status: Status) -> None:
-        event = {"type": "status", "run": run.id, "submission": run.submission, "task": run.task, "status": status}
-        self._notify(event)
+    def _tell_run(self, run: Run, status: Status, at: datetime) -> None:
+        who = {"run": run.id, "submission": run.submission, "task": run.task}
+        self._notify({"type": "status", **who, "status": status, "at": at})
         if status.is_final:
             with self._changed:
                 self._changed.notify_all()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from codabench.core.competition import PhaseSpec, TaskSpec
 from codabench.core.errors import EngineError, RunFailed, StorageError
 from codabench.core.events import StatusEvent, submission_status
+from codabench.core.live import AnyEvent
 from codabench.core.policy import Policy
 from codabench.core.problems import Fault, Problem
 from codabench.core.records import LogRecord, Outcome, Role, Run, Status, StepName, Submission
@@ -18,14 +19,16 @@ from codabench.storage.sources import TreeSource
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
+    from codabench.workspace.progress import Progress
     from codabench.workspace.workspace import Workspace
 
 
 class Logs(Mapping[str, str]):
     """What the programs of a run printed, by name (``prediction_stderr``, ``scoring_stdout``...)."""
 
-    def __init__(self, workspace: Workspace, outcome: Outcome | None) -> None:
+    def __init__(self, workspace: Workspace, outcome: Outcome | None, live: Mapping[str, bytes] | None = None) -> None:
         self._workspace = workspace
+        self._live = dict(live or {})
         records = [log for step in (outcome.steps if outcome else ()) for log in step.logs]
         self._records: dict[str, LogRecord] = {log.name: log for log in records}
 
@@ -33,7 +36,9 @@ class Logs(Mapping[str, str]):
         return self.raw(name).decode("utf-8", "replace")
 
     def raw(self, name: str) -> bytes:
-        """The kept bytes of a log."""
+        """The kept bytes of a log; while the run goes on, those that came so far."""
+        if name in self._live:
+            return self._live[name]
         return self._workspace.storage.get(self._records[name].blob)
 
     def record(self, name: str) -> LogRecord:
@@ -41,10 +46,10 @@ class Logs(Mapping[str, str]):
         return self._records[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._records)
+        return iter(self._live or self._records)
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._live or self._records)
 
     def __repr__(self) -> str:
         return (
@@ -94,7 +99,32 @@ class RunHandle:
 
     @property
     def logs(self) -> Logs:
-        return Logs(self._workspace, self.outcome)
+        """What its programs printed, by name; while it goes on in this process, what came so far."""
+        feed = self._workspace.live(self.id)
+        outcome = self.outcome
+        return Logs(self._workspace, outcome, feed.logs() if feed is not None and outcome is None else None)
+
+    def events(self, *, after: int = 0, follow: bool = True) -> Iterator[AnyEvent]:
+        """What it reports: status, output, plots, messages, use of the machine, the page, each once and in order.
+
+        A reader that comes late gets everything from the beginning; of a flood of output the beginning and the end.
+        What another process drives is told when it is over.
+
+        Parameters
+        ----------
+        after
+            The sequence number of the last event that is known already.
+        follow
+            Go on until the run is over; False: stop at what there is now.
+        """
+        return self._workspace.events(self.id, after=after, follow=follow)
+
+    def watch(self, progress: str | Progress = "follow") -> RunHandle:
+        """Show what it prints and how it stands until it is over; ``"follow"``: lines on standard error."""
+        from codabench.workspace.progress import watch
+
+        watch(self, progress)
+        return self
 
     @property
     def seconds(self) -> float:
@@ -133,8 +163,12 @@ class RunHandle:
 
     @property
     def detailed_results(self) -> str | None:
-        """The scorer's page (HTML written by untrusted code: show it in a sandboxed frame only), or None."""
-        blob = self.outcome.detailed_results if self.outcome else None
+        """The scorer's page (HTML written by untrusted code: show it in a sandboxed frame only), or None.
+
+        While the scoring program runs in this process: the page that it published last.
+        """
+        feed = self._workspace.live(self.id)
+        blob = self.outcome.detailed_results if self.outcome else feed.page if feed else None
         return self._workspace.storage.get(blob).decode("utf-8", "replace") if blob else None
 
     def history(self) -> list[StatusEvent]:

@@ -17,7 +17,7 @@ from codabench.core.text import printable
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
-    from codabench.workspace.handles import SubmissionHandle
+    from codabench.workspace.handles import RunHandle, SubmissionHandle
     from codabench.workspace.workspace import Workspace
 
 _PULLING = "pulling the image"
@@ -113,6 +113,31 @@ class PlainProgress(Lines):
             print(f"{mark} {label}  {status}  {rest}".rstrip(), file=sys.stderr)  # noqa: T201 - this is the display
 
 
+class FollowProgress(PlainProgress):
+    """The lines of the programs as they come, and a line for each change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun: dict[tuple[str, str], str] = {}
+
+    def event(self, event: dict[str, Any]) -> None:
+        if event["type"] == "log":
+            self._say(event["run"], event["name"], base64.b64decode(event["data"]).decode("utf-8", "replace"))
+        elif event["type"] == "status" and event["status"].is_final:
+            for run, name in [key for key in self._begun if key[0] == event["run"]]:
+                self._say(run, name, "\n")  # the last line may have no end
+        super().event(event)
+
+    def _say(self, run: str, name: str, text: str) -> None:
+        with self.lock:
+            *lines, rest = (self._begun.pop((run, name), "") + text).split("\n")
+            if rest:
+                self._begun[run, name] = rest
+            label = self.lines[run].label if run in self.lines and len(self.lines) > 1 else ""
+            for line in lines:
+                print(f"{label} {name} | {printable(line)}".lstrip(), file=sys.stderr)  # noqa: T201 - this is the display
+
+
 class RichProgress(Lines):
     """A table that is redrawn in a terminal."""
 
@@ -179,14 +204,14 @@ class NotebookProgress(Lines):
 
 
 def progress_named(name: str | Progress) -> Progress:
-    """``"rich"``, ``"plain"``, ``"none"``; ``"auto"``: what fits where this runs."""
+    """``"rich"``, ``"plain"``, ``"follow"``, ``"none"``; ``"auto"``: what fits where this runs."""
     if not isinstance(name, str):
         return name
     if name == "auto":
         if _in_notebook():
             return NotebookProgress()
         name = "rich" if sys.stderr.isatty() else "none"
-    shown = {"rich": RichProgress, "plain": PlainProgress, "none": Lines}
+    shown = {"rich": RichProgress, "plain": PlainProgress, "follow": FollowProgress, "none": Lines}
     if name not in shown:
         raise UsageError(f"no progress {name!r}; there are auto, {', '.join(shown)}", code="CB353")
     return shown[name]()
@@ -196,6 +221,21 @@ def _in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def watch(run: RunHandle, progress: str | Progress) -> None:
+    """Show one run until it is over."""
+    shown = progress_named(progress)
+    if isinstance(shown, Lines):
+        shown.lines[run.id] = Line("run")
+    try:
+        for event in run.events():
+            data = event.model_dump()
+            if event.type == "log":
+                data["data"] = base64.b64encode(event.data).decode()
+            shown.event(data)
+    finally:
+        shown.close()
 
 
 @contextmanager

@@ -10,10 +10,11 @@ import logging
 import os
 import tempfile
 import threading
+import time
 import uuid
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,8 +24,9 @@ from codabench.bundle.fact_sheet import check_answers
 from codabench.core.competition import TaskSpec
 from codabench.core.errors import SubmissionRejected
 from codabench.core.events import EventKind
+from codabench.core.live import AnyEvent
 from codabench.core.policy import UNBOUNDED, Policy, policy_named
-from codabench.core.records import Attempt, Run, RunOptions, Submission
+from codabench.core.records import Attempt, Outcome, Run, RunOptions, Status, Submission
 from codabench.db.database import Database
 from codabench.runner.plan import RunPlan, SubmissionFacts
 from codabench.storage.sources import remove_tree
@@ -32,6 +34,7 @@ from codabench.storage.store import Storage
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import Dispatcher, utc_now
 from codabench.workspace.handles import RunHandle, SubmissionHandle
+from codabench.workspace.live import Feed, statuses, stored_events
 from codabench.workspace.planning import (
     Submitted,
     make_plan,
@@ -46,6 +49,9 @@ if TYPE_CHECKING:
     from codabench.workspace.leaderboard import Leaderboard
 
 log = logging.getLogger("codabench.workspace")
+
+_LOOK = 0.1
+"""Seconds between two looks at a run that this process does not drive."""
 
 BackendLike = Any
 """A word (``"auto"``, ``"docker"``), an engine, or a `Backend`."""
@@ -104,11 +110,16 @@ class Workspace:
         self._own_backends: list[Backend] = []
         self._backend_of: dict[str, Any] = {}
         self._observers: list[Callable[[dict[str, Any]], None]] = []
+        self._feeds: dict[str, Feed] = {}
         self._facts: dict[str, SubmissionFacts] = {}
         self._stored: weakref.WeakKeyDictionary[Competition, set[str]] = weakref.WeakKeyDictionary()
         self._lock = threading.RLock()
         self._dispatcher = Dispatcher(
-            self.db, plan=self._plan, backend_of=lambda run: self._backend_for(run.id), notify=self._notify
+            self.db,
+            plan=self._plan,
+            backend_of=lambda run: self._backend_for(run.id),
+            notify=self._notify,
+            seal=self._seal,
         )
         _open_workspaces.add(self)
 
@@ -301,7 +312,53 @@ class Workspace:
 
         return end
 
+    def events(self, run: str, *, after: int = 0, follow: bool = True) -> Iterator[AnyEvent]:
+        """The live events of a run, each once; see `RunHandle.events`."""
+        while True:
+            feed = self._feeds.get(run)
+            if feed is not None:
+                yield from feed.read(after, follow=follow, check=self._dispatcher.check)
+                return
+            row, history = self.db.run(run), statuses(self.db.events(run))
+            if row.status.is_final:
+                everything = stored_events(self.storage, row, history)
+                yield from (event for event in everything if event.sequence > after)
+                return
+            if row.status in (Status.SUBMITTED, Status.SUBMITTING):
+                fresh = [event for event in history if event.sequence > after]
+                yield from fresh
+                after += len(fresh)
+            if not follow:
+                return
+            # It waits, or another process drives it: what that one hears comes when the run is over.
+            time.sleep(_LOOK)
+
+    def live(self, run: str) -> Feed | None:
+        """What a run that this process drives has reported so far; None for others."""
+        return self._feeds.get(run)
+
+    def _feed(self, event: dict[str, Any]) -> None:
+        """Keep an event for readers; from the first status on that this process gives the run."""
+        run = event["run"]
+        feed = self._feeds.get(run)
+        if feed is None:
+            if event["type"] != "status" or event["status"].is_final:
+                return
+            keep = self.db.submission(event["submission"]).options.policy.log_keep
+            feed = Feed(run, keep, utc_now)
+            for known in statuses(self.db.events(run))[:-1]:
+                feed.add({"type": "status", "status": known.status, "at": known.at})
+            self._feeds[run] = feed
+        feed.add(event)
+        if event["type"] == "status" and event["status"].is_final:
+            del self._feeds[run]
+
+    def _seal(self, run: Run, outcome: Outcome) -> Outcome:
+        feed = self._feeds.get(run.id)
+        return outcome if feed is None else outcome.model_copy(update={"events": feed.seal(self.storage)})
+
     def _notify(self, event: dict[str, Any]) -> None:
+        self._feed(event)
         for observer in list(self._observers):
             try:
                 observer(event)

@@ -278,9 +278,9 @@ leaderboard:
 )
 def test_hostile_programs_are_looked_at_in_bounded_time(text: str) -> None:
     assert len(text) <= 1 << 17
-    start = time.perf_counter()
+    start = time.process_time()
     look_at(text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_thousand_files_are_compared_in_half_a_second(tmp_path: Path) -> None:
