@@ -103,11 +103,14 @@ class SubmissionFacts(Record):
         Its own commands, if the metadata gives any.
     wrapped_in
         The one folder that everything lies in, if so.
+    packed_wrongly
+        The folder seems to be there by mistake, as when a folder is compressed by a click.
     """
 
     metadata: str | None = None
     commands: tuple[str, ...] = ()
     wrapped_in: str | None = None
+    packed_wrongly: bool = False
 
 
 def plan_steps(
@@ -125,6 +128,8 @@ def plan_steps(
     ingestion = task.ingestion_program
     in_prediction = ingestion is not None and not during and not results_only
     programs: list[ProgramPlan] = []
+    if submission.wrapped_in and submission.packed_wrongly:
+        warnings.append(_wrapped(submission.wrapped_in))
     if ingestion is not None and not results_only and not ingestion.commands:
         warnings.append(_not_run("ingestion", ingestion.metadata))
     if submission.commands and not results_only:
@@ -154,6 +159,16 @@ def _not_run(what: str, metadata: str | None) -> Problem:
         message=f"the {what} program was not run: {lacking}",
         hint="put a file metadata.yaml beside it: 'command: python3 program.py'",
         fault=Fault.ORGANIZER,
+    )
+
+
+def _wrapped(folder: str) -> Problem:
+    return Problem(
+        code="CB622",
+        severity=Severity.WARNING,
+        message=f"everything in the submission lies in one folder, {folder!r}: there programs find it, also on codabench.org",
+        hint="zip the files themselves, not the folder",
+        fault=Fault.PARTICIPANT,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from codabench.bundle.metadata import read_metadata
+from codabench.bundle.metadata import METADATA, read_metadata
 from codabench.bundle.v15_trees import without_wrapping
 from codabench.core.competition import PhaseSpec, SolutionSpec, TaskSpec
 from codabench.core.errors import NotFound
@@ -93,7 +93,14 @@ def submission_facts(source: TreeSource) -> SubmissionFacts:
     tops = {e.path.split("/")[0] for e in source.entries() if not e.path.startswith("__MACOSX/")}
     only = tops.pop() if len(tops) == 1 else None
     wrapped = only if only is not None and source.is_dir(only) else None
-    return SubmissionFacts(metadata=metadata.file, commands=metadata.commands, wrapped_in=wrapped)
+    own_name = name_of(source.name).removesuffix(".zip")
+    hidden = [wrapped for name in METADATA if source.is_file(f"{wrapped}/{name}")]
+    return SubmissionFacts(
+        metadata=metadata.file,
+        commands=metadata.commands,
+        wrapped_in=wrapped,
+        packed_wrongly=wrapped is not None and (wrapped == own_name or bool(hidden)),
+    )
 
 
 def name_of(submission: Submitted) -> str:

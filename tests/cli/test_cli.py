@@ -299,6 +299,27 @@ def test_a_dry_run_starts_nothing(source: Path, good: Path) -> None:
     assert plan["steps"][1]["programs"][0]["commands"] == ["python3 $program/score.py $predictions $hidden $output"]
 
 
+@pytest.mark.parametrize(
+    ("archive", "inside", "warned"),
+    [
+        ("mine.zip", "mine/answer.json", True),
+        ("mine.zip", "other/metadata", True),
+        ("mine.zip", "lessons/answer.json", False),
+        ("mine.zip", "mine", False),
+        ("mine", "mine/answer.json", True),
+    ],
+)
+def test_a_folder_around_a_submission_is_told(
+    source: Path, tmp_path: Path, archive: str, inside: str, warned: bool
+) -> None:
+    with zipfile.ZipFile(tmp_path / archive, "w") as packed:
+        packed.writestr(inside, "{}")
+        packed.writestr("__MACOSX/x", "")
+    found = run(source, tmp_path / archive, "--dry-run")
+    assert found.code == 0
+    assert ("lies in one folder" in found.out) == warned
+
+
 def test_results_are_written_once(source: Path, good: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     found = run(source, good, "--out", out, "--json")

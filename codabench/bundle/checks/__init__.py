@@ -12,6 +12,7 @@ from codabench.bundle.checks.columns import check_directions, check_keys
 from codabench.bundle.checks.description import check_dates, check_image
 from codabench.bundle.checks.leaks import check_leaks
 from codabench.bundle.checks.programs import check_programs
+from codabench.bundle.checks.scalars import check_scalars
 from codabench.bundle.checks.subject import Subject
 from codabench.bundle.files import BundleFiles
 from codabench.bundle.nodes import Mapping, Source
@@ -24,6 +25,7 @@ CHECKS: tuple[Callable[[Subject], Iterator[Problem]], ...] = (
     check_keys,
     check_image,
     check_dates,
+    check_scalars,
     check_leaks,
     check_programs,
 )

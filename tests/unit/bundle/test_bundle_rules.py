@@ -340,7 +340,7 @@ APART = {
     "tests/unit/runner/test_runner_verdict.py": "CB610 CB611 CB612 CB613 CB614 CB615",
     "tests/unit/backends/test_credentials.py": "CB358 CB362",
     "tests/unit/backends/test_pulling.py": "CB607 CB608 CB609",
-    "tests/unit/runner/test_runner_plan.py": "CB621",
+    "tests/unit/runner/test_runner_plan.py": "CB621 CB622",
     "tests/unit/runner/test_runner_scores.py": "CB641 CB642 CB643 CB644 CB645 CB646",
     "tests/unit/runner/test_runner_results.py": "CB647",
     "tests/workspace/test_workspace_steps.py": "CB648",

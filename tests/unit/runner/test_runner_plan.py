@@ -17,6 +17,8 @@ from codabench.runner.provenance import step_digest
 INGESTION, MUTE = program("python3 ingest.py"), program()
 PLAIN = SubmissionFacts()
 DESCRIBED = SubmissionFacts(metadata="metadata")
+WRAPPED = SubmissionFacts(wrapped_in="lessons")
+MISTAKEN = SubmissionFacts(wrapped_in="mine", packed_wrongly=True)
 OWN = SubmissionFacts(metadata="metadata.yaml", commands=("python3 model.py",))
 
 
@@ -35,6 +37,8 @@ OWN = SubmissionFacts(metadata="metadata.yaml", commands=("python3 model.py",))
         ("B, mute", PLAIN, MUTE, False, False, [], True, ["program"], ["CB402"]),
         ("C, mute", DESCRIBED, MUTE, False, False, [], False, ["program"], ["CB402"]),
         ("G, mute", PLAIN, MUTE, True, False, [], True, ["program"], ["CB402"]),
+        ("A, wrapped", WRAPPED, None, False, False, [], True, ["program"], []),
+        ("A, wrapped by mistake", MISTAKEN, None, False, False, [], True, ["program"], ["CB622"]),
         ("results", PLAIN, None, False, True, [], True, ["program"], []),
         ("results of code", OWN, INGESTION, False, True, [], True, ["program"], []),
         ("results, described", DESCRIBED, None, False, True, [], True, ["program"], []),
