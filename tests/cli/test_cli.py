@@ -317,7 +317,7 @@ def test_a_folder_around_a_submission_is_told(
         packed.writestr("__MACOSX/x", "")
     found = run(source, tmp_path / archive, "--dry-run")
     assert found.code == 0
-    assert ("lies in one folder" in found.out) == warned
+    assert ("lies in the folder" in found.out) == warned
 
 
 def test_results_are_written_once(source: Path, good: Path, tmp_path: Path) -> None:
