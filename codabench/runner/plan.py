@@ -166,7 +166,7 @@ def _wrapped(folder: str) -> Problem:
     return Problem(
         code="CB622",
         severity=Severity.WARNING,
-        message=f"everything in the submission lies in the folder {folder!r}; programs find it there, as on codabench.org",
+        message=f"the whole submission lies in the folder {folder!r}: programs find it there, as on codabench.org",
         hint="zip the files themselves, not the folder",
         fault=Fault.PARTICIPANT,
     )
