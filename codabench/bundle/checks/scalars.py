@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 from codabench.bundle.checks.subject import Subject
 from codabench.bundle.fields import shorten, whole_number
@@ -55,7 +56,8 @@ def _otherwise(key: str, node: Scalar) -> str | None:
     """What YAML 1.1 makes of a value, if that is something else."""
     import yaml
 
-    tag = yaml.resolver.Resolver().resolve(yaml.ScalarNode, node.text, (True, False))
+    resolver: Any = yaml.resolver.Resolver()
+    tag = resolver.resolve(yaml.ScalarNode, node.text, (True, False))
     if tag.rpartition(":")[2] not in ("int", "float", "bool", "timestamp"):
         return None
     try:
