@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import os
 import socket
+import urllib.request
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 
@@ -66,6 +67,34 @@ def podman_url() -> str:
 def rootless_podman_url() -> str:
     """The rootless Podman service, whoever we are."""
     return engine_url("CODABENCH_TEST_PODMAN_ROOTLESS")
+
+
+class S3Server(NamedTuple):
+    """The S3 server of the test bed, and keys to it."""
+
+    url: str
+    key: str
+    secret: str
+    guest_key: str
+    guest_secret: str
+
+    def options(self, **changes: Any) -> dict[str, Any]:
+        """``storage_options`` for it."""
+        return {"endpoint_url": self.url, "key": self.key, "secret": self.secret, **changes}
+
+
+@pytest.fixture(scope="session")
+def s3() -> S3Server:
+    """An S3 server; the owner may do everything, the guest may only read the bucket ``guests``."""
+    url = os.environ.get("CODABENCH_TEST_S3")
+    if not url:
+        unavailable('CODABENCH_TEST_S3 is not set: scripts/testbed up s3; eval "$(scripts/testbed env)"')
+    try:
+        urllib.request.urlopen(f"{url}/healthz", timeout=10).close()
+    except OSError as error:
+        unavailable(f"nothing answers at CODABENCH_TEST_S3={url} ({error}): scripts/testbed up s3")
+    keys = ("KEY", "SECRET", "GUEST_KEY", "GUEST_SECRET")
+    return S3Server(url, *(os.environ[f"CODABENCH_TEST_S3_{name}"] for name in keys))
 
 
 @pytest.fixture(scope="session")
