@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from codabench.backends.local import LocalBackend
     from codabench.backends.podman import PodmanEngine
     from codabench.backends.process import ProcessEngine
+    from codabench.bundle.fix import Fixed, fix
     from codabench.core import errors
     from codabench.core.competition import CompetitionSpec
     from codabench.core.policy import Limits, Policy
@@ -38,6 +39,7 @@ _HOMES = {
     "ContainerEngine": "codabench.backends.engine",
     "DockerEngine": "codabench.backends.docker",
     "Fault": "codabench.core.problems",
+    "Fixed": "codabench.bundle.fix",
     "Leaderboard": "codabench.workspace.leaderboard",
     "Limits": "codabench.core.policy",
     "LocalBackend": "codabench.backends.local",
@@ -52,6 +54,7 @@ _HOMES = {
     "SubmissionHandle": "codabench.workspace.handles",
     "Workspace": "codabench.workspace.workspace",
     "check": "codabench.workspace.competition",
+    "fix": "codabench.bundle.fix",
     "load": "codabench.workspace.competition",
 }
 
@@ -62,6 +65,7 @@ __all__ = [
     "ContainerEngine",
     "DockerEngine",
     "Fault",
+    "Fixed",
     "Leaderboard",
     "Limits",
     "LocalBackend",
@@ -78,6 +82,7 @@ __all__ = [
     "__version__",
     "check",
     "errors",
+    "fix",
     "load",
 ]
 

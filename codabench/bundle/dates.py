@@ -16,11 +16,11 @@ _LONGEST = 64
 
 
 class DateError(ValueError):
-    """Not a date; `hint` is what to write instead, if that can be guessed."""
+    """Not a date; `hint` is what to write instead, if that can be guessed; `meant` is it, if nothing else can be."""
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, meant: str | None = None) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint, self.meant = hint, meant
 
 
 def parse_date(text: str, *, plain: bool = True) -> tuple[datetime | None, str | None]:
@@ -62,7 +62,7 @@ def _from_digits(text: str, digits: re.Match[str], plain: bool) -> datetime:
     except ValueError:
         raise DateError(f"{text} is a number, not a date", "write it as 2026-02-01") from None
     if plain:
-        raise DateError(f"{text} is a number, not a date", f"write {written}")
+        raise DateError(f"{text} is a number, not a date", f"write {written}", written)
     return moment
 
 

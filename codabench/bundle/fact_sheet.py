@@ -6,11 +6,12 @@ from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence as AnySequence
 from typing import Any, Literal, cast
 
+from codabench.bundle.edits import mending, renamed, replaced
 from codabench.bundle.fields import Fields, shorten, spelled
 from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence, kind, scalar_value
 from codabench.core.competition import QuestionSpec
 from codabench.core.problems import Fault, Problem, Severity
-from codabench.core.text import did_you_mean
+from codabench.core.text import did_you_mean, is_slip
 
 _KEYS = ("key", "type", "title", "selection", "is_required", "is_on_leaderboard")
 _EXAMPLE = "write {key: ..., type: text, title: ..., selection: '', is_required: false, is_on_leaderboard: false}"
@@ -46,11 +47,18 @@ def _question(key: str, place: Node, node: Node, top: Fields) -> QuestionSpec | 
         if name not in _KEYS:
             guess = did_you_mean(name, _KEYS)
             hint = f"did you mean {guess}?" if guess else f"a question has {spelled(_KEYS, 'and')}"
-            top.error("CB121", f"the question {shorten(key)} has a key that is not known: {shorten(name)}", where, hint)
+            message = f"the question {shorten(key)} has a key that is not known: {shorten(name)}"
+            fix = None
+            if guess and guess not in node.entries:
+                edit = renamed(top.source, where, guess)
+                fix = mending(f"write {guess} instead of {shorten(name)}", edit, safe=is_slip(name, guess))
+            top.error("CB121", message, where, hint, fix)
     inner = fields.text("key", key)
     if inner != key:
         message = f"the question {shorten(key)} says inside that its key is {shorten(str(inner))}"
-        top.error("CB122", message, node.key("key"), f"write key: {key}")
+        inside = node.get("key")
+        fix = mending(f"write key: {key}", replaced(top.source, inside, key), safe=False) if inside else None
+        top.error("CB122", message, node.key("key"), f"write key: {key}", fix)
     question = {
         "key": key,
         "title": fields.text("title", "") or "",

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from codabench.bundle.dates import DateError, parse_date
+from codabench.bundle.edits import dated, mending, renamed, replaced, written_date
 from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence, Source, kind, value
-from codabench.core.problems import Location, Severity
-from codabench.core.text import did_you_mean, parse_duration, printable
+from codabench.core.problems import Fix, Location, Severity
+from codabench.core.text import did_you_mean, is_slip, parse_duration, printable
 
 _TRUE = frozenset(("true", "yes", "on", "y", "t", "1"))
 _FALSE = frozenset(("false", "no", "off", "n", "f", "0"))
@@ -43,6 +44,9 @@ _SHAPES = {
     "a list": "write {}: [...], or a dash before each item",
     "a mapping": "write key: value below {}, indented",
 }
+
+
+Where = Node | Location | None
 
 
 def is_uuid(text: str) -> bool:
@@ -97,25 +101,39 @@ class Fields:
         return self.source.of(self.node)
 
     # ------------------------------------------------------------------ problems
-    def error(self, code: str, message: str, where: Node | Location | None = None, hint: str | None = None) -> None:
-        self.source.add(code, Severity.ERROR, message, where or self.place, hint=hint)
+    def error(
+        self, code: str, message: str, where: Where = None, hint: str | None = None, fix: Fix | None = None
+    ) -> None:
+        self.source.add(code, Severity.ERROR, message, where or self.place, hint=hint, fix=fix)
 
-    def warn(self, code: str, message: str, where: Node | Location | None = None, hint: str | None = None) -> None:
-        self.source.add(code, Severity.WARNING, message, where or self.place, hint=hint)
+    def warn(
+        self, code: str, message: str, where: Where = None, hint: str | None = None, fix: Fix | None = None
+    ) -> None:
+        self.source.add(code, Severity.WARNING, message, where or self.place, hint=hint, fix=fix)
 
-    def note(self, code: str, message: str, where: Node | Location | None = None, hint: str | None = None) -> None:
-        self.source.add(code, Severity.NOTE, message, where or self.place, hint=hint)
+    def note(
+        self, code: str, message: str, where: Where = None, hint: str | None = None, fix: Fix | None = None
+    ) -> None:
+        self.source.add(code, Severity.NOTE, message, where or self.place, hint=hint, fix=fix)
 
-    def missing(self, key: str, message: str | None = None, hint: str | None = None) -> None:
+    def missing(self, key: str, message: str | None = None, hint: str | None = None, fix: Fix | None = None) -> None:
         """A required key is not there; an unknown key that looks like it is what is pointed at."""
         owner = f"{self.what} has no {key}" if self.what else f"{key} is missing"
         for other, (place, _) in self.node.entries.items():
             if other not in self._asked and other not in self._blamed and did_you_mean(other, (key,)):
                 self._blamed.add(other)
-                self.error("CB101", message or owner, place, f"did you mean {key}?")
+                mended = fix or self._respelt(other, key)
+                self.error("CB101", message or owner, place, f"did you mean {key}?", mended)
                 return
         where = Location(file=self.source.file) if not self.what else self.place
-        self.error("CB101", message or owner, where, hint or f"add {key}")
+        self.error("CB101", message or owner, where, hint or f"add {key}", fix)
+
+    def _respelt(self, wrong: str, right: str) -> Fix | None:
+        """The key under another name, which nothing has yet."""
+        if right in self.node.entries:
+            return None
+        edit = renamed(self.source, self.node.entries[wrong][0], right)
+        return mending(f"write {right} instead of {shorten(wrong)}", edit, safe=is_slip(wrong, right))
 
     # ------------------------------------------------------------------ values
     def get(self, key: str) -> Node | None:
@@ -163,11 +181,13 @@ class Fields:
         number = whole_number(node)
         if number is None:
             seen = shorten(node.text) if isinstance(node, Scalar) else kind(node)
-            hint = "write digits only"
+            hint, fix = "write digits only", None
             if unit == "seconds" and isinstance(node, Scalar):
                 hint = _in_seconds(node.text)
+                if (digits := hint.removeprefix("write ")).isdecimal():
+                    fix = mending(hint, replaced(self.source, node, digits), safe=False)
             in_unit = f" (of {unit})" if unit else ""
-            self.error("CB102", f"{key} must be a whole number{in_unit}, it is {seen}", node, hint)
+            self.error("CB102", f"{key} must be a whole number{in_unit}, it is {seen}", node, hint, fix)
             return default
         if least is not None and number < least:
             what = "must not be negative" if least == 0 else f"must be at least {least}"
@@ -187,7 +207,11 @@ class Fields:
             return node.text
         guess = did_you_mean(node.text, choices)
         hint = f"did you mean {guess}?" if guess else f"write {spelled(choices)}"
-        self.error("CB104", f"{key} {shorten(node.text)} is not known: {spelled(choices)}", node, hint)
+        fix = None
+        if guess:
+            near = [c for c in choices if is_slip(node.text, c) or (len(c) > 2 and node.text.startswith(c))]
+            fix = mending(f"write {guess}", replaced(self.source, node, guess), safe=near == [guess])
+        self.error("CB104", f"{key} {shorten(node.text)} is not known: {spelled(choices)}", node, hint, fix)
         return default
 
     def date(self, key: str, *, required: bool = False) -> datetime | None:
@@ -204,10 +228,12 @@ class Fields:
             moment, remark = parse_date(node.text, plain=node.plain)
         except DateError as error:
             code = "CB202" if "number" in str(error) else "CB201"
-            self.error(code, f"{key}: {printable(str(error))}", node, error.hint or "write it as 2026-02-01 14:00")
+            fix = mending(f"write {error.meant}", replaced(self.source, node, error.meant)) if error.meant else None
+            self.error(code, f"{key}: {printable(str(error))}", node, error.hint or "write it as 2026-02-01 14:00", fix)
             return None
         if remark and moment:
-            self.warn("CB203", f"{key}: {remark}", node, f"write {moment:%Y-%m-%d}, which has one meaning")
+            fix = mending(f"write {written_date(moment)}", dated(self.source, node, moment))
+            self.warn("CB203", f"{key}: {remark}", node, f"write {moment:%Y-%m-%d}, which has one meaning", fix)
         return moment
 
     def items(self, key: str, *, required: bool = False, message: str | None = None) -> list[Node] | None:
@@ -308,10 +334,14 @@ class Fields:
         elif ignored:
             self.note("CB116", message, place)
         elif key in _MEANT:
-            self.warn("CB116", message, place, _MEANT[key])
+            new = _MEANT[key].removeprefix("write ")
+            edit = renamed(self.source, place, new) if new in self._asked and new not in self.node.entries else None
+            fix = mending(f"write {new} instead of {key}, which then counts", edit, safe=False)
+            self.warn("CB116", message, place, _MEANT[key], fix)
         else:
             guess = did_you_mean(key, self._asked) if len(key) < 100 else None
-            self.note("CB105", message, place, f"did you mean {guess}?" if guess else "it can be removed, or stay")
+            hint = f"did you mean {guess}?" if guess else "it can be removed, or stay"
+            self.note("CB105", message, place, hint, self._respelt(key, guess) if guess else None)
 
     def _wrong_type(self, key: str, wanted: str, node: Node) -> None:
         owner = f"{key} of {self.what}" if self.what else key

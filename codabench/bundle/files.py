@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from codabench.bundle.datasets import KeyedData, plain_key
+from codabench.bundle.edits import mending, replaced
 from codabench.bundle.fields import Fields, is_uuid, shorten
 from codabench.bundle.metadata import LITTER, METADATA, read_metadata
 from codabench.bundle.nodes import Node, Scalar
@@ -42,6 +43,8 @@ class BundleFiles:
         The files of the bundle, and those of data sets that it names by key.
     folder
         Where references are looked up: the top, or the folder of a task that stands for a key.
+    limits, datasets
+        As given.
     unpack
         What the format of the bundle does to programs after they are unpacked; None: nothing.
     """
@@ -50,8 +53,8 @@ class BundleFiles:
         self, tree: TreeSource, limits: ArchiveLimits = ArchiveLimits.OWN, datasets: KeyedData | None = None
     ) -> None:
         self.tree = self._bundle = tree
+        self.limits, self.datasets = limits, datasets or KeyedData()
         self.folder = ""
-        self._datasets = datasets or KeyedData()
         self._mounted: dict[str, str] = {}
         self._put_files: dict[str, Content] = {}
         self._put_folders: dict[str, TreeSource] = {}
@@ -72,7 +75,7 @@ class BundleFiles:
             if isinstance(opened, TreeSource):
                 opened.close()
         self._opened.clear()
-        self._datasets.close()
+        self.datasets.close()
 
     # ------------------------------------------------------------------ trees
     def open(self, path: str) -> TreeSource:
@@ -201,15 +204,12 @@ class BundleFiles:
         folder = path.removesuffix(".zip")
         if folder != path and self.tree.is_dir(folder):
             if path not in self._told:
-                fields.warn(
-                    "CB303",
-                    f"{shorten(written)} is not in the bundle; the folder {folder}/ is taken",
-                    node,
-                    f"write {folder}/",
-                )
+                message = f"{shorten(written)} is not in the bundle; the folder {folder}/ is taken"
+                fix = mending(f"write {folder}/", replaced(fields.source, node, f"{folder}/"))
+                fields.warn("CB303", message, node, f"write {folder}/", fix)
             self._told.add(path)
             return folder
-        fields.error("CB301", f"{shorten(written)} is not in the bundle", node, self._guess(path, folder))
+        self._not_there(fields, node, f"{shorten(written)} is not in the bundle", path, folder)
         return None
 
     def confine(self, fields: Fields, node: Node, written: str) -> str | None:
@@ -228,7 +228,7 @@ class BundleFiles:
     def knows(self, node: Scalar) -> bool:
         """Whether something is given for the key that stands there, usable or not."""
         try:
-            return is_uuid(node.text.strip()) and self._datasets.find(node.text.strip()) is not None
+            return is_uuid(node.text.strip()) and self.datasets.find(node.text.strip()) is not None
         except BundleError:
             return True
 
@@ -248,7 +248,7 @@ class BundleFiles:
             fields.error("CB163", f"{shorten(key)} is not the key of a data set or task", node, hint)
             return None
         try:
-            tree = self._datasets.find(key)
+            tree = self.datasets.find(key)
         except BundleError as error:
             fields.error(
                 "CB165",
@@ -282,19 +282,24 @@ class BundleFiles:
 
     def given(self, key: str) -> TreeSource | None:
         """The files that were given for a key."""
-        return self._datasets.find(key)
+        return self.datasets.find(key)
 
-    def _guess(self, path: str, folder: str) -> str:
+    def _not_there(self, fields: Fields, node: Node, message: str, path: str, folder: str) -> None:
+        guess = self._guess(path, folder)
+        hint = f"did you mean {guess}?" if guess else "put it into the bundle, or correct the path"
+        fix = mending(f"write {guess}", replaced(fields.source, node, guess), safe=False) if guess else None
+        fields.error("CB301", message, node, hint, fix)
+
+    def _guess(self, path: str, folder: str) -> str | None:
         if self.tree.is_file(f"{path}.zip"):
-            return f"did you mean {path}.zip?"
+            return f"{path}.zip"
         if self._names is None:
             files = {e.path for e in self._bundle.entries()[:5000]}
             folders = {posixpath.dirname(name) for name in files} - {""}
             self._names = sorted(n for n in files | folders if not n.startswith("__MACOSX"))
         base = posixpath.basename(path)
         same = next((n for n in self._names if posixpath.basename(n).lower() == base.lower()), None)
-        guess = same or did_you_mean(folder if len(folder) < 200 else base[:99], self._names)
-        return f"did you mean {guess}?" if guess else "put it into the bundle, or correct the path"
+        return same or did_you_mean(folder if len(folder) < 200 else base[:99], self._names)
 
     def _usable(self, fields: Fields, node: Node, path: str, *, always: bool = False) -> bool:
         """Whether a reference is a folder or a sound archive."""
@@ -386,7 +391,7 @@ class BundleFiles:
         if path is None or self.tree.is_file(path):
             return path
         what = "is a folder, not a file" if self.tree.is_dir(path) else "is not in the bundle"
-        fields.error("CB301", f"{shorten(node.text)} {what}", node, self._guess(path, path))
+        self._not_there(fields, node, f"{shorten(node.text)} {what}", path, path)
         return None
 
 

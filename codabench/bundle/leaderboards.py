@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from codabench.bundle.edits import added, listed, mending, renamed
 from codabench.bundle.fields import Fields, identifier, whole_number
-from codabench.bundle.nodes import Node, Scalar, Sequence, value
+from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence, value
 from codabench.core.competition import ColumnSpec, Computation, LeaderboardSpec, Sorting, SubmissionRule
+from codabench.core.problems import Fix
 
 _COMPUTATIONS = ("sum", "avg", "min", "max", "avg_rank")
 _NO_EFFECT = ("index", "id")
@@ -12,13 +14,24 @@ _NO_EFFECT = ("index", "id")
 
 def read_leaderboards(top: Fields) -> tuple[LeaderboardSpec, ...]:
     """Every leaderboard; the first ranks all phases."""
-    boards = top.children("leaderboards", "leaderboard", required=True)
+    if top.get("leaderboards") is None:
+        top.missing("leaderboards", fix=_one_board(top))
+    boards = top.children("leaderboards", "leaderboard")
     listed = top.get("leaderboards")
     if isinstance(listed, Sequence) and not listed.items:
         top.error("CB109", "a competition needs a leaderboard", listed, "add one with title, key and columns")
     for other in boards[1:]:
         top.warn("CB215", f"{other.what} is not used: the first leaderboard ranks every phase", other.node, "remove it")
     return tuple(_board(board) for board in boards)
+
+
+def _one_board(top: Fields) -> Fix | None:
+    """The only leaderboard as a list of one: the key is there without its s, and no list."""
+    key, board = top.node.entries.get("leaderboard", (None, None))
+    if key is None or not isinstance(board, Mapping) or not isinstance(board.get("columns"), Sequence):
+        return None
+    what = "write leaderboards, as a list of one"
+    return mending(what, renamed(top.source, key, "leaderboards"), *listed(top.source, board))
 
 
 def _board(fields: Fields) -> LeaderboardSpec:
@@ -59,7 +72,7 @@ def _columns(fields: Fields) -> list[ColumnSpec]:
     children = _without_twins(fields.children("columns", "column"))
     indexes = [whole_number(child.node.get("index")) for child in children]
     known = {index for index in indexes if index is not None}
-    columns = [_column(child, known) for child in children]
+    columns = [_column(child, known, None if known else place) for place, child in enumerate(children)]
     _check_unique(children, columns)
     _check_cycles(children, columns)
     return columns
@@ -76,11 +89,16 @@ def _without_twins(children: list[Fields]) -> list[Fields]:
     return list(found.values())
 
 
-def _column(fields: Fields, known: set[int]) -> ColumnSpec:
+def _column(fields: Fields, known: set[int], place: int | None) -> ColumnSpec:
+    """A column; `place` is its place in a list in which none has an index."""
     title = fields.text("title", "", required=True, most=36) or ""
     key = fields.text("key", "", required=True, most=36) or ""
     if fields.get("index") is None:
-        fields.missing("index")
+        fix = None
+        if place is not None:
+            before = fields.node.key("key")
+            fix = mending(f"add index: {place}", added(fields.source, fields.node, before, "index", str(place)))
+        fields.missing("index", fix=fix)
     index = fields.whole("index", None, least=0)
     computation, over = _computation(fields, index, known)
     column = ColumnSpec(

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any, Self
 
 from codabench.bundle.checks import check_sound
 from codabench.bundle.datasets import Datasets, KeyedData
+from codabench.bundle.edits import added, mending, unquoted
 from codabench.bundle.fields import shorten
 from codabench.bundle.files import BundleFiles
 from codabench.bundle.metadata import LITTER, read_metadata
-from codabench.bundle.nodes import Mapping, Scalar, Sequence, Source, kind
+from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence, Source, kind
 from codabench.bundle.task import TASK, read_task_archive
 from codabench.bundle.v2 import read_v2
 from codabench.bundle.v15 import read_v15
 from codabench.bundle.yaml import MAX_BYTES, read_yaml
 from codabench.core.competition import CompetitionSpec, DataSpec, ProgramSpec
-from codabench.core.errors import ArchiveError, BundleError, NotFound, StorageError
-from codabench.core.problems import Location, Problem, Severity
+from codabench.core.errors import ArchiveError, BundleError, NotFound, StorageError, UsageError
+from codabench.core.problems import Fix, Location, Problem, Severity, Target
 from codabench.core.report import Report
-from codabench.storage.sources import ArchiveLimits, EmptySource, TreeSource, open_source
+from codabench.core.text import did_you_mean
+from codabench.storage.sources import ArchiveLimits, Content, EmptySource, Overlay, TreeSource, open_source
 
 NAME = "competition.yaml"
 _NAMES = (NAME, TASK)
@@ -42,17 +45,45 @@ class Bundle:
         The tree that holds ``competition.yaml`` or ``task.yaml`` at its top, with the data sets that are named by key.
     source
         As the caller named it.
+    text, file
+        The bytes of the description, and its name; None if there is none.
     """
 
+    text: bytes | None = None
+    file: str | None = None
+
     def __init__(
-        self, source: str, opened: TreeSource, files: BundleFiles, report: Report, spec: CompetitionSpec | None
+        self,
+        source: str,
+        opened: TreeSource,
+        files: BundleFiles,
+        report: Report,
+        spec: CompetitionSpec | None,
+        target: Target = Target.LOCAL,
     ) -> None:
         self.source = source
         self.report = report
         self.files = files.tree
         self.spec = spec if report.ok else None
         self.format = spec.format if spec is not None else None
-        self._opened, self._files = opened, files
+        self._opened, self._files, self._target = opened, files, target
+        self._also: list[BundleFiles] = []
+
+    def reread(self, text: bytes) -> Bundle:
+        """What there would be if the description had these bytes; it lives as long as this one."""
+        opened, name = self._opened, self.place or NAME
+        changed = Overlay(opened, files={name: Content.of_bytes(text)})
+        problems = list(opened.problems)
+        tree, file = _find(changed, problems)
+        files = BundleFiles(tree, self._files.limits, self._files.datasets)
+        self._also.append(files)
+        return _read(self.source, changed, files, file, problems, self._target)
+
+    @property
+    def place(self) -> str | None:
+        """The path of the description in the source: at its top, or in the one folder that is there."""
+        ends = [e.path for e in self._opened.entries() if f"/{e.path}".endswith(f"/{self.file}")]
+        return min((path for path in ends if not path.startswith(LITTER)), key=lambda p: p.count("/"), default=None)
 
     def tree(self, spec: DataSpec) -> TreeSource:
         """The files of a program, data set or solution; they live as long as the bundle.
@@ -75,7 +106,8 @@ class Bundle:
 
     def close(self) -> None:
         """Release descriptors and temporary files."""
-        self._files.close()
+        for files in (self._files, *self._also):
+            files.close()
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -91,6 +123,7 @@ def read_bundle(
     limits: ArchiveLimits = ArchiveLimits.OWN,
     storage_options: dict[str, Any] | None = None,
     datasets: Datasets | None = None,
+    target: str = Target.LOCAL,
 ) -> Bundle:
     """Read a bundle or a task archive from a directory, a zip or any fsspec URL of one.
 
@@ -100,6 +133,8 @@ def read_bundle(
     ----------
     datasets
         The files of data sets and tasks that the bundle names by key: by UUID, or a function that is asked for one.
+    target
+        Where it is to run: ``local``, or ``codabench.org``, which refuses more.
 
     Raises
     ------
@@ -107,8 +142,10 @@ def read_bundle(
         ``CB170``: a key in `datasets` is no UUID.
     BundleError
         The source cannot be read at all: it is not there, not a zip, cut off or empty. ``report`` says so, too.
+    UsageError
+        There is no such target.
     """
-    name = os.fspath(source)
+    name, aim = os.fspath(source), _target(target)
     known = KeyedData(datasets, limits, storage_options)
     try:
         opened = open_source(source, limits=limits, storage_options=storage_options)
@@ -124,14 +161,24 @@ def read_bundle(
     tree, file = _find(opened, problems)
     files = BundleFiles(tree, limits, known)
     try:
-        return _read(name, opened, files, file, problems)
+        return _read(name, opened, files, file, problems, aim)
     except BaseException:
         files.close()
         opened.close()
         raise
 
 
-def _read(name: str, opened: TreeSource, files: BundleFiles, file: str | None, problems: list[Problem]) -> Bundle:
+def _target(name: str) -> Target:
+    try:
+        return Target(name)
+    except ValueError:
+        guess = did_you_mean(name, list(Target)) or Target.CODABENCH_ORG
+        raise UsageError(f"there is no target {shorten(name)}", hint=f"write {guess}") from None
+
+
+def _read(
+    name: str, opened: TreeSource, files: BundleFiles, file: str | None, problems: list[Problem], target: Target
+) -> Bundle:
     spec = None
     if file is not None:
         try:
@@ -148,7 +195,12 @@ def _read(name: str, opened: TreeSource, files: BundleFiles, file: str | None, p
     count = sum(e.kind == "file" for e in opened.entries())
     # What several phases share, by a merge key or by name, is said once.
     told = tuple(dict.fromkeys(sorted(problems, key=lambda problem: _order(problem, file))))
-    return Bundle(name, opened, files, Report(source=name, problems=told, files=count), spec)
+    bundle = Bundle(name, opened, files, Report(source=name, problems=told, files=count), spec, target)
+    if file is not None:
+        bundle.file = file
+        with contextlib.suppress(ArchiveError, OSError):
+            bundle.text = files.tree.read_bytes(file, MAX_BYTES + 1)
+    return bundle
 
 
 def _order(problem: Problem, first: str | None) -> tuple[bool, str, int, int]:
@@ -193,17 +245,26 @@ def _by_version(root: Mapping, source: Source, files: BundleFiles) -> Competitio
             if version is None
             else (f"version {version} is the old format, and this looks like version 2")
         )
-        source.add("CB113", Severity.ERROR, message, node or Location(file=NAME), hint="add 'version: 2'")
+        fix = _versioned(root, source, node)
+        source.add("CB113", Severity.ERROR, message, node or Location(file=NAME), hint="add 'version: 2'", fix=fix)
     else:
         shown = shorten(version) if version else kind(node) if node else "nothing"
         near = version in ("2.0", "2.", "v2", "2.00", "V2")
         what = f"version {shown} is not known: 2 and 1.5 are" if not near else f"version {shown} is written differently"
         old = version is not None and version.startswith("1.")
         hint = "write 'version: 1.5', or no version at all" if old else "write 'version: 2'"
-        source.add("CB114", Severity.ERROR, what, node, hint=hint)
+        fix = mending("write version: 2", unquoted(source, node, "2")) if near and node else None
+        source.add("CB114", Severity.ERROR, what, node, hint=hint, fix=fix)
         if not near:
             return None
     return read_v2(root, source, files)
+
+
+def _versioned(root: Mapping, source: Source, node: Node | None) -> Fix | None:
+    if node is not None:
+        return mending("write version: 2", unquoted(source, node, "2"), safe=False)
+    first = min((key for key, _ in root.entries.values()), key=lambda key: (key.line, key.column), default=None)
+    return mending("add version: 2", added(source, root, first, "version", "2"))
 
 
 def _looks_like_v2(root: Mapping) -> bool:

@@ -43,7 +43,7 @@ def read_metadata(tree: TreeSource, label: str = "") -> Metadata:
         return Metadata()
     root, source = read_yaml(tree.read_bytes(name, MAX_BYTES + 1), f"{label}/{name}" if label else name)
     commands = _commands(root.get("command") if isinstance(root, Mapping) else None, source)
-    problems = [_unreadable(p) if p.severity is Severity.ERROR else p for p in source.problems]
+    problems = [_unreadable(p) if p.severity is Severity.ERROR else _as_it_is(p) for p in source.problems]
     return Metadata(name, commands, tuple(problems))
 
 
@@ -60,6 +60,11 @@ def _commands(node: object, source: Source) -> tuple[str, ...]:
     message = "a list of commands: they run in order and stop at the first that fails; codabench.org takes one only"
     source.add("CB404", Severity.NOTE, message, node)
     return commands
+
+
+def _as_it_is(problem: Problem) -> Problem:
+    """Without a fix: only descriptions are mended."""
+    return problem.model_copy(update={"fix": None})
 
 
 def _unreadable(problem: Problem) -> Problem:

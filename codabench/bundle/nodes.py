@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from codabench.core.problems import Location, Problem, Severity
+from codabench.core.problems import Fix, Location, Problem, Severity
 
 NEWLINE = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
@@ -125,6 +125,8 @@ class Source:
         *,
         hint: str | None = None,
         also: tuple[Location, ...] = (),
+        fix: Fix | None = None,
     ) -> None:
         place = where if isinstance(where, Location) else self.of(where)
-        self.problems.append(Problem(code=code, severity=severity, message=message, hint=hint, where=place, also=also))
+        problem = Problem(code=code, severity=severity, message=message, hint=hint, where=place, also=also, fix=fix)
+        self.problems.append(problem)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from codabench.bundle.datasets import plain_key
+from codabench.bundle.edits import dated, mending, unquoted
 from codabench.bundle.fact_sheet import read_fact_sheet
 from codabench.bundle.fields import Fields, identifier, is_uuid, shorten
 from codabench.bundle.files import BundleFiles
@@ -221,7 +222,9 @@ def _phases(top: Fields, files: BundleFiles, tasks: Collection[int | str]) -> tu
     if ordered and ordered[0][1].auto_migrate_to_this_phase:
         fields = ordered[0][0]
         message = f"{fields.what} is the first: there is nothing to migrate from"
-        fields.error("CB208", message, fields.get("auto_migrate_to_this_phase"), "remove the key, or set it to false")
+        node = fields.get("auto_migrate_to_this_phase")
+        fix = mending("write false", unquoted(fields.source, node, "false")) if node else None
+        fields.error("CB208", message, node, "remove the key, or set it to false", fix)
     return tuple(phase for _, phase in ordered)
 
 
@@ -316,7 +319,11 @@ def _check_period(fields: Fields, phase: PhaseSpec, following: tuple[Fields, Pha
         later.error("CB204", f"{later.what} begins before {fields.what} has ended", later.get("start"), hint)
     elif after.start == phase.end:
         message = f"{later.what} begins at the moment {fields.what} ends; codabench.org refuses this"
-        later.warn("CB205", message, later.get("start"), "begin it one second later")
+        end = fields.get("end")
+        sooner = phase.end - timedelta(seconds=1) if phase.end.year > 1 else phase.end
+        what = f"end {fields.what} one second sooner"
+        fix = mending(what, dated(fields.source, end, sooner), safe=False) if end else None
+        later.warn("CB205", message, later.get("start"), "begin it one second later", fix)
 
 
 # ---------------------------------------------------------------------- solutions

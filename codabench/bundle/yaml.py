@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from codabench.bundle.edits import mending, without
 from codabench.bundle.nodes import NEWLINE, Mapping, Node, Scalar, Sequence, Source, kind
 from codabench.core.problems import Severity
 from codabench.core.text import human_size, printable
@@ -155,7 +156,7 @@ class _Composer:
                 merged += self._merge(item)
             else:
                 if key.text in node.entries:
-                    self._duplicate(key, node.entries[key.text][0])
+                    self._duplicate(key, *node.entries[key.text])
                 node.entries.pop(key.text, None)
                 node.entries[key.text] = (key, item)
         for other in merged:
@@ -168,13 +169,14 @@ class _Composer:
             _stop(self._source, "CB006", "<< takes a mapping or a list of mappings", node)
         return [item for item in listed if isinstance(item, Mapping)]
 
-    def _duplicate(self, key: Scalar, first: Node) -> None:
+    def _duplicate(self, key: Scalar, first: Node, ignored: Node) -> None:
         message = (
             f"the key '{printable(key.text)}' stands twice (lines {first.line} and {key.line}); the last one counts"
         )
-        self._source.add(
-            "CB003", Severity.WARNING, message, key, hint="remove one of them", also=(self._source.of(first),)
-        )
+        also = (self._source.of(first),)
+        what = f"remove the one in line {first.line}, which does not count"
+        fix = mending(what, without(self._source, first, ignored), safe=False)
+        self._source.add("CB003", Severity.WARNING, message, key, hint="remove one of them", also=also, fix=fix)
 
     def _scalar(self, event: Any) -> Scalar:
         node = Scalar(*_span(event), text=event.value, plain=event.implicit[0] or event.tag not in (None, "!", _STR))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from codabench.cli.output import DATASET, FAILED, USAGE, error_document, given_datasets, handled, print_json, say, tell
+from codabench.core.text import printable
 
 if TYPE_CHECKING:
     from codabench.bundle.load import Bundle
     from codabench.core.competition import CompetitionSpec
+    from codabench.core.report import Report
 
 
 class Form(StrEnum):
@@ -29,24 +31,72 @@ def check(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document: --format json."),
     form: Form = typer.Option(Form.TEXT, "--format", help="github: annotations for a workflow of GitHub."),
     dataset: list[str] = DATASET,
+    target: str = typer.Option(
+        "local", metavar="TARGET", help="codabench.org: what is refused or read otherwise there."
+    ),
+    mend: bool = typer.Option(False, "--fix", help="Mend competition.yaml in a directory, where its meaning stays."),
+    unsafe: bool = typer.Option(False, "--unsafe-fixes", help="Mend also by guesses, and where rankings may change."),
+    diff: bool = typer.Option(False, "--diff", help="Show what --fix would do, and write nothing."),
 ) -> None:
     """Check a bundle or a task archive and show every problem at once.
 
-    Exit code 0: no errors. 1: errors. 2: SOURCE cannot be read at all.
+    Exit code 0: no errors (left). 1: errors. 2: SOURCE cannot be read at all, or not be mended.
     """
-    _check(source, dataset, form=form, as_json=as_json or form is Form.JSON)
+    form = Form.JSON if as_json else form
+    if mend or unsafe or diff:
+        _mend(source, dataset, form=form, as_json=form is Form.JSON, unsafe=unsafe, diff=diff, target=target)
+    else:
+        _check(source, dataset, form=form, as_json=form is Form.JSON, target=target)
 
 
 @handled
-def _check(source: str, dataset: list[str] | None, *, form: Form, as_json: bool) -> None:
+def _mend(
+    source: str, dataset: list[str] | None, *, form: Form, as_json: bool, unsafe: bool, diff: bool, target: str
+) -> None:
+    from codabench.bundle.fix import fix
+
+    fixed = fix(source, unsafe=unsafe, dry_run=diff, target=target, datasets=given_datasets(dataset))
+    if as_json:
+        with _opened(source, dataset, form, target) as bundle:
+            done = [problem.to_dict() for problem in fixed.applied]
+            left = {"ok": fixed.report.ok, "problems": [problem.to_dict() for problem in fixed.report]}
+            more = {"fixed": done, "diff": fixed.diff, "written": fixed.written}
+            print_json({**check_document(bundle), **left, **more})
+    else:
+        if fixed.diff:
+            say(fixed.diff)
+        for problem in fixed.applied:
+            line = f":{problem.line}" if problem.line else ""
+            what = problem.fix.description if problem.fix else ""
+            tell(f"{'would be fixed' if diff else 'fixed'}[{problem.code}]: {printable(what)} ({problem.file}{line})")
+        _tell_report(fixed.report, form)
+    if not fixed.report.ok:
+        raise typer.Exit(FAILED)
+
+
+@handled
+def _check(source: str, dataset: list[str] | None, *, form: Form, as_json: bool, target: str) -> None:
+    with _opened(source, dataset, form, target) as bundle:
+        if as_json:
+            print_json(check_document(bundle))
+        else:
+            if bundle.spec is not None and form is Form.TEXT:
+                say(structure_text(bundle.spec))
+            _tell_report(bundle.report, form)
+        if not bundle.report.ok:
+            raise typer.Exit(FAILED)
+
+
+def _opened(source: str, dataset: list[str] | None, form: Form, target: str) -> Bundle:
+    """The bundle; if it cannot be read at all, that is said in the form that is wanted."""
     from codabench.bundle.load import read_bundle
     from codabench.core.errors import BundleError
 
     datasets = given_datasets(dataset)
     try:
-        opened = read_bundle(source, datasets=datasets)
+        return read_bundle(source, target=target, datasets=datasets)
     except BundleError as error:
-        if as_json:
+        if form is Form.JSON:
             nothing: dict[str, Any] = {"format": None, "title": None, "problems": [], "phases": [], "leaderboards": []}
             print_json({**nothing, **error_document(error)})
         elif form is Form.GITHUB and error.report is not None:
@@ -56,26 +106,17 @@ def _check(source: str, dataset: list[str] | None, *, form: Form, as_json: bool)
         else:
             raise
         raise typer.Exit(USAGE) from None
-    with opened as bundle:
-        if as_json:
-            print_json(check_document(bundle))
-        else:
-            _show(bundle, form)
-        if not bundle.report.ok:
-            raise typer.Exit(FAILED)
 
 
-def _show(bundle: Bundle, form: Form) -> None:
-    if form is Form.GITHUB:
-        from codabench.cli.github import annotated
-
-        if bundle.report.problems:
-            say(annotated(bundle.report))
-        tell(bundle.report.summary())
+def _tell_report(report: Report, form: Form) -> None:
+    if form is Form.TEXT:
+        tell(str(report))
         return
-    if bundle.spec is not None:
-        say(structure_text(bundle.spec))
-    tell(str(bundle.report))
+    from codabench.cli.github import annotated
+
+    if report.problems:
+        say(annotated(report))
+    tell(report.summary())
 
 
 def check_document(bundle: Bundle) -> dict[str, Any]:

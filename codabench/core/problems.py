@@ -15,6 +15,13 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
+class Target(StrEnum):
+    """Where a bundle is to run: what is refused there is an error."""
+
+    LOCAL = "local"
+    CODABENCH_ORG = "codabench.org"
+
+
 class Fault(StrEnum):
     """Who has to act: it decides who sees which log and whether an attempt counts (contract.md section 7)."""
 
@@ -44,6 +51,50 @@ class Location(Record):
     excerpt: str | None = None
 
 
+class Edit(Record):
+    """A piece of a text file that is replaced; lines and columns count from 1, the end is exclusive.
+
+    Attributes
+    ----------
+    file
+        Path relative to the root of the bundle.
+    line, column, end_line, end_column
+        The piece; empty where something is inserted.
+    text
+        What stands there afterwards. A line break in it is written as the file writes its own.
+    """
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str
+
+
+class Fix(Record):
+    """How a problem can be mended in the text.
+
+    Attributes
+    ----------
+    description
+        One line, such as ``write 2026-02-01``.
+    safe
+        The bundle says afterwards what it was taken to say, or what it can only have meant. Otherwise the fix is a
+        guess, or changes rankings or when submissions are taken.
+    edits
+        All of them together.
+    """
+
+    description: str
+    safe: bool
+    edits: tuple[Edit, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """The shape that ``check --json`` prints."""
+        return self.model_dump(mode="json")
+
+
 class Problem(Record):
     """One thing that is wrong, or worth knowing.
 
@@ -59,6 +110,8 @@ class Problem(Record):
         Further places that belong to it, such as the first of two duplicate keys.
     fault
         For problems of runs: whose fault it is.
+    fix
+        How it can be mended, where that is known: see `codabench.fix`.
     """
 
     code: str
@@ -68,6 +121,7 @@ class Problem(Record):
     where: Location = Location()
     also: tuple[Location, ...] = ()
     fault: Fault | None = None
+    fix: Fix | None = None
 
     @property
     def file(self) -> str | None:
@@ -91,4 +145,5 @@ class Problem(Record):
             "line": self.where.line,
             "column": self.where.column,
             "hint": self.hint,
+            "fix": self.fix.to_dict() if self.fix else None,
         }

@@ -46,6 +46,11 @@ class Report(Record):
     def notes(self) -> tuple[Problem, ...]:
         return self.of(Severity.NOTE)
 
+    @property
+    def fixable(self) -> tuple[Problem, ...]:
+        """Those that ``codabench check --fix`` mends: their fixes are safe."""
+        return tuple(p for p in self.problems if p.fix and p.fix.safe)
+
     def of(self, severity: Severity) -> tuple[Problem, ...]:
         """The problems of one severity."""
         return tuple(p for p in self.problems if p.severity is severity)
@@ -67,7 +72,12 @@ class Report(Record):
         """One line: what was looked at and what was found."""
         counts = ", ".join(plural(len(self.of(s)), s.value) for s in (Severity.ERROR, Severity.WARNING, Severity.NOTE))
         mark = "✓" if self.ok else "✗"
-        return f"{mark} {plural(self.files, 'file')} checked · {counts}"
+        return f"{mark} {plural(self.files, 'file')} checked · {counts}{self._mending()}"
+
+    def _mending(self) -> str:
+        safe, others = len(self.fixable), sum(1 for p in self.problems if p.fix and not p.fix.safe)
+        ways = [f"{n} fixable with {how}" for n, how in ((safe, "--fix"), (others, "--unsafe-fixes")) if n]
+        return f" ({', '.join(ways)})" if ways else ""
 
     def __str__(self) -> str:
         return "\n".join([*(render_problem(p) for p in self.problems), self.summary()])
@@ -86,7 +96,8 @@ def render_problem(problem: Problem) -> str:
     for other in problem.also:
         lines += _place(other, width, ":::", "-")
     if problem.hint:
-        lines.append(f"{' ' * (width + 1)}= help: {printable(problem.hint)}")
+        how = "" if problem.fix is None else "  (--fix)" if problem.fix.safe else "  (--unsafe-fixes)"
+        lines.append(f"{' ' * (width + 1)}= help: {printable(problem.hint)}{how}")
     return "\n".join(lines)
 
 

@@ -49,6 +49,18 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str | None:
     return prefixed[0] if prefixed else None
 
 
+def is_slip(wrong: str, right: str) -> bool:
+    """Whether only a slip of the pen lies between them: one letter, or the order of two.
+
+    Case, and what joins words, do not count.
+    """
+    wrong, right = (_fold(text).replace("_", "") for text in (wrong, right))
+    for _ in range(2):
+        alike = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(wrong, right, strict=False)))
+        wrong, right = wrong[alike:][::-1], right[alike:][::-1]
+    return max(len(wrong), len(right)) <= 1 or (len(wrong) == 2 and wrong == right[::-1])
+
+
 def _fold(text: str) -> str:
     return re.sub(r"[\s_\-]+", "_", text.strip().lower())
 

@@ -67,6 +67,7 @@ def load(
 def check(
     source: str | os.PathLike[str],
     *,
+    target: str = "local",
     datasets: Datasets | None = None,
     storage_options: dict[str, Any] | None = None,
 ) -> Report:
@@ -74,6 +75,8 @@ def check(
 
     Parameters
     ----------
+    target
+        Where it is to run: ``local``, or ``codabench.org``, where more is refused or read otherwise.
     datasets
         See `load`.
 
@@ -82,7 +85,7 @@ def check(
     BundleError
         Only if `source` cannot be read at all.
     """
-    with read_bundle(source, storage_options=storage_options, datasets=datasets) as bundle:
+    with read_bundle(source, storage_options=storage_options, datasets=datasets, target=target) as bundle:
         return bundle.report
 
 

@@ -142,7 +142,7 @@ def test_check_as_json(source: Path, broken: Path) -> None:
     }
     found = codabench("check", broken, "--json")
     assert (found.code, found.document["ok"], set(found.document)) == (1, False, CHECK)
-    keys = {"code", "severity", "message", "file", "line", "column", "hint"}
+    keys = {"code", "severity", "message", "file", "line", "column", "hint", "fix"}
     assert all(set(problem) == keys for problem in found.document["problems"])
 
 

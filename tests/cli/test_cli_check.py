@@ -130,3 +130,49 @@ def test_rule_has_help() -> None:
     found = codabench("rule", "--help")
     assert found.exit_code == 0
     assert "Explain a problem code" in found.stdout
+
+
+# ---------------------------------------------------------------- fixes
+def test_check_mends(broken: Path) -> None:
+    found = codabench("check", broken)
+    assert "(1 fixable with --fix)" in found.stderr
+    assert "did you mean title?  (--fix)" in found.stderr
+    shown = codabench("check", broken, "--diff")
+    assert (shown.exit_code, "-titel: Tiny\n+title: Tiny" in shown.stdout) == (0, True)
+    assert "titel" in (broken / "competition.yaml").read_text()
+    done = codabench("check", broken, "--fix")
+    assert (done.exit_code, done.stdout) == (0, shown.stdout)
+    assert "fixed[CB101]: write title instead of 'titel' (competition.yaml:2)" in done.stderr
+    assert "0 errors" in done.stderr
+    assert "title: Tiny" in (broken / "competition.yaml").read_text()
+    again = codabench("check", broken, "--fix")
+    assert (again.exit_code, again.stdout) == (0, "")
+
+
+def test_what_is_left_is_an_error(broken: Path) -> None:
+    (broken / "terms.md").unlink()
+    found = codabench("check", broken, "--fix", "--json")
+    document = json.loads(found.stdout)
+    assert (found.exit_code, document["ok"], document["written"]) == (1, False, True)
+    assert [p["code"] for p in document["fixed"]] == ["CB101"]
+    assert document["fixed"][0]["fix"]["edits"] == [
+        {"file": "competition.yaml", "line": 2, "column": 1, "end_line": 2, "end_column": 6, "text": "title"}
+    ]
+    assert [p["code"] for p in document["problems"]] == ["CB301"]
+
+
+@pytest.mark.parametrize("more", [(), ("--json",), ("--format", "github")])
+def test_an_archive_is_not_mended(tmp_path: Path, more: tuple[str, ...]) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("competition.yaml", yaml())
+    found = codabench("check", tmp_path / "a.zip", "--fix", *more)
+    assert found.exit_code == 2
+    assert "CB359" in found.output
+    assert "--diff" in found.output
+
+
+def test_unsafe_fixes_are_asked_for(tmp_path: Path) -> None:
+    tiny = bundle(tmp_path / "b", yaml().replace("title: Tiny", "title: Old\ntitle: Tiny"))
+    assert codabench("check", tiny, "--fix").stdout == ""
+    assert "-title: Old" in codabench("check", tiny, "--unsafe-fixes").stdout
+    assert (tiny / "competition.yaml").read_text() == yaml()

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 
 from codabench.bundle.checks.sources import ProgramText
-from codabench.bundle.checks.subject import Subject
+from codabench.bundle.checks.subject import ColumnPlace, Subject
+from codabench.bundle.edits import added, mending, replaced
 from codabench.bundle.fields import shorten, spelled
+from codabench.bundle.nodes import Source
 from codabench.core.competition import ColumnSpec, Sorting
-from codabench.core.problems import Problem, Severity
+from codabench.core.problems import Edit, Problem, Severity
 from codabench.core.text import plural
 
 _TIMES = re.compile(
@@ -46,7 +48,14 @@ def check_directions(subject: Subject) -> Iterator[Problem]:
         where=where[0],
         also=tuple(where[1:4]),
         hint=f"write {key}: asc, if less is better",
+        fix=mending(f"write {key}: asc", *(_ascending(subject.source, place) for place in places), safe=False),
     )
+
+
+def _ascending(source: Source, place: ColumnPlace) -> Edit | None:
+    if place.sorting is not None:
+        return replaced(source, place.sorting, "asc")
+    return added(source, place.node, place.node.key("key"), "sorting", "asc") if place.node else None
 
 
 def _is_time(column: ColumnSpec) -> bool:
@@ -98,6 +107,9 @@ def _misspelt(subject: Subject, programs: tuple[ProgramText, ...], key: str, oth
         where=subject.column(key),
         also=tuple(also[:1]),
         hint=f"did you mean {other}? keys match letter by letter",
+        fix=mending(f"write {other}", replaced(subject.source, subject.columns[key].key, other), safe=False)
+        if subject.spec.format == "v2" and key in subject.columns
+        else None,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from codabench.bundle.checks.subject import Subject
 from codabench.bundle.dates import DateError, parse_date
+from codabench.bundle.edits import dated, mending
 from codabench.bundle.fields import shorten
 from codabench.bundle.nodes import Mapping, Scalar, Sequence
 from codabench.core.problems import Problem, Severity
@@ -64,6 +65,7 @@ def check_dates(subject: Subject) -> Iterator[Problem]:
         where=subject.source.of(node),
         also=tuple(subject.source.of(other) for other, _, _ in wrong[1:4]),
         hint=f'write "{meant:%Y-%m-%d %H:%M:%S}", with quotes and in UTC: that is kept',
+        fix=mending("put dates into quotes, in UTC", *(dated(subject.source, n, m) for n, m, _ in wrong)),
     )
 
 

@@ -14,8 +14,9 @@ from codabench.core.problems import Location
 
 
 class ColumnPlace(NamedTuple):
-    """Where a column says its key and its sorting."""
+    """A column in the text, and where it says its key and its sorting."""
 
+    node: Mapping | None
     key: Node
     sorting: Node | None
 
@@ -45,11 +46,12 @@ class Subject:
         for board in _mappings(self.root.get("leaderboards")):
             for column in _mappings(board.get("columns")):
                 if isinstance(key := column.get("key"), Scalar):
-                    found.setdefault(key.text, ColumnPlace(key, column.get("sorting")))
+                    found.setdefault(key.text, ColumnPlace(column, key, column.get("sorting")))
         old = self.root.get("leaderboard")  # as format v1.5 has it: one mapping with the columns of every board
         columns = old.get("columns") if isinstance(old, Mapping) else None
         for name, (place, inner) in columns.entries.items() if isinstance(columns, Mapping) else ():
-            found.setdefault(name, ColumnPlace(place, inner.get("sort") if isinstance(inner, Mapping) else None))
+            sorting = inner.get("sort") if isinstance(inner, Mapping) else None
+            found.setdefault(name, ColumnPlace(None, place, sorting))
         return found
 
     def column(self, key: str) -> Location:

@@ -124,4 +124,5 @@ def test_the_shape_of_check_json() -> None:
         "line": 7,
         "column": 1,
         "hint": None,
+        "fix": None,
     }
