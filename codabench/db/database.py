@@ -244,6 +244,17 @@ class Database:
         with self._change() as db:
             return [_run(row) for row in db.execute(query)]
 
+    def waiting_before(self, run: str) -> int:
+        """How many runs that wait are older than this one."""
+        here = select(_SUBMISSION.c.sequence, _RUN.c.position).join(_RUN, _RUN.c.submission == _SUBMISSION.c.id)
+        with self._change() as db:
+            mine = db.execute(here.where(_RUN.c.id == run)).one()
+            older = (_SUBMISSION.c.sequence < mine.sequence) | (
+                (_SUBMISSION.c.sequence == mine.sequence) & (_RUN.c.position < mine.position)
+            )
+            count = select(func.count()).select_from(_RUN).join(_SUBMISSION, _RUN.c.submission == _SUBMISSION.c.id)
+            return int(db.execute(count.where(_RUN.c.status == Status.SUBMITTED.value, older)).scalar() or 0)
+
     # ------------------------------------------------------------------ transitions
     def start_attempt(self, run: str, *, attempt: str, token: str, at: datetime) -> Attempt:
         """Begin an attempt at a queued run. From now on only its token may change the run.
@@ -346,6 +357,12 @@ class Database:
                 return False
             mine = (_LEASE.c.name == name) & (_LEASE.c.token == row.token)
             return db.execute(update(_LEASE).where(mine).values(**values)).rowcount == 1
+
+    def lease_holder(self, name: str, *, now: datetime) -> str | None:
+        """Who holds a lease that has not expired."""
+        with self._change() as db:
+            row = db.execute(select(_LEASE).where(_LEASE.c.name == name)).first()
+        return str(row.holder) if row is not None and row.expires_at > now else None
 
     def release_lease(self, name: str, *, token: str) -> None:
         """Let go of a lease that is ours."""

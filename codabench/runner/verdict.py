@@ -79,7 +79,7 @@ def _hint(plan: RunPlan, log: ProgramLog, end: Exit) -> str | None:
     if any(sign in text for sign in _NETWORK) and plan.policy.network.value == "none":
         return "programs have no network by default; allow it with --network open"
     if re.search(r"No such file or directory: '/app/data(/|')", text):
-        return "/app/data is a directory of a server's own workers and not part of a bundle: use input_data"
+        return "/app/data holds directories of a worker that were asked for: --local-data NAME=/path, or use input_data"
     if match := _READ_ONLY.search(text):
         return _read_only_hint(plan.policy, match[1] or "")
     if match := re.search(r"No module named '([^']+)'", text):

@@ -19,6 +19,7 @@ from codabench.storage.sources import TreeSource
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
+    from codabench.workspace.explaining import Explanation
     from codabench.workspace.progress import Progress
     from codabench.workspace.workspace import Workspace
 
@@ -174,6 +175,12 @@ class RunHandle:
     def history(self) -> list[StatusEvent]:
         """Its status events."""
         return self._workspace.db.events(self.id)
+
+    def explain(self) -> Explanation:
+        """Where it stands, since when, why, and what comes next."""
+        from codabench.workspace.explaining import explain
+
+        return explain(self._workspace, self.id)
 
     def cancel(self, reason: str = "cancelled") -> None:
         """Have it stopped, and return when it is gone."""

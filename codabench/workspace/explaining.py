@@ -1,0 +1,156 @@
+"""Where a run stands, since when, why, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from codabench.core.base import Record
+from codabench.core.events import EventKind, StatusEvent
+from codabench.core.problems import Fault
+from codabench.core.records import Run, Status
+from codabench.core.text import human_size, plural, preformatted, printable
+from codabench.workspace.dispatcher import LEASE, utc_now
+
+if TYPE_CHECKING:
+    from codabench.core.live import PullProgressed
+    from codabench.workspace.workspace import Workspace
+
+_COUNTS = {
+    Fault.PARTICIPANT: "it counts against the limits of the phase",
+    Fault.ORGANIZER: "the organizer of the competition has to act; it counts like any other submission",
+    Fault.OPERATOR: "the machine failed, not the submission; run it again",
+}
+
+
+class Explanation(Record):
+    """What to tell somebody who asks what a run is doing.
+
+    Attributes
+    ----------
+    since
+        When it came to that status, in UTC.
+    why
+        What it waits for, does, or came to.
+    next
+        What happens by itself, or what to do.
+    """
+
+    status: Status
+    since: datetime
+    why: str
+    next: str
+
+    def __str__(self) -> str:
+        ago = _span((utc_now() - self.since).total_seconds())
+        head = f"{self.status.value}  since {self.since:%Y-%m-%d %H:%M:%S} UTC ({ago})"
+        return "\n".join([head, f"why   {self.why}", f"next  {self.next}"])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self), "cb-explanation")
+
+
+def explain(workspace: Workspace, id: str) -> Explanation:
+    """Where a run stands; see `RunHandle.explain`."""
+    run, history = workspace.db.run(id), workspace.db.events(id)
+    why, then = _SAID[run.status](workspace, run, history)
+    return Explanation(status=run.status, since=_since(history), why=why, next=then)
+
+
+def _since(history: list[StatusEvent]) -> datetime:
+    """When the last status began: events that change nothing come after that."""
+    from codabench.workspace.live import statuses
+
+    return statuses(history)[-1].at
+
+
+# ---------------------------------------------------------------------- before it runs
+def _waits(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[str, str]:
+    before = workspace.db.waiting_before(run.id)
+    place = f"{plural(before, 'run')} of this workspace {'is' if before == 1 else 'are'} before it"
+    lost = sum(event.kind is EventKind.ATTEMPT_LOST for event in history)
+    again = f"; {plural(lost, 'attempt')} at it {'was' if lost == 1 else 'were'} lost" if lost else ""
+    driver = workspace.db.lease_holder(LEASE, now=utc_now())
+    if driver is None:
+        return f"no process drives this workspace; {place}{again}", "it starts when a process waits for a run of it"
+    return f"{place}{again}; {driver} drives this workspace", "it starts by itself when a slot is free"
+
+
+def _held(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[str, str]:
+    return "it was submitted and is held back", "somebody has to start it"
+
+
+def _prepares(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[str, str]:
+    feed = workspace.live(run.id)
+    pulls = [event for event in (feed.read(follow=False) if feed else ()) if event.type == "pull"]
+    if pulls:
+        last = pulls[-1]
+        return f"the image {printable(last.image)} is being pulled{_progress(last)}", "its programs start after that"
+    return "its files and containers are made ready", "its programs start after that"
+
+
+def _progress(event: PullProgressed) -> str:
+    if event.current and event.total:
+        return f": {human_size(event.current)} of {human_size(event.total)} of a layer"
+    return f": {printable(event.status)}" if event.status else ""
+
+
+# ---------------------------------------------------------------------- while it runs
+def _runs(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[str, str]:
+    step = "prediction" if run.status is Status.RUNNING else "scoring"
+    began = next(event.at for event in reversed(history) if event.kind.value == f"{step.title()}Started")
+    ran = (utc_now() - began).total_seconds()
+    if any(event.kind.value == f"{step.title()}Finished" for event in history if event.at >= began):
+        return f"the programs of the {step} step have ended", "what they left is collected"
+    limit = _limit(workspace, run)
+    left = max(0.0, limit - ran)
+    then = "then scoring" if step == "prediction" else "then it is ranked"
+    why = f"the programs of the {step} step run for {_span(ran)}; their limit is {_span(limit)}"
+    return why, f"they end by themselves, or are killed in {_span(left)} at the latest; {then}"
+
+
+def _limit(workspace: Workspace, run: Run) -> int:
+    submission = workspace.db.submission(run.submission)
+    phase = workspace.db.competition(submission.competition).phases[submission.phase]
+    return submission.options.time_limit or phase.execution_time_limit
+
+
+# ---------------------------------------------------------------------- at its end
+def _ended(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[str, str]:
+    outcome = run.outcome
+    if run.status is Status.FINISHED:
+        warnings = len(outcome.warnings) if outcome else 0
+        said = f"; {plural(warnings, 'warning')}: see .warnings" if warnings else ""
+        return f"it was scored{said}", "nothing: it is on the leaderboard as the rule of the board says"
+    problem = outcome.problem if outcome else None
+    if problem is None:
+        return "nothing is known of its end", "look at .history()"
+    advice = [problem.hint] if problem.hint else []
+    if run.status is Status.FAILED and problem.fault:
+        advice.append(_COUNTS[problem.fault])
+    return f"{problem.message} [{problem.code}]", "; ".join(advice) or "submit it again, if it is still wanted"
+
+
+def _span(seconds: float) -> str:
+    """``4.2 s``, ``2 min 5 s``, ``3 h 2 min``."""
+    whole = int(seconds)
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds % 1 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+_SAID: dict[Status, Callable[[Workspace, Run, list[StatusEvent]], tuple[str, str]]] = {
+    Status.SUBMITTING: _held,
+    Status.SUBMITTED: _waits,
+    Status.PREPARING: _prepares,
+    Status.RUNNING: _runs,
+    Status.SCORING: _runs,
+    Status.FINISHED: _ended,
+    Status.FAILED: _ended,
+    Status.CANCELLED: _ended,
+}
