@@ -7,9 +7,10 @@ from datetime import date
 from typing import Any
 
 from codabench.bundle.checks.subject import Subject
+from codabench.bundle.edits import mending, replaced
 from codabench.bundle.fields import shorten, whole_number
-from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence
-from codabench.core.problems import Problem, Severity
+from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence, Source
+from codabench.core.problems import Edit, Problem, Severity
 
 _TEXTS = frozenset(("title", "name", "key", "description", "reward"))
 _NUMBERS = frozenset(
@@ -28,13 +29,15 @@ def check_scalars(subject: Subject) -> Iterator[Problem]:
     key, node, other = wrong[0]
     more = f", and {len(wrong) - 1} more like it" if len(wrong) > 1 else ""
     number = whole_number(node) if key in _NUMBERS else None
+    source = subject.source
     yield Problem(
         code="CB510",
         severity=Severity.NOTE,
         message=f"{key} {shorten(node.text)}: codabench.org reads it as {other}{more}",
-        where=subject.source.of(node),
-        also=tuple(subject.source.of(place) for _, place, _ in wrong[1:4]),
+        where=source.of(node),
+        also=tuple(source.of(place) for _, place, _ in wrong[1:4]),
         hint=f"write {key}: {number}" if number is not None else f'put it in quotes: {key}: "{node.text}"',
+        fix=mending("write it so that it is read alike everywhere", *(_written(source, k, n) for k, n, _ in wrong)),
     )
 
 
@@ -50,6 +53,13 @@ def _values(root: Mapping) -> Iterator[tuple[str, Scalar]]:
                 if isinstance(inner, Scalar) and inner.plain and key in _TEXTS | _NUMBERS:
                     yield key, inner
             waiting += [inner for key, (_, inner) in reversed(node.entries.items()) if key in _LISTS]
+
+
+def _written(source: Source, key: str, node: Scalar) -> Edit | None:
+    """The same value, as every reader of YAML takes it."""
+    if key in _NUMBERS:
+        return replaced(source, node, str(whole_number(node)))
+    return replaced(source, node, node.text, quoted=True)
 
 
 def _otherwise(key: str, node: Scalar) -> str | None:

@@ -82,6 +82,9 @@ CASES = [
     Case("CB501", False, "title: Loss\n        key: loss", "title: Time\n        key: time", "sorting: asc"),
     Case("CB509", True, END, "end: 2026-02-01 12:00:00+02:00 # c", 'end: "2026-02-01 10:00:00" # c'),
     Case("CB509", True, END, "end: '2026-02-01T12:00+02:00'", "end: '2026-02-01 10:00:00'"),
+    Case("CB510", True, "title: Small", "title: 12:30 # c", 'title: "12:30" # c'),
+    Case("CB510", True, "title: Loss", "title: no", 'title: "no"'),
+    Case("CB510", True, END, f"{END}\n    execution_time_limit: 0600", f"{END}\n    execution_time_limit: 600"),
 ]
 EARNS = {"CB501": ("        sorting: asc\n", "")}
 """What else a case changes first."""
