@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import re
 import shutil
 import tempfile
 import zlib
@@ -193,6 +194,14 @@ def zip_in(tree: TreeSource, path: str, *, limits: ArchiveLimits = ArchiveLimits
         return zip_from_stream(packed, name=path, limits=limits)
 
 
+_PACKED = re.compile(
+    r"\.(7z|avif|bz2|docx|flac|gif|gz|heic|jar|jpe?g|lz4|mkv|mov|mp[34]|npz|od[st]|ogg|orc|parquet|png|pptx|pth?|rar|"
+    r"safetensors|tgz|txz|web[mp]|whl|xlsx|xz|zip|zst)$",
+    re.IGNORECASE,
+)
+"""Endings of files that hold packed bytes, or numbers that hardly can be packed."""
+
+
 class _Hashed:
     """Counts and hashes what passes."""
 
@@ -218,7 +227,8 @@ def manifest(source: TreeSource) -> tuple[TreeEntry, ...]:
 def write_zip(source: TreeSource, dest: BinaryIO, *, level: int = 1) -> tuple[TreeEntry, ...]:
     """Pack a tree so that equal trees give equal bytes, and return its manifest.
 
-    Entries are sorted, dated 1980, of mode 0644 or 0755; a directory is an entry only if it is empty.
+    Entries are sorted, dated 1980, of mode 0644 or 0755; a directory is an entry only if it is empty. Files that are
+    packed already, by their names, are stored as they are: deflating them again costs time and gains nothing.
     """
     import zipfile
 
@@ -233,7 +243,9 @@ def write_zip(source: TreeSource, dest: BinaryIO, *, level: int = 1) -> tuple[Tr
                 archive.writestr(info, b"")
                 found.append(_hash(source, entry, None))
                 continue
-            info.compress_type, info._compresslevel = zipfile.ZIP_DEFLATED, level  # type: ignore[attr-defined]
+            is_packed = _PACKED.search(entry.path) is not None
+            info.compress_type = zipfile.ZIP_STORED if is_packed else zipfile.ZIP_DEFLATED
+            info._compresslevel = level  # type: ignore[attr-defined]
             with archive.open(info, "w", force_zip64=entry.size > 1 << 30) as target:
                 found.append(_hash(source, entry, target))
     return tuple(found)

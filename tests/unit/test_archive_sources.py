@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import stat
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -317,6 +318,32 @@ def test_an_empty_directory_holds_nothing(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError) as caught:
         open_source(tmp_path)
     assert caught.value.code == "CB026"
+
+
+def test_what_is_packed_already_is_stored_as_it_is(tmp_path: Path) -> None:
+    names = ("inner.zip", "sub/PICTURE.PNG", "x.csv.gz", "plain.csv", "zip")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(10_000))
+    first, again = (packed(DirectorySource(tmp_path)) for _ in range(2))
+    assert first == again
+    with zipfile.ZipFile(io.BytesIO(first)) as archive:
+        stored = {info.filename for info in archive.infolist() if info.compress_type == zipfile.ZIP_STORED}
+        assert stored == {"inner.zip", "sub/PICTURE.PNG", "x.csv.gz"}
+        assert all(archive.read(name) == bytes(10_000) for name in names)
+
+
+def test_packing_holds_no_file_in_memory(tmp_path: Path) -> None:
+    with open(tmp_path / "large.bin", "wb") as file:
+        file.truncate(64 << 20)
+    with open(tmp_path / "large.zip", "wb") as file:
+        file.truncate(64 << 20)
+    tracemalloc.start()
+    with open(tmp_path.with_suffix(".out"), "wb") as out, DirectorySource(tmp_path) as source:
+        write_zip(source, out)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
 
 
 def test_names_that_only_some_file_systems_tell_apart_come_back_from_our_own_store(tmp_path: Path) -> None:

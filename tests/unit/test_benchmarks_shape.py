@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-NAMES = ["two_step_docker", "two_step_podman", "import_codabench", "help", "check_40_files", "log_memory"]
+NAMES = [
+    "two_step_docker",
+    "two_step_podman",
+    "import_codabench",
+    "help",
+    "check_40_files",
+    "check_1000_files",
+    "log_memory",
+]
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -91,6 +99,20 @@ def test_the_bundle_has_forty_files(tmp_path: Path) -> None:
     with read_bundle(checking.write(tmp_path)) as bundle:
         assert str(bundle.report) == "✓ 40 files checked · 0 errors, 0 warnings, 0 notes"
         assert len(bundle.files.entries()) == 40
+
+
+@pytest.mark.usefixtures("modules")
+def test_the_large_bundle_has_something_to_compare(tmp_path: Path) -> None:
+    import checking
+
+    from codabench.bundle.load import read_bundle
+
+    made = checking.write_many(tmp_path)
+    with read_bundle(made) as bundle:
+        assert str(bundle.report) == "✓ 1000 files checked · 0 errors, 0 warnings, 0 notes"
+    found = checking.compared(made)
+    assert len([each for each in found if each.parent.name == "input"]) == 10
+    assert len(found) > 400
 
 
 @pytest.mark.usefixtures("modules")
