@@ -50,6 +50,9 @@ class Limits(Record):
         Bytes of ``/dev/shm`` and ``/tmp``.
     nofile
         Open files per process.
+    output, output_files
+        Bytes on disk and files that the programs of a step may write below ``/app``, looked at every half second.
+        Whatever they are, a reserve of the disk is kept.
     """
 
     memory: int | None = None
@@ -58,6 +61,8 @@ class Limits(Record):
     shm: int | None = GIB
     tmp: int | None = 4 * GIB
     nofile: int | None = None
+    output: int | None = None
+    output_files: int | None = None
 
 
 class Policy(Record):

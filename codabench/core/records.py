@@ -41,6 +41,7 @@ class ExitReason(StrEnum):
     NOT_STARTED = "not_started"
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out_of_memory"
+    OUTPUT_LIMIT = "output_limit"
     CANCELLED = "cancelled"
 
 

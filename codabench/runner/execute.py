@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codabench.backends.backend import WorkHost
-from codabench.backends.engine import Container, ContainerSpec, Deadline, Image
+from codabench.backends.engine import Container, ContainerSpec, Deadline, Image, StopSignal
 from codabench.core.errors import ArchiveError
 from codabench.core.problems import Problem
 from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult, StepUsage
@@ -23,9 +23,13 @@ from codabench.runner.layout import RunDirectory
 from codabench.runner.logs import ProgramLog
 from codabench.runner.plan import ProgramPlan, RunPlan
 from codabench.runner.provenance import provenance, step_digest
+from codabench.runner.quota import Quota
 from codabench.runner.watching import Watch
 from codabench.storage.extract import full_disk
 from codabench.storage.store import Storage
+
+_KILLED = frozenset((ExitReason.TIMEOUT, ExitReason.OUT_OF_MEMORY, ExitReason.OUTPUT_LIMIT, ExitReason.CANCELLED))
+"""Ends that fail a run whichever program came to them; an exit code of the ingestion program is a warning."""
 
 _storages: dict[tuple[str, str | None], Storage] = {}
 _storages_lock = threading.Lock()
@@ -78,6 +82,7 @@ class _Execution:
         self.logs: dict[tuple[StepName, Role], ProgramLog] = {}
         self.waiting: list[Container] = []
         self.watches: dict[StepName, Watch] = {}
+        self.too_much: dict[StepName, Problem] = {}
 
     def run(self) -> Outcome:
         plan = self.plan
@@ -179,8 +184,7 @@ class _Execution:
         found = {r: self._exit_problem("prediction", r, e) for r, e in exits.items()}
         own, ingestion = found.get("program"), found.get("ingestion")
         for role, problem in found.items():
-            killed = exits[role].reason in (ExitReason.TIMEOUT, ExitReason.OUT_OF_MEMORY, ExitReason.CANCELLED)
-            if problem is not None and killed:
+            if problem is not None and exits[role].reason in _KILLED:
                 return problem
         if own is not None:
             return own
@@ -209,7 +213,7 @@ class _Execution:
             self._finish("scoring", exits, tree, began)
             ingestion = exits.get("ingestion")
             if ingestion is not None and (late := self._exit_problem("scoring", "ingestion", ingestion)):
-                if ingestion.reason in (ExitReason.TIMEOUT, ExitReason.CANCELLED):
+                if ingestion.reason in _KILLED - {ExitReason.OUT_OF_MEMORY}:
                     return self._outcome(late)
                 self.warnings.append(verdict.as_warning(late, "scoring went on"))
             if problem := self._exit_problem("scoring", "program", exits["program"]):
@@ -258,32 +262,51 @@ class _Execution:
         if step == "scoring" and self.plan.detailed_results:
             watch.page(self.directory.path("scoring_output"), self.storage)
         self.watches[step] = watch
-        with watch:
-            if len(programs) == 1:
-                only = programs[0]
-                return {only.role: self._run_one(watch, step, only, containers[only.role], deadline)}
-            with ThreadPoolExecutor(len(programs), thread_name_prefix="codabench-step") as pool:
-                running = {
-                    p.role: pool.submit(self._run_one, watch, step, p, containers[p.role], deadline) for p in programs
-                }
-                return {role: future.result() for role, future in running.items()}
+        # What ends the programs of this step only; what ends the run ends them, too.
+        stop = StopSignal()
+        forget = self.host.stop.on_set(lambda: stop.set(self.host.stop.reason or "cancelled"))
+        quota = Quota(self.directory.writable(step), self.plan.policy.limits, self.host.scratch)
+        watch.quota(quota, stop)
+
+        def run(program: ProgramPlan) -> Exit:
+            return self._run_one(watch, stop, step, program, containers[program.role], deadline)
+
+        try:
+            with watch:
+                if len(programs) == 1:
+                    exits = {programs[0].role: run(programs[0])}
+                else:
+                    with ThreadPoolExecutor(len(programs), thread_name_prefix="codabench-step") as pool:
+                        exits = dict(zip((p.role for p in programs), pool.map(run, programs), strict=True))
+        finally:
+            forget()
+        if watch.too_much is None or self.host.stop.is_set():
+            return exits
+        self.too_much[step] = verdict.wrote_too_much(step, watch.too_much, disk_full=quota.disk_full)
+        return {role: _as_output_limit(end) for role, end in exits.items()}
 
     def _run_one(
-        self, watch: Watch, step: StepName, program: ProgramPlan, first: Container, deadline: Deadline
+        self,
+        watch: Watch,
+        stop: StopSignal,
+        step: StepName,
+        program: ProgramPlan,
+        first: Container,
+        deadline: Deadline,
     ) -> Exit:
         """The commands of a program in order; the first failure ends it."""
         log = self.logs[step, program.role]
         self.waiting.remove(first)
         try:
             watch.started(program.role, first)
-            end = first.run(log, self.host.stop, deadline)
+            end = first.run(log, stop, deadline)
             seconds = end.seconds
             for command in program.commands[1:]:
                 if not end.ok:
                     break
                 container = self.engine.create(self._spec(step, program.role, command))
                 watch.started(program.role, container)
-                end = container.run(log, self.host.stop, deadline)
+                end = container.run(log, stop, deadline)
                 seconds += end.seconds
         except BaseException:
             # The other program of the step may wait for this one, and the run is over anyway.
@@ -298,6 +321,8 @@ class _Execution:
         return self.steps[0].output if self.steps else None
 
     def _exit_problem(self, step: StepName, role: Role, end: Exit) -> Problem | None:
+        if end.reason is ExitReason.OUTPUT_LIMIT:
+            return self.too_much[step]
         return verdict.exit_problem(self.plan, step, role, end, self.logs[step, role])
 
     def _finish(self, step: StepName, exits: dict[Role, Exit], output: Any, began: float) -> None:
@@ -340,6 +365,11 @@ class _Execution:
 
     def _emit(self, event: str, **data: Any) -> None:
         self.host.emit({"type": "step", "event": event, "run": self.plan.run, "attempt": self.plan.attempt, **data})
+
+
+def _as_output_limit(end: Exit) -> Exit:
+    """We stopped the step for what it wrote: the program that still ran did not end by itself."""
+    return end.model_copy(update={"reason": ExitReason.OUTPUT_LIMIT}) if end.reason is ExitReason.CANCELLED else end
 
 
 def container_spec(

@@ -99,6 +99,16 @@ class RunDirectory:
             for place, writable in mounts_of(self._plan, step, role)
         )
 
+    def writable(self, step: StepName) -> list[Path]:
+        """The directories that the programs of a step may write to, each once."""
+        found = {
+            self.path(place.host)
+            for program in self._plan.step(step).programs
+            for place, writable in mounts_of(self._plan, step, program.role)
+            if writable
+        }
+        return sorted(found)
+
     def remove(self) -> None:
         """Throw everything away."""
         remove_tree(self.root)

@@ -153,6 +153,18 @@ def unusable_command(plan: RunPlan) -> Problem | None:
     return None
 
 
+def wrote_too_much(step: StepName, why: str, *, disk_full: bool) -> Problem:
+    """The programs of a step were ended for what they wrote."""
+    guilty = Fault.PARTICIPANT if step == "prediction" else Fault.ORGANIZER
+    return Problem(
+        code="CB616",
+        severity=Severity.ERROR,
+        message=f"the {step} step was ended: {why}",
+        hint="make room on it, and run it again" if disk_full else "write less, or remove what is not needed any more",
+        fault=Fault.OPERATOR if disk_full else guilty,
+    )
+
+
 def refused_output(step: StepName, directory: Path, error: ArchiveError) -> Problem:
     """What a program left is more than is taken: its own failure, not the machine's."""
     said = error.message.replace(str(directory), OUTPUT)

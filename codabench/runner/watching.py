@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from codabench.backends.engine import Container, Emit, Usage
+from codabench.backends.engine import Container, Emit, StopSignal, Usage
 from codabench.core.errors import EngineError
 from codabench.core.records import Role, StepName
 from codabench.runner.logs import ProgramLog
+from codabench.runner.quota import Quota
 from codabench.runner.results import first_page
 from codabench.storage.store import Storage
 
@@ -31,15 +32,29 @@ class Watch:
     ----------
     logs
         By role: what the programs print.
+
+    Attributes
+    ----------
+    usage
+        By role: CPU seconds at the last sample, the most memory of any.
+    too_much
+        Why the programs were stopped for what they wrote, if they were.
     """
 
     def __init__(self, step: StepName, logs: Mapping[Role, ProgramLog], emit: Emit) -> None:
         self._step, self._logs, self._emit = step, logs, emit
         self._containers: dict[Role, Container] = {}
         self._pages: PageWatch | None = None
+        self._quota: Quota | None = None
+        self._stop = StopSignal()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, name="codabench-watch", daemon=True)
         self.usage: dict[Role, Usage] = {}
+        self.too_much: str | None = None
+
+    def quota(self, quota: Quota, stop: StopSignal) -> None:
+        """Have the programs stopped as soon as they wrote too much."""
+        self._quota, self._stop = quota, stop
 
     def page(self, directory: Path, storage: Storage) -> None:
         """Publish the page that a scoring program writes there, on each change."""
@@ -68,6 +83,9 @@ class Watch:
             if self._pages is not None and now >= page:
                 self._pages.look()
                 page = now + SETTLE
+            if self._quota is not None and self.too_much is None and (why := self._quota.exceeded()):
+                self.too_much = why
+                self._stop.set(why)
             if now >= sample:
                 self._sample()
                 sample = now + SAMPLE_EVERY

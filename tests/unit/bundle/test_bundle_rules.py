@@ -337,6 +337,7 @@ APART = {
         "CB334 CB335 CB341 CB342 CB351 CB352 CB353 CB605 CB660 CB703 CB705 CB706 CB720 CB722 CB723"
     ),
     "tests/workspace/test_workspace_ceiling.py": "CB662 CB663",
+    "tests/workspace/test_workspace_quota.py": "CB616",
     "tests/engines/test_gpus.py": "CB361",
     "tests/unit/runner/test_runner_verdict.py": "CB610 CB611 CB612 CB613 CB614 CB615",
     "tests/unit/backends/test_credentials.py": "CB358 CB362",
