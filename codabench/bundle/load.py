@@ -7,6 +7,7 @@ import os
 from typing import Any, Self
 
 from codabench.bundle.checks import check_sound
+from codabench.bundle.checks.target import at_target, check_target
 from codabench.bundle.datasets import Datasets, KeyedData
 from codabench.bundle.edits import added, mending, unquoted
 from codabench.bundle.fields import shorten
@@ -182,7 +183,7 @@ def _read(
     spec = None
     if file is not None:
         try:
-            spec = _read_description(file, files, problems)
+            spec = _read_description(file, files, problems, target)
         except ArchiveError as error:
             # A file is damaged in a way that only reading it shows.
             problem = Problem(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint)
@@ -192,6 +193,8 @@ def _read(
                 raise
             what = f"{shorten(str(error.filename or name))} cannot be read: {error.strerror or error}"
             problems.append(Problem(code="CB038", severity=Severity.ERROR, message=what))
+    if target is Target.CODABENCH_ORG:
+        problems = [at_target(problem) for problem in problems]
     count = sum(e.kind == "file" for e in opened.entries())
     # What several phases share, by a merge key or by name, is said once.
     told = tuple(dict.fromkeys(sorted(problems, key=lambda problem: _order(problem, file))))
@@ -208,7 +211,7 @@ def _order(problem: Problem, first: str | None) -> tuple[bool, str, int, int]:
     return (where.file != first, where.file or "", where.line or 0, where.column or 0)
 
 
-def _read_description(file: str, files: BundleFiles, problems: list[Problem]) -> CompetitionSpec | None:
+def _read_description(file: str, files: BundleFiles, problems: list[Problem], target: Target) -> CompetitionSpec | None:
     root, source = read_yaml(files.tree.read_bytes(file, MAX_BYTES + 1), file)
     source.problems[:0] = problems
     try:
@@ -216,6 +219,8 @@ def _read_description(file: str, files: BundleFiles, problems: list[Problem]) ->
             spec = (_by_version if file == NAME else read_task_archive)(root, source, files)
             if spec is not None and not any(p.severity is Severity.ERROR for p in source.problems):
                 source.problems += check_sound(spec, root, source, files)
+            if spec is not None and target is Target.CODABENCH_ORG and file == NAME:
+                source.problems += check_target(root, source, files.tree, old=spec.format == "v1.5")
             return spec
         if root is None or (isinstance(root, Scalar) and root.is_null):
             if not any(p.severity is Severity.ERROR for p in source.problems):

@@ -6,6 +6,7 @@ offsets of texts are dropped, real booleans in a fact sheet are false, the first
 
 from __future__ import annotations
 
+import posixpath
 import re
 import zipfile
 from datetime import UTC, date, datetime
@@ -18,7 +19,10 @@ from dateutil.parser import parse
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
-TRUE, FALSE = {True, "true", "True", "yes", "on", "1"}, {False, "false", "False", "no", "off", "0"}
+TRUE = {True, "1"} | {form(w) for w in ("true", "yes", "on", "y", "t") for form in (str.lower, str.title, str.upper)}
+FALSE = {False, "0"} | {form(w) for w in ("false", "no", "off", "n", "f") for form in (str.lower, str.title, str.upper)}
+EMAIL = re.compile(r"[^@\s]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
+LARGEST = 2**31 - 1
 RULES = {"Add", "Add_And_Delete", "Add_And_Delete_Multiple", "Force_Last", "Force_Latest_Multiple", "Force_Best"}
 QUESTION = {"key", "type", "title", "selection", "is_required", "is_on_leaderboard"}
 FLAGS = {
@@ -41,6 +45,15 @@ class RefusedError(Exception):
 def read(path: Path) -> dict[str, Any]:
     """The competition that the server would make of a bundle, or `RefusedError`."""
     return _Server(_files(path)).competition()
+
+
+def accepts(path: Path) -> bool:
+    """Whether the server takes the bundle; whatever else goes wrong there refuses it, too."""
+    try:
+        read(path)
+    except (RefusedError, LookupError, TypeError, ValueError, AttributeError, OverflowError, yaml.YAMLError):
+        return False
+    return True
 
 
 def _files(path: Path) -> dict[str, bytes]:
@@ -72,10 +85,12 @@ class _Server:
         self.text(data, "terms")
         self.logo(data)
         queue = data.get("queue")
-        _demand(queue is None or UUID.fullmatch(queue), "specified queue does not exist")
+        _demand(not queue or UUID.fullmatch(queue), "specified queue does not exist")
+        email = data.get("contact_email")
+        _demand(email is None or EMAIL.fullmatch(email.strip()), "contact_email: no e-mail address")
         return {
             "title": self.word(data, "title", 256),
-            "description": data.get("description") or "",
+            "description": self.note(data) or "",
             "docker_image": self.word(data, "docker_image", 128, "codalab/codalab-legacy:py37"),
             "reward": self.word(data, "reward", 256, None),
             "type": self.choice(data, "competition_type", {"competition", "benchmark"}, "competition"),
@@ -93,22 +108,30 @@ class _Server:
         if default and (key not in data or (data[key] is None and default[0] is None)):
             return default[0]
         value = data.get(key)
-        _demand(value is not None and not isinstance(value, (bool, list, dict)), f"{key}: may not be null")
+        _demand(type(value) in (str, int, float), f"{key}: may not be null")
         _demand(str(value).strip(), f"{key}: may not be blank")
         _demand(len(str(value)) <= most, f"{key}: no more than {most} characters")
         return str(value)
+
+    def note(self, data: dict[str, Any]) -> str | None:
+        value = data.get("description")
+        _demand(value is None or type(value) in (str, int, float), "description: no text")
+        return value if value is None else str(value)
 
     def flag(self, data: dict[str, Any], key: str, default: bool) -> bool:
         value = data.get(key, default)
         _demand(not isinstance(value, (list, dict, type(None))) and value in TRUE | FALSE, f"{key}: no boolean")
         return value in TRUE
 
-    def whole(self, data: dict[str, Any], key: str, default: int | None, least: int | None = 0) -> int | None:
+    def whole(self, data: dict[str, Any], key: str, default: int | None, least: int | None = 0) -> int:
         value = data.get(key, default)
-        if value is None:
-            return None
         _demand(type(value) is int and (least is None or value >= least), f"{key}: no whole number")
+        _demand(value <= LARGEST, f"{key}: too large")
         return value
+
+    def limit(self, data: dict[str, Any], key: str, default: int) -> int | None:
+        """As `whole`; null and 0 are none."""
+        return None if key in data and data[key] is None else self.whole(data, key, default) or None
 
     def choice(self, data: dict[str, Any], key: str, choices: set[str], default: str) -> str:
         value = data.get(key, default)
@@ -127,8 +150,9 @@ class _Server:
     # ------------------------------------------------------------------ files
     def text(self, data: dict[str, Any], key: str) -> str:
         _demand(data.get(key), f"{key} not supplied")
-        _demand(data[key] in self.files, f"unable to find page: {data[key]}")
-        text = self.files[data[key]].decode()
+        name = self.plain(data[key])
+        _demand(name in self.files, f"unable to find page: {data[key]}")
+        text = self.files[name].decode()
         _demand(text, f"{data[key]} is empty")
         return text
 
@@ -137,12 +161,19 @@ class _Server:
 
     def logo(self, data: dict[str, Any]) -> None:
         _demand("image" in data, "image could not be found in the yaml")
-        _demand(data["image"] in self.files, "unable to find image")
-        _demand(self.files[data["image"]].startswith(PICTURES), "type of image could not be determined")
+        image = self.plain(data["image"])
+        _demand(image in self.files, "unable to find image")
+        _demand(self.files[image].startswith(PICTURES), "type of image could not be determined")
+
+    @staticmethod
+    def plain(value: Any) -> str:
+        """A path as the file system takes it: nothing is trimmed, a slash at its end means a folder."""
+        _demand(isinstance(value, str) and not value.startswith("/") and ".." not in value.split("/"), "no path")
+        return posixpath.normpath(value) + "/" * value.endswith("/")
 
     def data(self, value: Any, *, runs: bool = True) -> str:
         """A folder or a zip; what is only handed out may be any file."""
-        _demand(isinstance(value, str) and not value.startswith("/") and ".." not in value.split("/"), "no path")
+        value = self.plain(value)
         if any(name.startswith(value.rstrip("/") + "/") for name in self.files):
             return "folder"
         _demand(value in self.files, f"cannot find dataset: {value}")
@@ -160,6 +191,7 @@ class _Server:
             roles = ("scoring_program", "ingestion_program", "input_data", "reference_data")
             tasks[task["index"]] = {
                 "name": self.word(task, "name", 256),
+                "description": self.note(task),
                 "ingestion_only_during_scoring": self.flag(task, "ingestion_only_during_scoring", False),
                 **{role: self.data(task[role]) for role in roles if role in task},
             }
@@ -169,6 +201,8 @@ class _Server:
         _demand("index" in solution, "no index for solution")
         _demand("tasks" in solution and all(t in tasks for t in solution["tasks"]), "missing task index pointers")
         _demand("path" in solution, "solution missing path")
+        self.note(solution)
+        _demand(solution.get("name") is None or self.word(solution, "name", 256), "name")
         return {"path": self.data(solution["path"]), "tasks": solution["tasks"]}
 
     def phases(self, data: dict[str, Any], tasks: dict[Any, Any]) -> list[dict[str, Any]]:
@@ -191,12 +225,14 @@ class _Server:
                 self.data(phase[role], runs=False)
         return {
             "name": self.word(phase, "name", 256),
+            "description": self.note(phase),
+            "index": self.whole(phase, "index", 0, None),
             "start": start,
             "end": self.moment(phase.get("end")),
             "tasks": phase["tasks"],
-            "per_day": self.whole(phase, "max_submissions_per_day", 5) or None,
-            "in_all": self.whole(phase, "max_submissions", 100) or None,
-            "seconds": self.whole(phase, "execution_time_limit", 600) or 600,
+            "per_day": self.limit(phase, "max_submissions_per_day", 5),
+            "in_all": self.limit(phase, "max_submissions", 100),
+            "seconds": self.limit(phase, "execution_time_limit", 600) or 600,
             "migrates": self.flag(phase, "auto_migrate_to_this_phase", False),
             "hidden": [self.flag(phase, f"hide_{w}output", False) for w in ("", "prediction_", "score_")],
         }
@@ -230,7 +266,9 @@ class _Server:
             _demand(over if column["computation"] else not over, "computation and indexes belong together")
         _demand(not over or "computation" in column, "indexes without computation")
         _demand(isinstance(over or [], list), "a list of indexes")
-        _demand(all(i in indexes and i != column["index"] for i in over or []), "computed from no other column")
+        _demand(
+            all(int(i) in indexes and int(i) != column["index"] for i in over or []), "computed from no other column"
+        )
         return {
             "title": self.word(column, "title", 36),
             "key": self.word(column, "key", 36),

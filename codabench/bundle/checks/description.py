@@ -53,7 +53,7 @@ def check_dates(subject: Subject) -> Iterator[Problem]:
         for key in ("start", "end")
         if isinstance(node := phase.get(key), Scalar)
     ]
-    wrong = [(node, *moments) for node in nodes if (moments := _moments(node)) and moments[0] != moments[1]]
+    wrong = [(node, *both) for node in nodes if (both := moments(node)) and both[0] != both[1]]
     if not wrong:
         return
     node, meant, kept = wrong[0]
@@ -69,7 +69,7 @@ def check_dates(subject: Subject) -> Iterator[Problem]:
     )
 
 
-def _moments(node: Scalar) -> tuple[datetime, datetime] | None:
+def moments(node: Scalar) -> tuple[datetime, datetime] | None:
     """What a date means, and what codabench.org makes of it."""
     text = node.text.strip()
     meant, _ = parse_date(text, plain=node.plain)
