@@ -98,9 +98,10 @@ def given_datasets(options: list[str] | None) -> dict[str, str]:
 
 def exit_code(error: BaseException) -> int:
     """2 for what the caller asked wrongly, 3 for the machine and for what nobody expected."""
-    from codabench.core.errors import CodabenchError, EngineError, StateError, StorageError
+    from codabench.core.errors import BundleError, CodabenchError, EngineError, StateError, StorageError
 
     asked = isinstance(error, CodabenchError) and not isinstance(error, (EngineError, StorageError, StateError))
+    asked = asked or isinstance(error, BundleError)  # a URL that cannot be read was asked for
     return USAGE if asked else MACHINE
 
 

@@ -32,6 +32,7 @@ from machine import BED, USER, BedError, as_user, ensure_user, is_root, say, use
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING_SELECTED = 5
 OWN_ENGINES = ("CODABENCH_TEST_DOCKER", "CODABENCH_TEST_DOCKER_BLIND", "CODABENCH_TEST_PODMAN_ROOTLESS")
+OWN_STORES = tuple(f"CODABENCH_TEST_S3{word}" for word in ("", "_KEY", "_SECRET", "_GUEST_KEY", "_GUEST_SECRET"))
 """What an ordinary user may set to test without the test bed."""
 PASSED_ON = re.compile(
     r"CI|TERM|COLUMNS|LANG|LC_\w+|TZ|PIP_\w+|UV_\w+|\w+_(proxy|PROXY)|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|PYTEST_ADDOPTS"
@@ -93,7 +94,7 @@ def engines(parts: Parts, python: Path, bundles: Path | None) -> None:
     started: list[str] = []
     bed = {**cli.environment(), "CODABENCH_TEST_REQUIRE_ENGINES": "1"}
     me = getpass.getuser()
-    own = {} if is_root() else {name: os.environ[name] for name in OWN_ENGINES if name in os.environ}
+    own = {} if is_root() else {name: os.environ[name] for name in OWN_ENGINES + OWN_STORES if name in os.environ}
     try:
         if own:
             bed |= own

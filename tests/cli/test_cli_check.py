@@ -70,6 +70,15 @@ def test_what_cannot_be_read_is_annotated(tmp_path: Path) -> None:
     assert "title=CB023::" in found.stdout
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize(("url", "code"), [("http://127.0.0.1:9/x.zip", "CB042"), ("memory://none/x.zip", "CB021")])
+def test_a_url_that_cannot_be_read(url: str, code: str, form: str) -> None:
+    found = codabench("check", url, "--format", form)
+    assert found.exit_code == 2
+    assert code in found.output
+    assert "Traceback" not in found.output
+
+
 @pytest.mark.parametrize("severity", list(Severity))
 def test_no_message_begins_a_command_of_its_own(severity: Severity, tmp_path: Path) -> None:
     evil = "100 %\n::set-output name=x::1\r\n::error::\x1b[31m"
