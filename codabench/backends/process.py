@@ -34,7 +34,7 @@ from codabench.core.errors import EngineError, EngineTimeout, PolicyError, Usage
 from codabench.core.policy import Limits, Network, User
 from codabench.core.records import Exit, ExitReason
 
-_MARK = "CODABENCH_PROCESS"
+MARK = "CODABENCH_PROCESS"
 """An environment variable that every process of a run inherits: by it they are found, wherever they hid."""
 
 _CHUNK = 64 * 1024
@@ -167,7 +167,7 @@ class ProcessContainer:
         env.setdefault("PATH", f"{os.path.dirname(sys.executable)}:{os.environ.get('PATH', os.defpath)}")
         env.setdefault("HOME", os.environ.get("HOME", "/"))
         env.setdefault("LANG", "C.UTF-8")
-        env[_MARK] = mark
+        env[MARK] = mark
         return subprocess.Popen(
             words,
             env=env,
@@ -188,7 +188,7 @@ class ProcessContainer:
         started: float,
     ) -> Exit:
         wake = threading.Event()
-        drain = _Drain(process, logs, wake.set)
+        drain = Drain(process, logs, wake.set)
         threading.Thread(target=_wait, args=(process, wake), name="codabench-wait", daemon=True).start()
         forget = stop.on_set(wake.set)
         killed: ExitReason | None = None
@@ -210,7 +210,7 @@ class ProcessContainer:
         return Exit(reason=ExitReason.EXITED, code=128 - code if code < 0 else code, seconds=seconds)
 
 
-class _Drain:
+class Drain:
     """Both pipes of a process into one sink, which is called by one thread at a time."""
 
     def __init__(self, process: subprocess.Popen[bytes], sink: LogSink, on_failure: Callable[[], None]) -> None:
@@ -302,13 +302,24 @@ def kill_marked(mark: str, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + _KILL_PATIENCE
     while True:
         _kill_group(process)
-        left = list(_marked(mark))
+        left = list(marked(mark))
         for pid in left:
             _kill(pid)
         if not left and process.poll() is not None:
             return
         if time.monotonic() > end:
             raise EngineTimeout(f"processes were killed and have not ended: {left or [process.pid]}")
+        time.sleep(0.005)
+
+
+def kill_carriers(mark: str) -> None:
+    """Kill every process that carries the mark, whoever started it, and see that none is left."""
+    end = time.monotonic() + _KILL_PATIENCE
+    while left := list(marked(mark)):
+        for pid in left:
+            _kill(pid)
+        if time.monotonic() > end:
+            raise EngineTimeout(f"processes were killed and have not ended: {left}")
         time.sleep(0.005)
 
 
@@ -327,8 +338,9 @@ def _kill(pid: int) -> None:
         return
 
 
-def _marked(mark: str) -> Iterator[int]:
-    needle = f"{_MARK}={mark}".encode()
+def marked(mark: str) -> Iterator[int]:
+    """Processes of ours that carry the mark."""
+    needle = f"{MARK}={mark}".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if needle in (entry / "environ").read_bytes().split(b"\0"):

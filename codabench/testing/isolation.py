@@ -138,6 +138,9 @@ class Isolation:
     open_network = True
     """Whether this installation gives a container any network where one is allowed."""
 
+    new_privileges = True
+    """Whether this engine can give a program new privileges where they are allowed; one that cannot never does."""
+
     def defended(
         self, bench: Bench, name: str, program: str, on: dict[str, Any], off: dict[str, Any], *words: str
     ) -> None:
@@ -193,6 +196,11 @@ class Isolation:
     def test_no_new_privileges(self, bench: Bench) -> None:
         if not bench.isolated and os.geteuid():
             assert not bench.info.enforced["no_new_privileges"]
+            return
+        if not self.new_privileges:
+            assert bench.info.enforced["no_new_privileges"]
+            assert not bench.attack(attack_of(PRIVILEGES))
+            assert not bench.attack(attack_of(PRIVILEGES), no_new_privileges=False)
             return
         self.defended(bench, "no_new_privileges", PRIVILEGES, {}, {"no_new_privileges": False})
 
