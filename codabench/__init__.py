@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from codabench.backends.podman import PodmanEngine
     from codabench.backends.process import ProcessEngine
     from codabench.bundle.fix import Fixed, fix
+    from codabench.backends.sandbox import SandboxEngine
     from codabench.core import errors
     from codabench.core.competition import CompetitionSpec
     from codabench.core.policy import Limits, Policy
@@ -49,6 +50,7 @@ _HOMES = {
     "ProcessEngine": "codabench.backends.process",
     "Report": "codabench.core.report",
     "RunHandle": "codabench.workspace.handles",
+    "SandboxEngine": "codabench.backends.sandbox",
     "Severity": "codabench.core.problems",
     "Status": "codabench.core.records",
     "SubmissionHandle": "codabench.workspace.handles",
@@ -75,6 +77,7 @@ __all__ = [
     "ProcessEngine",
     "Report",
     "RunHandle",
+    "SandboxEngine",
     "Severity",
     "Status",
     "SubmissionHandle",

@@ -16,6 +16,7 @@ ENGINES = {
     "docker": "codabench.backends.docker:DockerEngine",
     "podman": "codabench.backends.podman:PodmanEngine",
     "process": "codabench.backends.process:ProcessEngine",
+    "sandbox": "codabench.backends.sandbox:SandboxEngine",
 }
 """Engines of this library; others register under the entry point group ``codabench.engines``."""
 
@@ -23,7 +24,7 @@ GROUP = "codabench.engines"
 
 
 def engine_named(name: str) -> ContainerEngine:
-    """The engine of that name: ``docker``, ``podman``, ``process``, ``docker:unix:///path``.
+    """The engine of that name: ``docker``, ``podman``, ``sandbox``, ``process``, ``docker:unix:///path``.
 
     Nothing is connected yet.
 
@@ -41,8 +42,8 @@ def engine_named(name: str) -> ContainerEngine:
         factory = _registered(word)
     if not url:
         made = factory()
-    elif word == "process":
-        raise UsageError("the process engine takes no address")
+    elif word in ("process", "sandbox"):
+        raise UsageError(f"the {word} engine takes no address")
     else:
         made = factory(url)
     return made
@@ -77,7 +78,7 @@ def auto_engine() -> ContainerEngine:
 
 
 def backend_from(value: str | ContainerEngine | Backend = "auto", **options: Any) -> Backend:
-    """A backend from a word (``auto``, ``docker``, ``podman``, ``process``), an engine, or a backend.
+    """A backend from a word (``auto``, ``docker``, ``podman``, ``sandbox``, ``process``), an engine, or a backend.
 
     `options` are those of `LocalBackend`; a backend that is given is used as it is.
 
@@ -109,6 +110,17 @@ def backend_from(value: str | ContainerEngine | Backend = "auto", **options: Any
     if hasattr(value, "submit") and hasattr(value, "info"):
         return value
     raise UsageError(f"a backend is a word, an engine or a Backend, not {type(value).__name__}")
+
+
+def word_for(value: str | ContainerEngine | Backend, image: str | None) -> str | ContainerEngine | Backend:
+    """``auto`` is the sandbox where somebody asked for what only that has: ``host`` or ``rootfs:/path``, no image.
+
+    It never is the sandbox otherwise: to run a bundle with another Python than it names is a choice of somebody.
+    """
+    from codabench.backends.sandbox_view import HOST, ROOTFS
+
+    asked = value == "auto" and image is not None and (image == HOST or image.startswith(ROOTFS))
+    return "sandbox" if asked else value
 
 
 def _registered_names() -> list[str]:
