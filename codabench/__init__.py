@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from codabench.backends.local import LocalBackend
     from codabench.backends.podman import PodmanEngine
     from codabench.backends.process import ProcessEngine
-    from codabench.bundle.fix import Fixed, fix
     from codabench.backends.sandbox import SandboxEngine
+    from codabench.bundle.fix import Fixed, fix
     from codabench.core import errors
     from codabench.core.competition import CompetitionSpec
     from codabench.core.policy import Limits, Policy

@@ -24,7 +24,16 @@ ROOTFS = "rootfs:"
 NOBODY = 65534
 
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-_ETC: tuple[str, ...] = ("alternatives", "ca-certificates", "fonts", "ld.so.cache", "localtime", "mime.types", "python3*", "ssl/certs")
+_ETC: tuple[str, ...] = (
+    "alternatives",
+    "ca-certificates",
+    "fonts",
+    "ld.so.cache",
+    "localtime",
+    "mime.types",
+    "python3*",
+    "ssl/certs",
+)
 _ETC += ("pki/ca-trust/extracted", "pki/tls/certs", "protocols", "services", "ssl/openssl.cnf")
 _PREFIX = ("bin", "lib", "lib64", "pyvenv.cfg", "ssl")
 """What an interpreter needs of the directory it is installed in, which may also be somebody's project or home."""

@@ -21,7 +21,7 @@ PULL_SECONDS = 60
 @handled
 def demo(
     directory: Path = typer.Argument(Path("codabench-demo"), help="Where the example and the results are put."),
-    backend: str = typer.Option("auto", "--backend", "-b", help="auto, docker, podman or process."),
+    backend: str = typer.Option("auto", "--backend", "-b", help="auto, docker, podman, sandbox or process."),
 ) -> None:
     """Open an example competition, check it, run three submissions, print the leaderboard."""
     from codabench.core.records import Status
@@ -102,7 +102,7 @@ def submissions_to_show(directory: Path) -> list[Path]:
 
 
 def demo_engine(backend: str, image: str) -> tuple[ContainerEngine, dict[str, Any]]:
-    """The first engine that answers and has, or can pull in time, a Python image; else plain processes.
+    """The first engine that answers and has, or can pull in time, a Python image; else the sandbox; else processes.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def demo_engine(backend: str, image: str) -> tuple[ContainerEngine, dict[str, An
     if backend == "process":
         return engine_named(backend), {}
     reasons = []
-    for name in ("docker", "podman") if backend == "auto" else (backend,):
+    for name in ("docker", "podman", "sandbox") if backend == "auto" else (backend,):
         engine = engine_named(name)
         try:
             engine.probe()
@@ -130,13 +130,17 @@ def demo_engine(backend: str, image: str) -> tuple[ContainerEngine, dict[str, An
             if backend != "auto":
                 raise
             reasons.append(f"{name}: {error.message.splitlines()[0]}")
-    tell(f"no container engine can be used ({'; '.join(reasons)}): the demo's own programs run as plain processes")
+    tell(f"no engine can be used ({'; '.join(reasons)}): the demo's own programs run as plain processes")
     return engine_named("process"), {}
 
 
 def _python_image(engine: ContainerEngine, wanted: str) -> str:
     """An image with Python: the one that the bundle names, one that is here, or the named one pulled."""
+    from codabench.backends.sandbox_view import HOST
+
     here = engine.images()
+    if here == [HOST]:
+        return HOST  # the demo's own programs, on this machine's own Python
     for name in [wanted, *sorted(here)]:
         # Podman shows the registry too: docker.io/library/python:3.12-slim.
         short = name.split("/")[-1]

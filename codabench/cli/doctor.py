@@ -10,7 +10,7 @@ import typer
 
 from codabench.cli.output import MACHINE, handled, print_json, say
 
-ENGINES = ("docker", "podman")
+ENGINES = ("docker", "podman", "sandbox")
 MARKS = {True: "✓", False: "✗"}
 
 
@@ -39,13 +39,16 @@ def doctor(
 
 
 def _look(name: str, image: str | None) -> dict[str, Any]:
+    from codabench.backends.sandbox_view import HOST
     from codabench.backends.select import engine_named
     from codabench.core.errors import CodabenchError
 
     engine = engine_named(name)
     try:
         info = engine.probe()
-        chosen = image or next((i for i in sorted(engine.images()) if "python" in i or "codalab-legacy:py3" in i), None)
+        here = engine.images()
+        known = (i for i in sorted(here) if here == [HOST] or "python" in i or "codalab-legacy:py3" in i)
+        chosen = next(known, None) if image is None or here == [HOST] else image
         if chosen is not None:
             info = engine.probe(engine.resolve(chosen, pull="never" if image is None else "missing"))
         return {"name": name, "ok": True, "image": chosen, **info.model_dump(exclude={"name"})}

@@ -20,12 +20,13 @@ def open_shell(competition: Competition, submission: Submitted, backend: str, wh
     int
         The exit code of the shell.
     """
-    from codabench.backends.select import auto_engine, engine_named
+    from codabench.backends.select import auto_engine, engine_named, word_for
     from codabench.backends.shell import shell_command
     from codabench.runner.contract import command_line
     from codabench.workspace.trial import trial
 
-    engine = auto_engine() if backend == "auto" else engine_named(backend)
+    word = str(word_for(backend, where.get("image")))
+    engine = auto_engine() if word == "auto" else engine_named(word)
     try:
         with trial(competition, submission, engine, **where) as (step, program, spec):
             command = shell_command(engine, spec)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from codabench.core.competition import LeaderboardSpec, PhaseSpec
 from codabench.core.errors import NotFound
-from codabench.core.records import Status
+from codabench.core.records import Run, Status
 from codabench.core.text import distinct, printable
 from codabench.leaderboard.board import Board, Entry, Row
 from codabench.leaderboard.ranking import rank
@@ -155,9 +155,12 @@ def make_leaderboard(
     attempted = {t for h in listed for t in h.record.tasks}
     expected = tuple(t for t in period.tasks if t in attempted)
     keys = {c.key for c in chosen.columns}
-    entries = [_entry(n, h, keys, expected) for n, h in enumerate(listed) if h.status is Status.FINISHED]
+    finished = [(n, h, _finished(h)) for n, h in enumerate(listed) if h.status is Status.FINISHED]
+    entries = [_entry(n, h, runs, keys, expected) for n, h, runs in finished]
+    names = distinct_names(listed)
     board = rank(chosen, entries, aggregation=aggregation)
-    return Leaderboard(board, period, distinct_names(listed))
+    notes = (*board.notes, *_other_places([(names[h.id], runs) for _, h, runs in finished]))
+    return Leaderboard(board.model_copy(update={"notes": notes}), period, names)
 
 
 def row_of(handle: SubmissionHandle) -> Row | None:
@@ -167,7 +170,8 @@ def row_of(handle: SubmissionHandle) -> Row | None:
         board = handle.competition.leaderboard(phase=handle.record.phase).board
     else:
         keys = {c.key for c in spec.columns}
-        entries = [_entry(0, handle, keys, handle.record.tasks)] if handle.status is Status.FINISHED else []
+        done = handle.status is Status.FINISHED
+        entries = [_entry(0, handle, _finished(handle), keys, handle.record.tasks)] if done else []
         board = rank(spec, entries)
     return next((row for row in board.rows if row.submission == handle.id), None)
 
@@ -176,8 +180,31 @@ def _cell(text: str) -> str:
     return f"'{text}" if text[:1] in "=+-@\t\r" else text
 
 
-def _entry(sequence: int, handle: SubmissionHandle, keys: set[str], expected: tuple[int | str, ...]) -> Entry:
-    finished = (run.record for run in handle.runs if run.status is Status.FINISHED)
+def _finished(handle: SubmissionHandle) -> list[Run]:
+    return [run.record for run in handle.runs if run.status is Status.FINISHED]
+
+
+def _other_places(finished: list[tuple[str, list[Run]]]) -> list[str]:
+    """A note for each place other than an image in which something on the board was run."""
+    found: dict[str, list[str]] = {}
+    for name, runs in finished:
+        made = [run.outcome.provenance for run in runs if run.outcome and run.outcome.provenance]
+        for image, engine in {(m["image"]["id"], m["engine"]["name"]) for m in made}:
+            kind = image.partition(":")[0]
+            if kind in ("host", "rootfs"):
+                where = "this machine's own Python" if kind == "host" else "a root file system of this machine"
+                found.setdefault(f"with {where} ({engine}), not in an image", []).append(name)
+    return [f"run {how}: {_few(names)}" for how, names in sorted(found.items())]
+
+
+def _few(names: list[str], most: int = 3) -> str:
+    more = [f"{len(names) - most} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])
+
+
+def _entry(
+    sequence: int, handle: SubmissionHandle, finished: list[Run], keys: set[str], expected: tuple[int | str, ...]
+) -> Entry:
     return Entry(
         submission=handle.id,
         participant=handle.record.participant,

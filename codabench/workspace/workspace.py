@@ -117,7 +117,7 @@ class Workspace:
         self._dispatcher = Dispatcher(
             self.db,
             plan=self._plan,
-            backend_of=lambda run: self._backend_for(run.id),
+            backend_of=self._backend_for,
             notify=self._notify,
             seal=self._seal,
         )
@@ -218,7 +218,7 @@ class Workspace:
             time_limit=time_limit,
             keep=keep,
         )
-        place = self._resolve_backend(backend if backend is not None else self._default_backend)
+        place = self._resolve_backend(backend if backend is not None else self._default_backend, image=image)
         with opened_submission(competition, submission) as source:
             facts = submission_facts(source)
             tree = self.storage.put_tree(source)
@@ -368,10 +368,11 @@ class Workspace:
                     self._observers.remove(observer)
 
     # ------------------------------------------------------------------ where and how
-    def _resolve_backend(self, value: BackendLike, jobs: int | None = None) -> Backend:
+    def _resolve_backend(self, value: BackendLike, jobs: int | None = None, *, image: str | None = None) -> Backend:
         """The backend that a word, an engine or a `Backend` stands for; one pool for each number of jobs."""
-        from codabench.backends.select import backend_from
+        from codabench.backends.select import backend_from, word_for
 
+        value = word_for(value, image)
         jobs = self._jobs if jobs is None else jobs
         key = (value if isinstance(value, str) else id(value), jobs)
         with self._lock:
@@ -385,9 +386,12 @@ class Workspace:
                     self._own_backends.append(place)
             return self._backends[key]
 
-    def _backend_for(self, run: str) -> Backend:
-        place: Backend | None = self._backend_of.get(run)
-        return place if place is not None else self._resolve_backend(self._default_backend)
+    def _backend_for(self, run: Run) -> Backend:
+        place: Backend | None = self._backend_of.get(run.id)
+        if place is not None:
+            return place
+        asked = self.db.submission(run.submission).options.image
+        return self._resolve_backend(self._default_backend, image=asked)
 
     def _plan(self, run: Run, attempt: Attempt) -> RunPlan:
         submission = self.db.submission(run.submission)
