@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import socket
+import tarfile
 import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -101,6 +103,25 @@ def s3() -> S3Server:
 def test_image() -> str:
     """An image with Python, in every engine of the test bed."""
     return os.environ.get("CODABENCH_TEST_IMAGE", "codabench/test-python:1")
+
+
+@pytest.fixture(scope="session")
+def bwrap() -> str:
+    """The program bubblewrap, which makes the sandbox."""
+    return shutil.which("bwrap") or unavailable("bubblewrap is not installed: scripts/testbed up")
+
+
+@pytest.fixture(scope="session")
+def rootfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root file system with Python: the files of the Python image."""
+    archive = os.environ.get("CODABENCH_TEST_ROOTFS")
+    if not archive:
+        unavailable('CODABENCH_TEST_ROOTFS is not set: scripts/testbed up; eval "$(scripts/testbed env)"')
+    root = tmp_path_factory.mktemp("rootfs")
+    with tarfile.open(archive) as tar:
+        tar.extractall(root, filter="tar")
+    root.chmod(0o755)
+    return root
 
 
 @pytest.fixture(scope="session")

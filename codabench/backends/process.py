@@ -121,7 +121,7 @@ class ProcessContainer:
     def usage(self) -> Usage | None:
         """As `Container.usage`: of the processes that carry the mark; what has ended before is not counted."""
         mark = self._mark
-        found = [used for pid in _marked(mark) if (used := _used_by(pid))] if mark else []
+        found = [used for pid in marked(mark) if (used := _used_by(pid))] if mark else []
         if not found:
             return None
         return Usage(cpu_seconds=sum(u.cpu_seconds for u in found), memory=sum(u.memory for u in found))

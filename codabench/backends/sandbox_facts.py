@@ -96,7 +96,7 @@ def _version(program: str) -> str:
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise EngineUnavailable(
-            f"bubblewrap {version or said!r} is too old: it cannot bound what programs keep in memory",
+            f"bubblewrap {version or repr(said)} is too old: it cannot bound what programs keep in memory",
             hint=f"{oldest} or newer; docker and podman do not need it",
         )
     return version

@@ -150,15 +150,15 @@ class View:
             Path of one of `files` -> descriptor with its content.
         """
         spec = self._spec
-        words = []
+        # First what is empty: an interpreter may well be installed below /tmp.
+        words = ["--proc", "/proc", "--dev", "/dev", *_memory("/dev/shm", spec.limits.shm), "--remount-ro", "/dev"]  # noqa: S108
+        words += _memory("/tmp", spec.limits.tmp)  # noqa: S108 - inside the container
         for target, source in sorted(self._shown.items()):
             words += ["--ro-bind", staged.get(source, source), target]
         for target, link in self._links.items():
             words += ["--symlink", link, target]
         for target, descriptor in descriptors.items():
             words += ["--perms", "0644", "--file", str(descriptor), target]
-        words += ["--proc", "/proc", "--dev", "/dev", *_memory("/dev/shm", spec.limits.shm), "--remount-ro", "/dev"]  # noqa: S108
-        words += _memory("/tmp", spec.limits.tmp)  # noqa: S108 - inside the container
         words += _binds(spec.mounts, staged)
         words += ["--dir", spec.workdir] if not _is_below(spec.workdir, spec.mounts) else []
         words += ["--remount-ro", "/"] if spec.read_only_root else []

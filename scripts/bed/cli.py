@@ -98,6 +98,7 @@ def environment() -> dict[str, str]:
         "CODABENCH_TEST_IMAGE": "codabench/test-python:1",
         "CODABENCH_TEST_IMAGE_TINY": "codabench/test-tiny:1",
         "CODABENCH_TEST_IMAGE_ENTRYPOINT": "codabench/test-entrypoint:1",
+        "CODABENCH_TEST_ROOTFS": next(map(str, (BED / "images").glob("python_root-*.tar")), ""),
         "DOCKER_HOST": url["docker"],
         "CONTAINER_HOST": url["podman"] if is_root() else url["rootless"],
     }

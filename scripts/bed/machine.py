@@ -23,6 +23,7 @@ PROGRAMS = {
     "dockerd": "docker.io",
     "docker-init": "tini",
     "podman": "podman",
+    "bwrap": "bubblewrap",
     "catatonit": "catatonit",
     "netavark": "netavark",
     "runc": "runc",

@@ -157,12 +157,28 @@ def test_demo_in_processes_and_what_it_says_to_type(installed: Path, empty: Path
 
 def test_demo_without_an_engine_says_so_in_one_line(installed: Path, empty: Path) -> None:
     nothing = f"unix://{empty}/nothing.sock"
-    ran = run([str(installed / "codabench"), "demo"], empty, DOCKER_HOST=nothing, CONTAINER_HOST=nothing)
+    # Nor bubblewrap: only what was installed is on the PATH.
+    silent = {"DOCKER_HOST": nothing, "CONTAINER_HOST": nothing, "PATH": str(installed)}
+    ran = run([str(installed / "codabench"), "demo"], empty, **silent)
     assert ran.returncode == 0, ran
     said = [line for line in ran.stderr.splitlines() if "plain processes" in line]
     assert len(said) == 1, ran.stderr
     assert "docker" in said[0]
     assert "podman" in said[0]
+    assert "sandbox: bubblewrap is not installed" in said[0]
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("bwrap")
+def test_demo_in_the_sandbox_where_no_daemon_answers(
+    installed: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DOCKER_HOST", "CONTAINER_HOST"):
+        monkeypatch.setenv(name, f"unix://{empty}/nothing.sock")
+    said = demonstrate(installed, empty)
+    assert "--backend sandbox --image host" in said
+    assert "not in an image" in said
+    follow(said, empty)
 
 
 @pytest.mark.engine

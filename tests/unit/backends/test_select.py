@@ -39,7 +39,7 @@ def test_the_process_engine_has_no_address() -> None:
 
 
 def test_a_wrong_word_gets_a_guess() -> None:
-    with pytest.raises(UsageError, match="docker, podman, process") as caught:
+    with pytest.raises(UsageError, match="docker, podman, process, sandbox") as caught:
         engine_named("dokcer")
     assert caught.value.hint == "did you mean 'docker'?"
 
