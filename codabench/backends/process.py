@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Literal
 
@@ -121,10 +121,7 @@ class ProcessContainer:
     def usage(self) -> Usage | None:
         """As `Container.usage`: of the processes that carry the mark; what has ended before is not counted."""
         mark = self._mark
-        found = [used for pid in marked(mark) if (used := _used_by(pid))] if mark else []
-        if not found:
-            return None
-        return Usage(cpu_seconds=sum(u.cpu_seconds for u in found), memory=sum(u.memory for u in found))
+        return used_by(marked(mark)) if mark else None
 
     def run(self, logs: LogSink, stop: StopSignal, deadline: Deadline) -> Exit:
         """As `Container.run`."""
@@ -349,14 +346,17 @@ def marked(mark: str) -> Iterator[int]:
             continue  # gone, or not ours
 
 
-def _used_by(pid: int) -> Usage | None:
-    """What a process and its ended children have used, by ``/proc``; None if it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+def used_by(pids: Iterable[int]) -> Usage | None:
+    """What processes and their ended children have used, by ``/proc``; None if all are gone."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            found.append(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split())
+    if not found:
         return None
-    ticks = sum(int(field) for field in fields[11:15])
-    return Usage(cpu_seconds=ticks / os.sysconf("SC_CLK_TCK"), memory=int(fields[21]) * os.sysconf("SC_PAGE_SIZE"))
+    ticks = sum(int(field) for fields in found for field in fields[11:15])
+    pages = sum(int(fields[21]) for fields in found)
+    return Usage(cpu_seconds=ticks / os.sysconf("SC_CLK_TCK"), memory=pages * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _host_platform() -> str:

@@ -22,6 +22,7 @@ from codabench.backends.engine import (
     Image,
     LogSink,
     StopSignal,
+    Usage,
 )
 from codabench.backends.naming import architecture, same_platform
 from codabench.backends.owner import myself
@@ -136,6 +137,7 @@ class SandboxEngine:
         platform: str | None = None,
         emit: Emit | None = None,
         timeout: float | None = None,
+        stop: StopSignal | None = None,
     ) -> Image:
         found = image_named(image)
         if platform is not None and not same_platform(found.platform or "", platform):
@@ -222,6 +224,7 @@ class SandboxContainer:
         places = engine._places
         self.group = places.group(name) if places else None
         self._used = threading.Lock()
+        self._sandbox: Sandbox | None = None
 
     def prepare(self) -> None:
         """Take the name, so that others see whose it is."""
@@ -238,8 +241,10 @@ class SandboxContainer:
             if stop.is_set():
                 return Exit(reason=ExitReason.CANCELLED)
             self._make_group()
-            return self._sandbox().run(logs, stop, deadline)
+            self._sandbox = self._made()
+            return self._sandbox.run(logs, stop, deadline)
         finally:
+            self._sandbox = None
             if os.geteuid():
                 for mount in self._spec.mounts:
                     if not mount.read_only:
@@ -253,7 +258,12 @@ class SandboxContainer:
             except OSError as error:
                 raise EngineError(f"the control groups of the sandbox could not be made: {error}") from error
 
-    def _sandbox(self) -> Sandbox:
+    def usage(self) -> Usage | None:
+        """As `Container.usage`."""
+        sandbox = self._sandbox
+        return None if sandbox is None else sandbox.usage()
+
+    def _made(self) -> Sandbox:
         engine = self._engine
         return Sandbox(
             engine.facts.program,

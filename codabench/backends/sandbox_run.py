@@ -11,14 +11,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from codabench.backends import seccomp
 from codabench.backends.cgroups import Group
-from codabench.backends.engine import ContainerSpec, Deadline, LogSink, StopSignal
-from codabench.backends.process import MARK, Drain
+from codabench.backends.engine import ContainerSpec, Deadline, LogSink, StopSignal, Usage
+from codabench.backends.process import MARK, Drain, used_by
 from codabench.backends.sandbox_view import NOBODY, View
 from codabench.backends.staging import stage
 from codabench.core.errors import EngineError, EngineTimeout
@@ -73,6 +73,7 @@ class Sandbox:
     ) -> None:
         self._bwrap, self._spec, self._view, self._name = bwrap, spec, view, name
         self._group, self._own_pids, self._stage_at = group, own_pids, stage_at
+        self._namespace: int | None = None
 
     def run(self, logs: LogSink, stop: StopSignal, deadline: Deadline) -> Exit:
         """As `Container.run`."""
@@ -85,6 +86,7 @@ class Sandbox:
             status.close_writer()
             first = _first_process(process, status)
             try:
+                self._namespace = first.namespace
                 self._bound(first.pid)
                 witness = _Witness(logs)
                 drain = Drain(process, witness, wake.set)
@@ -93,6 +95,7 @@ class Sandbox:
                 os.write(gate.writer, b"x")
                 killed = _watch(launcher, drain, wake, stop, deadline)
             finally:
+                self._namespace = None
                 first.end()  # and with it everything that is still in there
                 launcher.join(_KILL_PATIENCE)
             seconds = time.monotonic() - began
@@ -100,6 +103,11 @@ class Sandbox:
             if killed:
                 return Exit(reason=killed, seconds=seconds)
             return self._natural_end(process, status.rest(), seconds, witness.first)
+
+    def usage(self) -> Usage | None:
+        """As `Container.usage`: of the processes in its namespace, by ``/proc``."""
+        namespace = self._namespace
+        return None if namespace is None else used_by(_processes_in(namespace))
 
     # ------------------------------------------------------------------ before
     def command(self, staged: dict[str, str], descriptor: Callable[[bytes], int]) -> list[str]:
@@ -238,7 +246,8 @@ def _first_process(process: subprocess.Popen[bytes], status: _Pipe) -> _First:
     line = status.line(_SETUP_PATIENCE)
     if line.endswith(b"\n"):
         with contextlib.suppress(ProcessLookupError):
-            return _First(int(json.loads(line)["child-pid"]))
+            said = json.loads(line)
+            return _First(int(said["child-pid"]), int(said["pid-namespace"]))
     process.kill()
     _, said = process.communicate()
     raise SetupError(_words(said))
@@ -269,8 +278,8 @@ class _First:
     Held by a descriptor, so that nobody else's process is meant when its number is used again.
     """
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
+    def __init__(self, pid: int, namespace: int) -> None:
+        self.pid, self.namespace = pid, namespace
         self._handle = os.pidfd_open(pid)
 
     def end(self) -> None:
@@ -326,6 +335,13 @@ class _Pipe:
     def __exit__(self, *_: object) -> None:
         self.close_reader()
         self.close_writer()
+
+
+def _processes_in(namespace: int) -> Iterator[int]:
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # gone, or not ours
+            if (entry / "ns/pid").stat().st_ino == namespace:
+                yield int(entry.name)
 
 
 def _words(said: bytes) -> str:

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("bwrap")]
 
 
 class TestSandbox(EngineContract):
-    new_privileges = False
+    new_privileges = pulls = False
 
     @pytest.fixture(scope="class")
     @classmethod
