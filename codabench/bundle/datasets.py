@@ -56,6 +56,8 @@ class KeyedData:
         BundleError
             What is given cannot be used.
         """
+        if not is_uuid(key):
+            return None
         key = plain_key(key)
         if key not in self._found:
             given = self._ask(key) if self._ask else None

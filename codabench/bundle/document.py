@@ -40,7 +40,6 @@ _FLAGS = (
     "can_participants_make_submissions_public",
     "forum_enabled",
 )
-_DATA = ("scoring_program", "ingestion_program", "input_data", "reference_data")
 _HIDING = ("hide_output", "hide_prediction_output", "hide_score_output")
 
 Named = Callable[[DataSpec], str | None]
@@ -52,16 +51,21 @@ def to_yaml(spec: CompetitionSpec, is_folder: Callable[[str], bool]) -> str:
     Parameters
     ----------
     spec
-        What version 2 can say: see `codabench.bundle.canonical.as_v2`.
+        What version 2 can say: see `codabench.bundle.canonical.as_v2`. A part with a key is written by that key.
     is_folder
         Whether a path of the bundle is a folder, not an archive.
     """
 
     def named(data: DataSpec) -> str | None:
-        return f"{data.path}/" if data.path and is_folder(data.path) else data.path or data.key
+        return data.key or (f"{data.path}/" if data.path and is_folder(data.path) else data.path)
 
+    return to_text(_competition(spec, named))
+
+
+def to_text(document: dict[str, Any]) -> str:
+    """A mapping as YAML, with an empty line before what holds more than one value."""
     parts = []
-    for key, value in _competition(spec, named).items():
+    for key, value in document.items():
         text = yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31)
         parts.append("\n" * (isinstance(value, (list, dict)) and bool(value)) + text)
     return "".join(parts)
@@ -92,11 +96,12 @@ def _page(page: PageSpec) -> dict[str, Any]:
 
 
 def _task(task: TaskSpec, named: Named) -> dict[str, Any]:
-    if task.key is not None:
-        return {"index": task.index, "key": task.key, **_extras(task)}
-    data = {role: named(part) for role in _DATA if (part := getattr(task, role)) is not None}
+    if task.scoring_program is None:
+        return {"index": task.index, "key": task.key}
+    data = {role: named(part) for role, part in task.parts.items()}
     return {
         "index": task.index,
+        **_given(key=task.key),
         "name": task.name,
         **_given(description=task.description, **data),
         "ingestion_only_during_scoring": task.ingestion_only_during_scoring,
@@ -106,7 +111,7 @@ def _task(task: TaskSpec, named: Named) -> dict[str, Any]:
 
 def _phase(phase: PhaseSpec, named: Named) -> dict[str, Any]:
     only_results = phase.accepts_only_result_submissions or None
-    downloads = {role: named(part) for role in ("public_data", "starting_kit") if (part := getattr(phase, role))}
+    downloads = {role: named(part) for role, part in phase.parts.items()}
     return {
         "index": phase.index,
         "name": phase.name,
@@ -127,7 +132,7 @@ def _phase(phase: PhaseSpec, named: Named) -> dict[str, Any]:
 
 
 def _solution(solution: SolutionSpec, named: Named) -> dict[str, Any]:
-    where = {"path": named(solution)} if solution.path else {"key": solution.key}
+    where = {"key": solution.key} if solution.key else {"path": named(solution)}
     return {
         "index": solution.index,
         **_given(name=solution.name, description=solution.description),

@@ -280,6 +280,15 @@ class BundleFiles:
             self.tree = Overlay(self._bundle, files=self._put_files, folders=self._put_folders)
         return path
 
+    @property
+    def mounted(self) -> tuple[str, ...]:
+        """Where the data sets and tasks lie that were given for keys."""
+        return tuple(self._mounted)
+
+    def key_of(self, path: str) -> str | None:
+        """The key that a data set was given for, if that is what lies there."""
+        return self._mounted.get(path)
+
     def given(self, key: str) -> TreeSource | None:
         """The files that were given for a key."""
         return self.datasets.find(key)

@@ -105,6 +105,15 @@ class Bundle:
         """The files that were given for the key of a data set or task."""
         return self._files.given(key)
 
+    @property
+    def mounted(self) -> tuple[str, ...]:
+        """The paths of `files` at which the data sets and tasks lie that were given for keys."""
+        return self._files.mounted
+
+    def key_of(self, path: str) -> str | None:
+        """The key that was given for what lies at a path of `files`; None for what lies in the bundle itself."""
+        return self._files.key_of(path)
+
     def close(self) -> None:
         """Release descriptors and temporary files."""
         for files in (self._files, *self._also):

@@ -17,8 +17,12 @@ _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_task_archive(root: Mapping, source: Source, files: BundleFiles) -> CompetitionSpec:
-    """A task archive as a competition: one task, one phase without limits that is always open, no leaderboard."""
-    task = read_task(root, source, files)
+    """A task archive as a competition; every problem goes to `source`."""
+    return as_competition(read_task(root, source, files))
+
+
+def as_competition(task: TaskSpec) -> CompetitionSpec:
+    """A task alone: one phase without limits that is always open, no leaderboard."""
     phase = PhaseSpec(
         index=0,
         name=task.name,

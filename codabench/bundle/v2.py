@@ -183,11 +183,15 @@ def _task(fields: Fields, files: BundleFiles, index: int | str) -> TaskSpec:
         index=index,
         name=name,
         description=description,
-        key=key.text.strip() if isinstance(key, Scalar) else None,
+        key=_spelt(key.text.strip()) if isinstance(key, Scalar) else None,
         **parts,
         ingestion_only_during_scoring=fields.flag("ingestion_only_during_scoring"),
         extras=fields.extras(expected=("is_public", "id", "solutions")),
     )
+
+
+def _spelt(key: str) -> str:
+    return plain_key(key) if is_uuid(key) else key
 
 
 def _task_by_key(fields: Fields, key: Node, files: BundleFiles, index: int | str) -> TaskSpec | None:

@@ -1,4 +1,4 @@
-"""Bundles written: the canonical version 2 form of a competition with all its files, in a directory or a zip."""
+"""Bundles written: the canonical form of a competition or task with its files, in a directory or a zip."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import itertools
 import os
 import posixpath
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from codabench.bundle.canonical import as_v2
+from codabench.bundle.datasets import Datasets
 from codabench.bundle.document import to_yaml
 from codabench.bundle.fields import shorten, spelled
+from codabench.bundle.keys import Keys, known_again, parts_of, with_keys, without_places
 from codabench.bundle.load import NAME, Bundle, read_bundle
-from codabench.core.competition import CompetitionSpec, DataSpec, PageSpec, ProgramSpec
+from codabench.bundle.reading import Readable
+from codabench.bundle.task_writer import task_of
+from codabench.core.competition import CompetitionSpec, DataSpec, PageSpec, ProgramSpec, TaskSpec
 from codabench.core.errors import BundleError, StorageError, UsageError
 from codabench.core.problems import Problem, Severity
 from codabench.core.report import Report
 from codabench.storage.sources import Content, Overlay, TreeSource, extract, remove_tree, write_zip
 
-_PARTS = ("scoring_program", "ingestion_program", "input_data", "reference_data")
 _LOGO = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c49444154789c636868680000030401814bd3d2100000000049454e44ae426082"
@@ -27,8 +29,10 @@ _LOGO = bytes.fromhex(
 """One pixel: what stands where version 2 wants a logo and there is none."""
 
 
-def save_bundle(bundle: Bundle, dest: str | os.PathLike[str]) -> Report:
-    """Write a competition as a version 2 bundle, which appears when it is complete and has been read back.
+def save_bundle(
+    bundle: Bundle, dest: str | os.PathLike[str], *, task: TaskSpec | None = None, keys: Keys | None = None
+) -> Report:
+    """Write a competition as a version 2 bundle, or a task as a task archive; it appears when it has been read back.
 
     Programs and data stay as they are: a folder is copied, an archive keeps its bytes. Files that nothing names are
     copied, too. Equal competitions with equal files give equal bytes.
@@ -37,18 +41,25 @@ def save_bundle(bundle: Bundle, dest: str | os.PathLike[str]) -> Report:
     ----------
     dest
         A path that ends in ``.zip``, or a directory; nothing, or an empty directory, may be there.
+    task
+        Only this task of the competition, as a task archive.
+    keys
+        None: everything with its files. Otherwise parts of these paths are written as these UUIDs, and their files are
+        left out; so is what was read by key.
 
     Returns
     -------
     Report
-        What version 2 cannot say, and what was changed for that.
+        What version 2 or a task archive cannot say, and what was changed for that.
 
     Raises
     ------
     UsageError
-        ``CB150``: something is at `dest` already, or it lies inside the bundle.
+        ``CB150``: something is at `dest` already, or it lies inside the bundle. ``CB170``: `keys` names what is not
+        there.
     BundleError
-        The competition cannot be written: it has errors, or what is written would have.
+        The competition cannot be written: it has errors, or what is written would have; ``CB038``: one of its files
+        cannot be read.
     StorageError
         ``CB704``: `dest` cannot be written.
     """
@@ -56,16 +67,19 @@ def save_bundle(bundle: Bundle, dest: str | os.PathLike[str]) -> Report:
     if bundle.spec is None:
         raise BundleError(f"{bundle.source} holds no competition", report=bundle.report)
     place = _free(dest, bundle.source)
-    spec, problems = as_v2(bundle.spec)
-    files = _Files(bundle)
-    spec = files.complete(spec)
-    tree = files.tree(to_yaml(spec, files.is_folder))
+    keyed, problems = with_keys(bundle.spec, keys)
+    if task is None and keyed.format == "task":
+        task = keyed.tasks[0]
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".codabench-", dir=place.parent))
         try:
-            written = _write(tree, work / f"bundle{place.suffix if _is_zip(place) else ''}")
-            problems += [*files.problems, *_read_back(written, spec, os.fspath(dest))]
+            if task is not None:
+                tree, spec, more = task_of(bundle, keyed.task(task.index), work)
+            else:
+                tree, spec, more = _competition(bundle, keyed)
+            written = _write(Readable(tree), work / f"bundle{place.suffix if _is_zip(place) else ''}")
+            problems += [*more, *_read_back(written, spec, os.fspath(dest), known_again(bundle, spec))]
             written.rename(place)
         finally:
             remove_tree(work)
@@ -75,6 +89,14 @@ def save_bundle(bundle: Bundle, dest: str | os.PathLike[str]) -> Report:
         raise StorageError(f"{place} cannot be written: {error.strerror or error}", code="CB704") from error
     count = sum(entry.kind == "file" for entry in tree.entries())
     return Report(source=os.fspath(dest), problems=tuple(problems), files=count)
+
+
+def _competition(bundle: Bundle, keyed: CompetitionSpec) -> tuple[TreeSource, CompetitionSpec, list[Problem]]:
+    """The files of a version 2 bundle, what it reads back as, and what it cannot say."""
+    spec, problems = as_v2(keyed)
+    files = _Files(bundle)
+    spec = files.complete(spec)
+    return files.tree(to_yaml(files.by_key(spec), files.is_folder)), spec, [*problems, *files.problems]
 
 
 # ---------------------------------------------------------------------- where it goes
@@ -121,11 +143,12 @@ def _write(tree: TreeSource, place: Path) -> Path:
     return place
 
 
-def _read_back(written: Path, spec: CompetitionSpec, name: str) -> list[Problem]:
+def _read_back(written: Path, spec: CompetitionSpec, name: str, known: Datasets) -> list[Problem]:
     """What would be refused is not written; what would be understood otherwise is told."""
-    with read_bundle(written) as bundle:
+    with read_bundle(written, datasets=known) as bundle:
         bundle.report.model_copy(update={"source": name}).raise_for_errors()
-        fields = [key for key in CompetitionSpec.model_fields if getattr(bundle.spec, key) != getattr(spec, key)]
+        pairs = ((key, getattr(bundle.spec, key), getattr(spec, key)) for key in CompetitionSpec.model_fields)
+        fields = [key for key, read, meant in pairs if without_places(read) != without_places(meant)]
     if not fields:
         return []
     message = f"what is written reads back otherwise in {spelled(fields, 'and')}"
@@ -144,7 +167,7 @@ class _Files:
 
     def __init__(self, bundle: Bundle) -> None:
         self.problems: list[Problem] = []
-        self._bundle, self._base = bundle, bundle.files
+        self._bundle, self._base = bundle, Readable(bundle.files)
         self._texts: dict[str, bytes] = {}
         self._moved: dict[str, TreeSource] = {}
         self._new_names: dict[str, str] = {}
@@ -154,8 +177,9 @@ class _Files:
     def complete(self, spec: CompetitionSpec) -> CompetitionSpec:
         """The spec with the names of the files as they will be."""
         self._plan_programs(spec)
+        self._plan_keys(spec)
         tasks = [
-            task.model_copy(update={role: self._renamed(part) for role in _PARTS if (part := getattr(task, role))})
+            task.model_copy(update={role: self._renamed(part) for role, part in task.parts.items()})
             for task in spec.tasks
         ]
         terms = PageSpec(title="the terms", file=spec.terms_file or "", content=spec.terms)
@@ -179,10 +203,9 @@ class _Files:
     # ------------------------------------------------------------------ programs
     def _plan_programs(self, spec: CompetitionSpec) -> None:
         """Programs whose files are not those of their path get a folder; what they were taken from is left out."""
-        parts = [part for task in spec.tasks for role in _PARTS if (part := getattr(task, role))]
+        parts = [part for part in parts_of(spec) if part.key is None]
         changed = {p.path: p for p in parts if isinstance(p, ProgramSpec) and p.unpacked and p.path}
-        others = {p.path for p in (*parts, *_downloads(spec)) if p.path and p not in changed.values()}
-        others |= {page.file for page in spec.pages} | {p for p in (spec.image, spec.terms_file) if p}
+        others = {p.path for p in parts if p.path and p not in changed.values()} | _texts(spec)
         for path, program in changed.items():
             if not any(_related(path, other) for other in (*others, *(set(changed) - {path}))):
                 self._gone.add(path)
@@ -196,8 +219,26 @@ class _Files:
                 f"the program {shorten(path)} is written as CodaLab unpacked it, as {name}/ {instead} it", "CB158"
             )
 
+    def _plan_keys(self, spec: CompetitionSpec) -> None:
+        """The files of what is written by key are left out, unless something else names them."""
+        parts = list(parts_of(spec))
+        keyed = {part.path for part in parts if part.key and part.path}
+        tasks = {task.key: task for task in spec.tasks if task.key and self._bundle.given(task.key)}
+        inside = {part.path for task in tasks.values() for part in task.parts.values()}
+        keyed |= {path for path in self._bundle.mounted if self._bundle.key_of(path) in tasks}
+        others = {part.path for part in parts if not part.key and part.path} - inside | _texts(spec)
+        self._gone |= {path for path in keyed if not any(_related(path, other) for other in others)}
+
+    def by_key(self, spec: CompetitionSpec) -> CompetitionSpec:
+        """A task that was given for a key is named by that, and not described."""
+        tasks = [
+            task.model_copy(update=dict.fromkeys(task.parts)) if task.key and self._bundle.given(task.key) else task
+            for task in spec.tasks
+        ]
+        return spec.model_copy(update={"tasks": tuple(tasks)})
+
     def _renamed(self, part: DataSpec) -> DataSpec:
-        if isinstance(part, ProgramSpec) and part.unpacked and part.path:
+        if isinstance(part, ProgramSpec) and part.unpacked and part.path and not part.key:
             return part.model_copy(update={"path": self._new_names[part.path], "unpacked": False})
         return part
 
@@ -231,10 +272,9 @@ class _Files:
         return found
 
 
-def _downloads(spec: CompetitionSpec) -> Iterator[DataSpec]:
-    for phase in spec.phases:
-        yield from (data for data in (phase.public_data, phase.starting_kit) if data)
-    yield from spec.solutions
+def _texts(spec: CompetitionSpec) -> set[str]:
+    """The files that are read by people."""
+    return {page.file for page in spec.pages} | {path for path in (spec.image, spec.terms_file) if path}
 
 
 def _related(path: str, other: str) -> bool:

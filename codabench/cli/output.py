@@ -7,6 +7,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
@@ -94,6 +95,27 @@ def given_datasets(options: list[str] | None) -> dict[str, str]:
             raise UsageError(message, code="CB170", hint="write the key, an equals sign, and a folder, zip or URL")
         found[key] = path
     return found
+
+
+def read_mapping(path: Path, what: str, *, code: str) -> dict[str, Any]:
+    """A mapping in a JSON or YAML file.
+
+    Raises
+    ------
+    UsageError
+        With `code`: it cannot be read, or is no mapping.
+    """
+    import yaml
+
+    from codabench.core.errors import UsageError
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise UsageError(f"the {what} {path} cannot be read: {error}", code=code) from error
+    if not isinstance(found, dict):
+        raise UsageError(f"the {what} {path} is not a mapping", code=code, hint="write key: value, as JSON or YAML")
+    return {str(k): v for k, v in found.items()}
 
 
 def exit_code(error: BaseException) -> int:

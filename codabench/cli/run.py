@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from codabench.cli.output import DATASET, FAILED, error_text, exit_code, given_datasets, handled, print_json, say, tell
+from codabench.cli.output import (
+    DATASET,
+    FAILED,
+    error_text,
+    exit_code,
+    given_datasets,
+    handled,
+    print_json,
+    read_mapping,
+    say,
+    tell,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +87,7 @@ def run(
         "local_data": _local_data(local_data or []),
         "timeout": timeout,
     }
-    answers = _answers(fact_sheet)
+    answers = None if fact_sheet is None else read_mapping(fact_sheet, "fact sheet", code="CB335")
     if out is not None:
         from codabench.workspace.export import check_free
 
@@ -290,22 +301,6 @@ def _refused(refused: tuple[Submitted, CodabenchError], tasks: Sequence[TaskSpec
             for task in tasks
         ],
     }
-
-
-def _answers(path: Path | None) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    import yaml
-
-    from codabench.core.errors import UsageError
-
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UsageError(f"the fact sheet {path} cannot be read: {error}", code="CB335") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"the fact sheet {path} is not a mapping of questions to answers", code="CB335")
-    return {str(k): v for k, v in found.items()}
 
 
 def _show_plans(

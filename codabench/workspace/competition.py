@@ -156,8 +156,14 @@ class Competition:
         """
         return self._bundle.tree(spec)
 
-    def save(self, dest: str | os.PathLike[str]) -> Report:
-        """Write it as a version 2 bundle that codabench.org takes, with all its files.
+    def save(
+        self,
+        dest: str | os.PathLike[str],
+        *,
+        task: int | str | None = None,
+        keys: Mapping[str, str] | None = None,
+    ) -> Report:
+        """Write it as a version 2 bundle that codabench.org takes, with all its files; a task as a task archive.
 
         Equal competitions with equal files give equal bytes; what was read from version 2 reads back equal.
 
@@ -165,6 +171,11 @@ class Competition:
         ----------
         dest
             A path that ends in ``.zip``, or a directory. Nothing is overwritten.
+        task
+            By index or name: only this task, as a task archive.
+        keys
+            None: everything with its files. Otherwise programs and data by path -> UUID: they are written as these
+            keys, without their files, and so is what was read by key; ``{}`` for that alone.
 
         Returns
         -------
@@ -174,15 +185,19 @@ class Competition:
         Raises
         ------
         UsageError
-            Something is at `dest` already, or it lies inside this bundle.
+            Something is at `dest` already, or it lies inside this bundle; `keys` names what is not there.
+        NotFound
+            No such task.
         BundleError
-            What would be written has errors; ``.report`` holds them, and nothing is written.
+            What would be written has errors; ``.report`` holds them, and nothing is written. Or a file of the bundle
+            cannot be read.
         StorageError
             `dest` cannot be written.
         """
         from codabench.bundle.writer import save_bundle
 
-        return save_bundle(self._bundle, dest)
+        only = None if task is None else admission.pick(self.tasks, task, "task", lambda t: t.index, lambda t: t.name)
+        return save_bundle(self._bundle, dest, task=only, keys=keys)
 
     # ------------------------------------------------------------------ running
     @property

@@ -56,6 +56,35 @@ def accepts(path: Path) -> bool:
     return True
 
 
+def read_task(path: Path, known: dict[str, str] | None = None) -> dict[str, Any]:
+    """The task that the server would make of a task archive (section 3.1), or `RefusedError`.
+
+    `known` are the data sets of the uploader: key -> type.
+    """
+    files = _files(path)
+    _demand("task.yaml" in files, "task.yaml not found")
+    data = yaml.safe_load(files["task.yaml"])
+    _demand("name" in data and data["name"] and len(data["name"]) <= 256, "missing name")
+    _demand("description" in data, "missing description")
+    _demand("scoring_program" in data, "missing scoring_program")
+    parts = {}
+    for role in ("scoring_program", "ingestion_program", "input_data", "reference_data"):
+        part = data.get(role)
+        if not part:
+            continue
+        if part.get("key"):
+            _demand((known or {}).get(part["key"]) == role, f"{role} with key {part['key']} not found")
+            parts[role] = part["key"]
+        elif part.get("zip"):
+            _demand(part["zip"] in files, f"{part['zip']} not found")
+            _demand(part["zip"].endswith(".zip"), f"{part['zip']} should be a zip")
+            parts[role] = files[part["zip"]]
+    _demand("scoring_program" in parts, "scoring_program needs key or zip")
+    flags = {key: data.get(key, False) for key in ("is_public", "ingestion_only_during_scoring")}
+    _demand(all(type(flag) is bool for flag in flags.values()), "no boolean")
+    return {"name": data["name"], "description": data["description"], **flags, "parts": parts}
+
+
 def _files(path: Path) -> dict[str, bytes]:
     if path.is_dir():
         found = {p.relative_to(path).as_posix() + "/" * p.is_dir(): p for p in path.rglob("*")}

@@ -330,6 +330,7 @@ APART = {
     "tests/unit/bundle/test_bundle_writer.py": "CB150 CB151 CB152 CB153 CB155 CB156 CB157 CB158 CB159 CB160 CB704",
     "tests/unit/bundle/test_bundle_document.py": "CB154",
     "tests/unit/bundle/test_bundle_task.py": "CB161 CB162 CB163 CB164 CB165 CB166 CB170",
+    "tests/unit/bundle/test_bundle_keys.py": "CB167 CB168",
     "tests/workspace/test_workspace_tasks.py": "CB354",
     "tests/unit/bundle/test_bundle_fix.py": "CB359",
     "tests/bundles/test_target.py": " ".join(f"CB18{n}" for n in range(10)),
