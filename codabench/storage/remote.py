@@ -42,7 +42,7 @@ def open_url(url: str, *, limits: ArchiveLimits, storage_options: dict[str, Any]
         As `ZipSource`.
     """
     fs, root = file_system(url, storage_options)
-    with remote_errors(url):
+    with remote_errors(url), _sensible(url):
         fs.invalidate_cache()  # what was listed for an earlier call may have changed
         info = fs.info(root)
     if info["type"] == "directory":
@@ -148,7 +148,7 @@ class FsspecSource(TreeSource):
     def __init__(self, url: str, *, limits: ArchiveLimits = ArchiveLimits.OWN, storage_options: Any = None) -> None:
         self._fs, root = file_system(url, storage_options)
         self._root = self._fs._strip_protocol(root).rstrip("/")
-        with remote_errors(url):
+        with remote_errors(url), _sensible(url):
             found: dict[str, dict[str, Any]] = self._fs.find(root, withdirs=True, detail=True)
         entries, total = {}, 0
         limits.check_entries(len(found), url)
@@ -190,11 +190,18 @@ def file_system(url: str, storage_options: Any) -> tuple[Any, str]:
     """The file system of a URL, and the path there."""
     from fsspec.core import url_to_fs
 
-    try:
+    with remote_errors(url), _sensible(url):
         fs, root = url_to_fs(url, **(storage_options or {}))
+    return fs, root
+
+
+@contextlib.contextmanager
+def _sensible(url: str) -> Iterator[None]:
+    """A URL that means nothing, or a protocol whose package is not installed."""
+    try:
+        yield
     except (ValueError, ImportError) as error:
         raise unavailable(url, str(error)) from error
-    return fs, root
 
 
 @contextlib.contextmanager

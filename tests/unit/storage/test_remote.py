@@ -220,6 +220,28 @@ def test_a_server_that_is_down(web: Web) -> None:
     refused(web, "CB042")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[x.zip",
+        "zip://a::http://127.0.0.1:9/x.zip",
+        "ftp://127.0.0.1:9/x.zip",
+        "none://x.zip",
+        "http://x.zip\0/",
+    ],
+)
+def test_what_is_no_sensible_url(url: str) -> None:
+    with pytest.raises(SourceUnavailable) as caught:
+        open_source(url)
+    check_words(caught.value, caught.value.code)
+
+
+def test_all_of_a_server_is_no_bundle() -> None:
+    with pytest.raises(SourceUnavailable, match="traverse") as caught:
+        open_source("s3://", storage_options={"key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:9"})
+    assert caught.value.code == "CB021"
+
+
 @pytest.mark.parametrize("size", [1000, BIG])
 def test_an_answer_that_breaks_off(web: Web, size: int) -> None:
     web.files["/x.zip"] = zip_of({"a": bytes(size)})
