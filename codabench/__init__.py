@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from codabench.backends.process import ProcessEngine
     from codabench.backends.sandbox import SandboxEngine
     from codabench.bundle.fix import Fixed, fix
+    from codabench.bundle.schema import schema
     from codabench.core import errors
     from codabench.core.competition import CompetitionSpec
     from codabench.core.policy import Limits, Policy
@@ -58,6 +59,7 @@ _HOMES = {
     "check": "codabench.workspace.competition",
     "fix": "codabench.bundle.fix",
     "load": "codabench.workspace.competition",
+    "schema": "codabench.bundle.schema",
 }
 
 __all__ = [
@@ -87,6 +89,7 @@ __all__ = [
     "errors",
     "fix",
     "load",
+    "schema",
 ]
 
 

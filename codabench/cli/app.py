@@ -11,6 +11,7 @@ from codabench.cli.doctor import doctor
 from codabench.cli.init import init
 from codabench.cli.rule import rule
 from codabench.cli.run import run
+from codabench.cli.schema import schema
 
 app = typer.Typer(
     name="codabench",
@@ -37,5 +38,5 @@ def root(
     """Define, run and rank machine-learning competitions and benchmarks."""
 
 
-for command in (init, check, convert, run, demo, doctor, rule):
+for command in (init, check, convert, run, demo, doctor, rule, schema):
     app.command()(command)

@@ -119,7 +119,17 @@ class ProgramSpec(DataSpec):
 
 
 class PageSpec(Record):
-    """A page of the competition; `content` is Markdown or HTML, verbatim."""
+    """A page of the competition.
+
+    Attributes
+    ----------
+    title
+        The name of its tab.
+    file
+        Its path in the bundle: Markdown or HTML.
+    content
+        The text of the file, verbatim.
+    """
 
     title: str
     file: str
@@ -133,6 +143,20 @@ class TaskSpec(Record):
     ----------
     index
         The identifier that phases and solutions use inside the bundle.
+    name
+        Shown to participants.
+    description
+        What is to be done.
+    scoring_program
+        The folder or archive of the program that writes the scores.
+    ingestion_program
+        The program that runs what is submitted, if that is code.
+    input_data
+        What the ingestion program and submissions may read.
+    reference_data
+        The answers: only the scoring program reads them.
+    ingestion_only_during_scoring
+        Run the ingestion program beside the scoring program, not before it.
     key
         UUID of a task on a server, if the bundle names it by that.
     extras
@@ -164,6 +188,10 @@ class PhaseSpec(Record):
     ----------
     index
         Place after sorting, 0-based.
+    name
+        Shown to participants.
+    description
+        What the phase is for, in Markdown.
     start, end
         UTC; the phase is open for ``start <= now < end``; ``end`` None: open for ever.
     tasks
@@ -172,6 +200,14 @@ class PhaseSpec(Record):
         None: unlimited.
     execution_time_limit
         Seconds, wall clock, for each step.
+    auto_migrate_to_this_phase
+        When it begins, the submissions of the phase before are run in it.
+    accepts_only_result_submissions
+        Submissions are results; nothing in them is run.
+    hide_output, hide_prediction_output, hide_score_output
+        Participants do not get that output of their submissions.
+    public_data, starting_kit
+        A folder or file that participants can download.
     """
 
     index: int
@@ -204,7 +240,27 @@ class PhaseSpec(Record):
 
 
 class ColumnSpec(Record):
-    """A column of a leaderboard (contract.md 1.9)."""
+    """A column of a leaderboard (contract.md 1.9).
+
+    Attributes
+    ----------
+    key
+        The key under which scoring programs write the score, letter by letter.
+    title
+        The heading.
+    index
+        Its place, and how other columns name it.
+    sorting
+        ``desc``: larger is better; ``asc``: smaller is better.
+    precision
+        Digits that are shown after the point.
+    hidden
+        It is not shown.
+    computation
+        How it is computed from other columns; nothing, if programs write it.
+    computation_indexes
+        The indexes of the columns that it is computed from.
+    """
 
     key: str
     title: str
@@ -219,7 +275,23 @@ class ColumnSpec(Record):
 
 
 class LeaderboardSpec(Record):
-    """A leaderboard; columns are kept in the order of their index."""
+    """A leaderboard; columns are kept in the order of their index.
+
+    Attributes
+    ----------
+    key
+        Its identifier.
+    title
+        The heading.
+    columns
+        What is shown, one column for each score.
+    primary_index
+        The index of the column that ranks first.
+    hidden
+        Participants do not see it.
+    submission_rule
+        How submissions come to stand on it.
+    """
 
     key: str
     title: str
@@ -241,7 +313,23 @@ class LeaderboardSpec(Record):
 
 
 class QuestionSpec(Record):
-    """A question of the fact sheet (contract.md 1.10)."""
+    """A question of the fact sheet (contract.md 1.10).
+
+    Attributes
+    ----------
+    key
+        The key that it stands under.
+    title
+        What is asked.
+    type
+        How it is answered.
+    selection
+        What can be chosen, if there is a choice.
+    is_required
+        There has to be an answer.
+    is_on_leaderboard
+        The answer is shown there.
+    """
 
     key: str
     title: str
@@ -252,7 +340,19 @@ class QuestionSpec(Record):
 
 
 class SolutionSpec(DataSpec):
-    """A sample submission of the organizer (contract.md 1.8)."""
+    """A sample submission of the organizer (contract.md 1.8).
+
+    Attributes
+    ----------
+    index
+        The identifier inside the bundle.
+    name
+        Shown to participants.
+    description
+        What it is.
+    tasks
+        Indexes of the tasks that it solves.
+    """
 
     index: int | str
     name: str | None = None
@@ -264,7 +364,48 @@ class SolutionSpec(DataSpec):
 class CompetitionSpec(Record):
     """A whole competition as its bundle describes it (contract.md 1.2).
 
-    One of format ``task`` is a single task (contract.md 3.1): one phase that is always open, no leaderboard.
+    Attributes
+    ----------
+    title
+        Its name.
+    description
+        A few sentences, in Markdown.
+    image
+        The logo: JPEG, PNG or GIF.
+    pages
+        The tabs of the competition, in their order.
+    tasks
+        What is scored: programs and data.
+    phases
+        Periods with their tasks and limits.
+    leaderboards
+        The first one ranks every phase.
+    solutions
+        Sample submissions.
+    docker_image
+        The image that programs run in.
+    registration_auto_approve
+        Whoever registers may take part at once.
+    make_programs_available, make_input_data_available
+        Participants can download them.
+    enable_detailed_results
+        Scoring programs may write a page with details.
+    show_detailed_results_in_submission_panel, show_detailed_results_in_leaderboard
+        Where that page is linked.
+    auto_run_submissions
+        Submissions run at once, not when an organizer starts them.
+    can_participants_make_submissions_public
+        Participants may publish what they submitted.
+    forum_enabled
+        There is a forum.
+    competition_type
+        Competition or benchmark.
+    queue
+        UUID of the queue of a server that runs the submissions.
+    reward
+        What the winners get.
+    contact_email
+        Whom participants can ask.
     """
 
     format: Literal["v2", "v1.5", "task"] = "v2"

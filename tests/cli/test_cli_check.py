@@ -185,3 +185,12 @@ def test_unsafe_fixes_are_asked_for(tmp_path: Path) -> None:
     assert codabench("check", tiny, "--fix").stdout == ""
     assert "-title: Old" in codabench("check", tiny, "--unsafe-fixes").stdout
     assert (tiny / "competition.yaml").read_text() == yaml()
+
+
+# ---------------------------------------------------------------- schema
+def test_the_schema_is_printed_and_written(tmp_path: Path) -> None:
+    shown = codabench("schema")
+    assert json.loads(shown.stdout)["title"] == "competition.yaml, version 2"
+    assert codabench("schema", "--out", tmp_path / "s.json").stdout == ""
+    assert (tmp_path / "s.json").read_text() == shown.stdout
+    assert codabench("schema", "--out", tmp_path / "no" / "s.json").exit_code == 3
