@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from codabench.bundle.fields import shorten
-from codabench.core.errors import BundleError
+from codabench.core.errors import BundleError, CodabenchError
 from codabench.storage.sources import TreeSource
 
 
@@ -50,6 +50,8 @@ class _Told(io.RawIOBase):
 def _reading(path: str) -> Iterator[None]:
     try:
         yield
+    except CodabenchError:
+        raise  # a store that is away has said so itself
     except OSError as error:
         message = f"{shorten(path)} in the bundle cannot be read: {error.strerror or error}"
         raise BundleError(message, code="CB038", hint="see that it is there and that you may read it") from error

@@ -187,3 +187,20 @@ def test_a_loss_of_an_old_bundle_is_a_warning(bundles: Path, tmp_path: Path) -> 
     for case, code in losses.items():
         report = cb.load(bundles / case / "bundle").save(tmp_path / case)
         assert code in {p.code for p in report.of(Severity.WARNING)}, case
+
+
+@pytest.mark.bundles
+def test_task_archives_are_saved(bundles: Path, tmp_path: Path) -> None:
+    cases = json.loads((bundles / "task_zips" / "index.json").read_text())["cases"]
+    sound = [bundles / "task_zips" / c["bundle"] for c in cases if c["check"]["ok"] and not c["check"]["problems"]]
+    assert len(sound) >= 2
+    for source in sound:
+        task = cb.load(source)
+        for name in ("first.zip", "folder"):
+            assert task.save(tmp_path / source.stem / name).problems == ()
+        cb.load(tmp_path / source.stem / "folder").save(tmp_path / source.stem / "second.zip")
+        saved = cb.load(tmp_path / source.stem / "first.zip")
+        assert (saved.spec, trees(saved)) == (task.spec, trees(task))
+        first, second = (tmp_path / source.stem / f"{name}.zip" for name in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+        assert server_reader.read_task(first) == server_reader.read_task(source)

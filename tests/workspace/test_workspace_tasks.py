@@ -171,3 +171,22 @@ def test_run_of_a_task(task: Path, tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["run", str(task), mine, *where, "--json"])
     assert json.loads(found.stdout)["leaderboard"] is None
     assert CliRunner().invoke(app, ["run", str(task), mine, "--backend", "process"]).exit_code == 2
+
+
+def test_scores_are_the_same_before_and_after_writing(tmp_path: Path) -> None:
+    comp = cb.load(made(tmp_path / "bundle", yaml(("First", "Second"), extra=SOLUTIONS)))
+    mine = answer(tmp_path / "mine")
+    wanted = comp.run(mine, task="First", **QUIET).run.scores
+    comp.save(tmp_path / "task.zip", task="First")
+    comp.save(tmp_path / "keys.zip", keys={"data": KEY})
+    task, keyed = (
+        cb.load(tmp_path / "task.zip"),
+        cb.load(tmp_path / "keys.zip", datasets={KEY: comp.datasets["data"].tree}),
+    )
+    task.save(tmp_path / "again.zip")
+    keyed.save(tmp_path / "files.zip")
+    again, files = cb.load(tmp_path / "again.zip"), cb.load(tmp_path / "files.zip")
+    for one in (task, keyed, again, files):
+        assert one.run(mine, task=one.tasks[0].index, **QUIET).run.scores == wanted == {"score": 0.5, "time": 5}
+        one.close()
+    comp.close()
