@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from codabench.bundle.edits import mending, without
+from codabench.bundle.fields import shorten
 from codabench.bundle.nodes import NEWLINE, Mapping, Node, Scalar, Sequence, Source, kind
 from codabench.core.problems import Severity
 from codabench.core.text import human_size, printable
@@ -149,16 +150,19 @@ class _Composer:
 
     def _fill(self, node: Mapping, children: list[Node]) -> None:
         merged: list[Mapping] = []
+        places: dict[str, list[tuple[Node, Node]]] = {}
         for key, item in zip(children[::2], children[1::2], strict=True):
             if not isinstance(key, Scalar):
                 _stop(self._source, "CB006", f"{kind(key)} cannot be a key", key, "keys are text")
             elif key.plain and key.text == "<<":
                 merged += self._merge(item)
             else:
-                if key.text in node.entries:
-                    self._duplicate(key, *node.entries[key.text])
+                places.setdefault(key.text, []).append((key, item))
                 node.entries.pop(key.text, None)
                 node.entries[key.text] = (key, item)
+        for text, entries in places.items():
+            if len(entries) > 1:
+                self._duplicate(text, entries)
         for other in merged:
             for text, entry in other.entries.items():
                 node.entries.setdefault(text, entry)
@@ -169,14 +173,15 @@ class _Composer:
             _stop(self._source, "CB006", "<< takes a mapping or a list of mappings", node)
         return [item for item in listed if isinstance(item, Mapping)]
 
-    def _duplicate(self, key: Scalar, first: Node, ignored: Node) -> None:
-        message = (
-            f"the key '{printable(key.text)}' stands twice (lines {first.line} and {key.line}); the last one counts"
-        )
-        also = (self._source.of(first),)
+    def _duplicate(self, text: str, entries: list[tuple[Node, Node]]) -> None:
+        (first, ignored), last = entries[0], entries[-1][0]
+        times = f"twice (lines {first.line} and {last.line})"
+        if len(entries) > 2:
+            times = f"{len(entries)} times (lines {first.line} to {last.line})"
+        message, also = f"the key {shorten(text)} stands {times}; the last one counts", (self._source.of(first),)
         what = f"remove the one in line {first.line}, which does not count"
         fix = mending(what, without(self._source, first, ignored), safe=False)
-        self._source.add("CB003", Severity.WARNING, message, key, hint="remove one of them", also=also, fix=fix)
+        self._source.add("CB003", Severity.WARNING, message, last, hint="keep one of them", also=also, fix=fix)
 
     def _scalar(self, event: Any) -> Scalar:
         node = Scalar(*_span(event), text=event.value, plain=event.implicit[0] or event.tag not in (None, "!", _STR))
@@ -193,10 +198,10 @@ class _Composer:
     def _alias(self, event: Any, depth: int) -> Node:
         here = Scalar(*_span(event))
         if event.anchor not in self._anchors:
-            _stop(self._source, "CB001", f"not YAML: there is no anchor &{event.anchor} before this", here)
+            _stop(self._source, "CB001", f"not YAML: there is no anchor {shorten(event.anchor)} before this", here)
         target = self._anchors[event.anchor]
         if target is None:
-            _stop(self._source, "CB005", f"*{event.anchor} stands inside what it stands for", here)
+            _stop(self._source, "CB005", f"the alias {shorten(event.anchor)} stands inside what it stands for", here)
         if depth + target.depth > MAX_DEPTH:
             _stop(self._source, "CB005", f"lists and mappings are nested more than {MAX_DEPTH} deep", here)
         if target.size > MAX_NODES:
@@ -206,7 +211,7 @@ class _Composer:
     def _check_tag(self, tag: str | None, node: Node) -> None:
         if tag and tag != "!" and tag not in _TAGS:
             short = tag.replace("tag:yaml.org,2002:", "!!")
-            _stop(self._source, "CB006", f"the tag {printable(short)} is not read", node, "write the plain value")
+            _stop(self._source, "CB006", f"the tag {shorten(short)} is not read", node, "write the plain value")
 
     def _syntax(self, error: Any) -> None:
         mark = error.problem_mark or error.context_mark

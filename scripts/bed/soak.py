@@ -2,6 +2,7 @@
 
     scripts/soak                     names the soaks
     scripts/soak NAME [--tenth | --scale F] [--json]
+    scripts/soak NAME --replay FILE
 
 The last line is a JSON object, {"name", "scale", "seconds", ..., "failed"}; with --json it is the only one. The exit
 code is 0 if nothing failed. What a soak says on the way goes to stderr.
@@ -17,6 +18,7 @@ too. It may also have
 
     NEEDS = ("docker", "s3")         services of the test bed that it wants, in the variables of scripts/testbed env
     LIMIT = 120                      seconds for a tenth, after which scripts/test gives up (default 120)
+    def replay(file, folder)         does again what failed with that file; raises what it raised, or returns a sentence
 
 `codabench` can be imported there, and so can modules that lie beside it; ``_fresh.call`` runs a function of it in a
 process of its own and says how much memory that took. Begun by a Python of a virtual environment, this program takes
@@ -89,6 +91,7 @@ def arguments() -> argparse.Namespace:
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--tenth", action="store_true", help="a tenth of the work, as in scripts/test")
     amount.add_argument("--scale", type=float, default=1.0, metavar="F", help="this part of the work")
+    parser.add_argument("--replay", metavar="FILE", type=Path, help="only the input in that file, which failed")
     parser.add_argument("--json", action="store_true", help="print nothing but the last line")
     given = parser.parse_args()
     if given.scale <= 0:
@@ -112,6 +115,10 @@ def main() -> int:
         return 0
     try:
         use_an_environment()
+        if given.replay is not None:
+            with tempfile.TemporaryDirectory(prefix=f"codabench-soak-{given.name}-") as folder:
+                print(importlib.import_module(given.name.replace("-", "_")).replay(given.replay, Path(folder)))
+            return 0
         figures = carry_out(given.name, 0.1 if given.tenth else given.scale)
     except BedError as error:
         say(str(error))
