@@ -184,6 +184,18 @@ def _version_15(draw: Draw) -> dict[str, Any]:
     }
 
 
+# ---------------------------------------------------------------------- the keys of a task
+@st.composite
+def _task(draw: Draw) -> dict[str, Any]:
+    keys = _one_of("b8a25ab3-5b0a-4a44-8d0e-6b4d1dcb2c2a", "B8A25AB35B0A4A448D0E6B4D1DCB2C2A", "")
+    places = _one_of({"zip": "program.zip"}, {"zip": "data.zip"}, {"zip": "inner.zip"}, {"zip": "none.zip"})
+    part = places | places | st.fixed_dictionaries({"key": keys}, optional={"zip": _one_of("data.zip", None)})
+    parts = draw(_some({"ingestion_program": part, "input_data": part, "reference_data": part}))
+    flags_given = draw(_some({"is_public": flags, "ingestion_only_during_scoring": flags}))
+    program = {"scoring_program": draw(_one_of({"zip": "program.zip"}, {"zip": "program.zip"}, {}))}
+    return {"name": draw(names), "description": draw(texts), **program, **parts, **flags_given}
+
+
 # ---------------------------------------------------------------------- spoiled: one value, one key, one line
 @st.composite
 def _spoiled(draw: Draw, sound: st.SearchStrategy[Any]) -> bytes:
@@ -224,6 +236,10 @@ def _spoil_one(draw: Draw, node: Any) -> None:
 
 def version_2() -> st.SearchStrategy[bytes]:
     return _spoiled(_version_2())
+
+
+def task() -> st.SearchStrategy[bytes]:
+    return _spoiled(_task())
 
 
 def version_15() -> st.SearchStrategy[bytes]:
