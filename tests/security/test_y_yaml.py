@@ -28,10 +28,10 @@ leaderboards: [{title: N, key: n, columns: [{title: N, key: n, index: 0}]}]
 
 
 def errors(text: str | bytes) -> list[str]:
-    """The codes of the errors; reading takes less than two seconds."""
-    start = time.perf_counter()
+    """The codes of the errors; reading takes less than two seconds, not counting those for which others worked."""
+    start = time.process_time()
     _, source = read_yaml(text if isinstance(text, bytes) else text.encode(), "x.yaml")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     return [p.code for p in source.problems if p.severity is Severity.ERROR]
 
 
@@ -169,6 +169,22 @@ def test_y07_duplicate_keys_say_both_lines() -> None:
     assert (problem.code, problem.severity, problem.line, problem.also[0].line) == ("CB003", Severity.WARNING, 3, 1)
 
 
+def test_y07_a_key_is_said_once_however_often_it_stands() -> None:
+    _, source = read_yaml(b"a: 1\n" * 20_000, "x.yaml")
+    (problem,) = source.problems
+    assert "20000 times (lines 1 to 20000)" in problem.message
+    assert (problem.line, problem.also[0].line) == (20_000, 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["x: !{0} y", "x: *{0}", "x: &{0} [*{0}]", "? {0}\n: 1\n? {0}\n: 2"], ids=["tag", "alias", "loop", "key"]
+)
+def test_what_is_said_of_a_long_name_is_short(text: str) -> None:
+    _, source = read_yaml(text.format("n" * 150_000).encode(), "x.yaml")
+    assert source.problems
+    assert all(len(p.message) < 300 for p in source.problems)
+
+
 @pytest.mark.parametrize("written", ["no", "12:30", "010", "1e3", "2026-01-01", "0x1F", "1_000", ".5", "null ", "= x"])
 def test_y08_the_text_is_what_was_written(written: str) -> None:
     root, _ = read_yaml(f"title: {written}\n".encode(), "x.yaml")
@@ -224,9 +240,9 @@ def test_y13_no_pattern_takes_long(text: str, tmp_path: Path) -> None:
     changed = (
         GOOD.replace("2026-01-01", f"'{text}'") + f"contact_email: '{text}'\nqueue: '{text}'\nforum_enabled: '{text}'\n"
     )
-    start = time.perf_counter()
+    start = time.process_time()
     report = read_bundle(bundle(tmp_path / "b", changed)).report
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert not report.ok
 
 

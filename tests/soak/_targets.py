@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
@@ -115,8 +119,6 @@ class Tree(TreeSource):
         super().__init__("tree", [SourceEntry(path=name, size=len(data)) for name, data in self._content.items()])
 
     def open(self, path: str) -> BinaryIO:
-        import io
-
         return io.BytesIO(self._content[path])
 
 
@@ -163,11 +165,24 @@ def read_zip(data: bytes, folder: Path) -> bool:
                     assert len(tree.read_bytes(entry.path)) == entry.size
                     with tree.open(entry.path) as file:
                         assert file.read(entry.size + 1) == tree.read_bytes(entry.path)
+            _compare(tree, path)
             _unpack(tree, folder)
     except ArchiveError as error:
         judge([Problem(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint)])
         return False
     return True
+
+
+def _compare(tree: TreeSource, path: Path) -> None:
+    """What was read is what the archive has the checksums of, as another reader finds them."""
+    try:
+        with zipfile.ZipFile(path) as other:
+            sums = {info.filename.replace("\\", "/"): info.CRC for info in other.infolist()}
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error):
+        return
+    for entry in tree.entries():
+        if entry.kind == "file" and entry.path in sums:
+            assert zlib.crc32(tree.read_bytes(entry.path)) == sums[entry.path], entry.path
 
 
 def _unpack(tree: TreeSource, folder: Path) -> None:
@@ -240,8 +255,6 @@ def _described(data: bytes, folder: Path, name: str) -> bool:
 
 
 def _read(path: Path, folder: Path, crc_of: bytes) -> bool:
-    import zlib
-
     try:
         opened = read_bundle(path, limits=LIMITS)
     except BundleError as error:
