@@ -82,7 +82,7 @@ def read_task(path: Path, known: dict[str, str] | None = None) -> dict[str, Any]
     _demand("scoring_program" in parts, "scoring_program needs key or zip")
     flags = {key: data.get(key, False) for key in ("is_public", "ingestion_only_during_scoring")}
     _demand(all(type(flag) is bool for flag in flags.values()), "no boolean")
-    return {"name": data["name"], "description": data["description"], **flags, "parts": parts}
+    return {"name": data["name"], "description": data["description"] or "", **flags, "parts": parts}
 
 
 def _files(path: Path) -> dict[str, bytes]:
