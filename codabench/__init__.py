@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from codabench.backends.podman import PodmanEngine
     from codabench.backends.process import ProcessEngine
     from codabench.backends.sandbox import SandboxEngine
+    from codabench.bundle.defined.models import Column, Phase, Solution, Task
+    from codabench.bundle.defined.program_io import IngestionIO, ScoringIO
+    from codabench.bundle.defined.programs import Program, ingestion, scoring
     from codabench.bundle.fix import Fixed, fix
     from codabench.bundle.schema import schema
     from codabench.core import errors
@@ -36,60 +39,78 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Backend": "codabench.backends.backend",
+    "Column": "codabench.bundle.defined.models",
     "Competition": "codabench.workspace.competition",
     "CompetitionSpec": "codabench.core.competition",
     "ContainerEngine": "codabench.backends.engine",
     "DockerEngine": "codabench.backends.docker",
     "Fault": "codabench.core.problems",
     "Fixed": "codabench.bundle.fix",
+    "IngestionIO": "codabench.bundle.defined.program_io",
     "Leaderboard": "codabench.workspace.leaderboard",
     "Limits": "codabench.core.policy",
     "LocalBackend": "codabench.backends.local",
+    "Phase": "codabench.bundle.defined.models",
     "PodmanEngine": "codabench.backends.podman",
     "Policy": "codabench.core.policy",
     "Problem": "codabench.core.problems",
     "ProcessEngine": "codabench.backends.process",
+    "Program": "codabench.bundle.defined.programs",
     "Report": "codabench.core.report",
     "RunHandle": "codabench.workspace.handles",
     "SandboxEngine": "codabench.backends.sandbox",
+    "ScoringIO": "codabench.bundle.defined.program_io",
     "Severity": "codabench.core.problems",
+    "Solution": "codabench.bundle.defined.models",
     "Status": "codabench.core.records",
     "SubmissionHandle": "codabench.workspace.handles",
+    "Task": "codabench.bundle.defined.models",
     "Workspace": "codabench.workspace.workspace",
     "check": "codabench.workspace.competition",
     "fix": "codabench.bundle.fix",
+    "ingestion": "codabench.bundle.defined.programs",
     "load": "codabench.workspace.competition",
     "schema": "codabench.bundle.schema",
+    "scoring": "codabench.bundle.defined.programs",
 }
 
 __all__ = [
     "Backend",
+    "Column",
     "Competition",
     "CompetitionSpec",
     "ContainerEngine",
     "DockerEngine",
     "Fault",
     "Fixed",
+    "IngestionIO",
     "Leaderboard",
     "Limits",
     "LocalBackend",
+    "Phase",
     "PodmanEngine",
     "Policy",
     "Problem",
     "ProcessEngine",
+    "Program",
     "Report",
     "RunHandle",
     "SandboxEngine",
+    "ScoringIO",
     "Severity",
+    "Solution",
     "Status",
     "SubmissionHandle",
+    "Task",
     "Workspace",
     "__version__",
     "check",
     "errors",
     "fix",
+    "ingestion",
     "load",
     "schema",
+    "scoring",
 ]
 
 

@@ -186,13 +186,31 @@ def _target(name: str) -> Target:
         raise UsageError(f"there is no target {shorten(name)}", hint=f"write {guess}") from None
 
 
+def read_tree(name: str, opened: TreeSource, *, sound: bool = True) -> Bundle:
+    """Read a bundle from a tree of files, which is closed with it.
+
+    Parameters
+    ----------
+    sound
+        Whether to look for what is no error, too.
+    """
+    files = BundleFiles(opened, ArchiveLimits.OWN)
+    return _read(name, opened, files, NAME, list(opened.problems), Target.LOCAL, sound)
+
+
 def _read(
-    name: str, opened: TreeSource, files: BundleFiles, file: str | None, problems: list[Problem], target: Target
+    name: str,
+    opened: TreeSource,
+    files: BundleFiles,
+    file: str | None,
+    problems: list[Problem],
+    target: Target,
+    sound: bool = True,
 ) -> Bundle:
     spec = None
     if file is not None:
         try:
-            spec = _read_description(file, files, problems, target)
+            spec = _read_description(file, files, problems, target, sound)
         except ArchiveError as error:
             # A file is damaged in a way that only reading it shows.
             problem = Problem(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint)
@@ -220,13 +238,15 @@ def _order(problem: Problem, first: str | None) -> tuple[bool, str, int, int]:
     return (where.file != first, where.file or "", where.line or 0, where.column or 0)
 
 
-def _read_description(file: str, files: BundleFiles, problems: list[Problem], target: Target) -> CompetitionSpec | None:
+def _read_description(
+    file: str, files: BundleFiles, problems: list[Problem], target: Target, sound: bool
+) -> CompetitionSpec | None:
     root, source = read_yaml(files.tree.read_bytes(file, MAX_BYTES + 1), file)
     source.problems[:0] = problems
     try:
         if isinstance(root, Mapping):
             spec = (_by_version if file == NAME else read_task_archive)(root, source, files)
-            if spec is not None and not any(p.severity is Severity.ERROR for p in source.problems):
+            if sound and spec is not None and not any(p.severity is Severity.ERROR for p in source.problems):
                 source.problems += check_sound(spec, root, source, files)
             if spec is not None and target is Target.CODABENCH_ORG and file == NAME:
                 source.problems += check_target(root, source, files.tree, old=spec.format == "v1.5")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from codabench.core.base import Record
 from codabench.core.policy import Policy
-from codabench.core.problems import Problem
+from codabench.core.problems import Fault, Problem
 from codabench.core.trees import BlobRef, TreeRef
 
 
@@ -56,13 +56,16 @@ class Exit(Record):
     seconds
         Wall clock from start to end.
     detail
-        The engine's words where it could not start the program.
+        The engine's words where it could not start the program, or where in it something went wrong.
+    fault
+        Whose code failed, where the engine can tell.
     """
 
     reason: ExitReason
     code: int | None = None
     seconds: float = 0.0
     detail: str | None = None
+    fault: Fault | None = None
 
     @property
     def ok(self) -> bool:

@@ -36,6 +36,8 @@ class Entry(Record):
         For each task that finished, the scores that its scoring program wrote, by column key.
     expected_tasks
         The tasks of the phase, in its order; empty: those in `tasks`.
+    isolated
+        Every run took place in a program of its own.
     """
 
     submission: str
@@ -44,6 +46,7 @@ class Entry(Record):
     sequence: int = 0
     tasks: dict[int | str, dict[str, FiniteFloat]] = {}
     expected_tasks: tuple[int | str, ...] = ()
+    isolated: bool = True
 
 
 class Row(Record):
@@ -63,6 +66,8 @@ class Row(Record):
         The row above or the row below has the same primary value.
     tie_break
         Where the row above has the same primary value: the rule that put it above.
+    isolated
+        False: functions of the caller were called in its own process.
     """
 
     rank: int
@@ -75,6 +80,7 @@ class Row(Record):
     incomplete: bool = False
     tied: bool = False
     tie_break: str | None = None
+    isolated: bool = True
 
 
 class Board(Record):

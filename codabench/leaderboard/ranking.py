@@ -80,6 +80,7 @@ def _unplaced(spec: LeaderboardSpec, entry: Entry, aggregation: Aggregation) -> 
         scores=over_tasks(spec.columns, in_order, aggregation),
         per_task=per_task,
         incomplete=len(per_task) < len(expected) or mixed,
+        isolated=entry.isolated,
     )
 
 

@@ -112,11 +112,14 @@ def _flags(row: Row) -> str:
     words = ["incomplete"] if row.incomplete else []
     if row.tie_break:
         words.append(f"tie: {row.tie_break}")
+    if not row.isolated:
+        words.append("not isolated")
     return f" <small>{_escape(', '.join(words))}</small>" if words else ""
 
 
 def _mark(line: str, row: Row | None) -> str:
-    flags = ("=" if row.tie_break else "") + ("*" if row.incomplete else "") if row else ""
+    marks = (("=", row.tie_break), ("*", row.incomplete), ("°", not row.isolated)) if row else ()
+    flags = "".join(mark for mark, holds in marks if holds)
     return f"{line.rstrip()} {flags}".rstrip() if flags else line.rstrip()
 
 
@@ -130,6 +133,8 @@ def _footnotes(board: Board) -> list[str]:
         notes.append(f"= ties with the row above, decided by {rules}")
     if any(r.incomplete for r in board.rows):
         notes.append("* incomplete")
+    if any(not r.isolated for r in board.rows):
+        notes.append("° not isolated: functions of the caller were called in its own process")
     return [*notes, *(printable(n) for n in board.notes)]
 
 

@@ -60,7 +60,8 @@ def _what(plan: RunPlan, step: StepName, role: Role, end: Exit, log: ProgramLog)
     said = f": {printable(last[0].strip())[:200]}" if last and last[0].strip() else ""
     if end.code is not None and end.code > 128:
         return "CB614", f"{name} was ended by {_signal(end.code - 128)} (exit code {end.code}){said}"
-    return "CB612", f"{name} exited with {end.code}{said}"
+    where = f" ({printable(end.detail)})" if end.detail else ""
+    return "CB612", f"{name} exited with {end.code}{said}{where}"
 
 
 def _signal(number: int) -> str:
@@ -109,6 +110,8 @@ def _read_only_hint(policy: Policy, path: str) -> str:
 
 
 def _fault(step: StepName, role: Role, end: Exit, log: ProgramLog) -> Fault:
+    if end.fault is not None:
+        return end.fault
     if end.reason is ExitReason.CANCELLED:
         return Fault.OPERATOR
     if end.reason is ExitReason.NOT_STARTED:

@@ -6,15 +6,19 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codabench.bundle.datasets import Datasets
+from codabench.bundle.defined.bundle import DefinedBundle
+from codabench.bundle.defined.models import CompetitionDefinition
+from codabench.bundle.defined.programs import FunctionProgram
 from codabench.bundle.load import Bundle, read_bundle
 from codabench.core.competition import (
     CompetitionSpec,
     DataSpec,
     LeaderboardSpec,
     PhaseSpec,
+    ProgramSpec,
     SolutionSpec,
     TaskSpec,
 )
@@ -34,6 +38,9 @@ from codabench.workspace.planning import Submitted, name_of, opened_submission
 from codabench.workspace.progress import Progress, follow
 from codabench.workspace.settings import seconds, tailored
 from codabench.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from codabench.workspace.packing import Packed
 
 
 def load(
@@ -90,9 +97,46 @@ def check(
 
 
 class Competition:
-    """A competition that can be checked, run and ranked; made by `load`."""
+    """A competition that can be checked, run and ranked: a bundle that `load` opened, or one defined in Python.
 
-    def __init__(self, bundle: Bundle) -> None:
+    Parameters
+    ----------
+    bundle
+        From `load`; everything else is for a definition, and by keyword.
+    title, description, terms
+        Texts; `terms` and pages are Markdown.
+    tasks, phases
+        Lists of `Task` and `Phase`. Without phases there is one, always open, with all tasks.
+    columns, primary, submission_rule
+        The leaderboard: its `Column`\\ s, the key of the one that ranks first, and the rule.
+    leaderboards
+        Instead of these: ``[{"key": "main", "columns": [...]}]``.
+    pages
+        Title -> text.
+    image
+        The logo: a path or bytes; None: one is drawn.
+    docker_image
+        The image in which programs run.
+    fact_sheet
+        Key -> question, such as ``{"method": "Which method?"}``.
+    solutions
+        Sample submissions: paths, mappings of file names to values, or `Solution`\\ s.
+    starting_kit
+        Files for participants of every phase that has no kit of its own.
+
+    The flags of a bundle, such as ``registration_auto_approve``, may be given, too.
+
+    Raises
+    ------
+    UsageError
+        ``CB320``: an argument is not known, missing or of a wrong type.
+    BundleError
+        The parts do not fit together; ``.report`` holds every problem.
+    """
+
+    def __init__(self, bundle: Bundle | None = None, /, **definition: Any) -> None:
+        if bundle is None:
+            bundle = DefinedBundle(CompetitionDefinition(**definition))
         if bundle.spec is None:
             bundle.report.raise_for_errors()
             raise BundleError(f"{bundle.source} has no usable competition.yaml", report=bundle.report)
@@ -156,6 +200,15 @@ class Competition:
         """
         return self._bundle.tree(spec)
 
+    def function(self, spec: ProgramSpec) -> FunctionProgram | None:
+        """The function that a program was defined by; None if it is a directory of files."""
+        return self._bundle.function(spec) if isinstance(self._bundle, DefinedBundle) else None
+
+    def called(self, spec: DataSpec) -> TreeSource:
+        """What is kept of a program that is called and not started: the text of its function."""
+        function = self.function(spec) if isinstance(spec, ProgramSpec) else None
+        return function.described() if function else self.tree(spec)
+
     def save(
         self,
         dest: str | os.PathLike[str],
@@ -199,6 +252,38 @@ class Competition:
         only = None if task is None else admission.pick(self.tasks, task, "task", lambda t: t.index, lambda t: t.name)
         return save_bundle(self._bundle, dest, task=only, keys=keys)
 
+    def pack(
+        self, dest: str | os.PathLike[str], *, verify: Any = None, submission: Any = None, **options: Any
+    ) -> Packed:
+        """Write a competition that is defined in Python as a bundle, whose programs do not need this library.
+
+        What is written is read back and compared. Its functions become programs: their source, and the imports they
+        use. Equal definitions give equal bytes.
+
+        Parameters
+        ----------
+        dest
+            A path that ends in ``.zip``, or a directory. Nothing is overwritten.
+        verify
+            A backend, such as ``"docker"``: the submission is run there from the written bundle and, where every
+            program is a function, in this process, and scores must agree to 1e-9.
+        submission
+            What to verify with; it also becomes the starting kit of phases that have none. None: the first solution.
+        **options
+            Of the run, such as ``image`` and ``pull``; see `run_many`.
+
+        Raises
+        ------
+        BundleError
+            ``CB321`` to ``CB323``: a function cannot be exported. ``CB325``: scores differ, or the submission failed.
+            Nothing was written then.
+        UsageError
+            It was not defined in Python, or something is at `dest` already.
+        """
+        from codabench.workspace.packing import pack
+
+        return pack(self._bundle, dest, verify=verify, submission=submission, **options)
+
     # ------------------------------------------------------------------ running
     @property
     def workspace(self) -> Workspace:
@@ -216,8 +301,9 @@ class Competition:
         Parameters
         ----------
         submission
-            A zip, a directory, or any fsspec URL of one; or a solution, ``comp.solutions[0]``: a sample submission of
-            the organizer.
+            A zip, a directory, or any fsspec URL of one; a solution, ``comp.solutions[0]``: a sample submission of the
+            organizer; a mapping of file names to values (``{"pred.npy": array}``); an object, such as a model, if
+            `backend` is ``"inline"``.
         **options
             See `run_many`.
 
@@ -253,7 +339,9 @@ class Competition:
         local_data: Mapping[str, str | os.PathLike[str]] | Iterable[str] | None = None,
         timeout: float | str | None = None,
         participant: str | None = None,
+        name: str | None = None,
         fact_sheet: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
         keep: bool = False,
         enforce: bool = False,
         jobs: int | None = None,
@@ -269,7 +357,7 @@ class Competition:
             goes to the tasks it is for.
         backend
             ``"auto"`` (the first engine that answers), ``"docker"``, ``"podman"``, ``"process"``, an engine, a Backend;
-            None: that of the workspace.
+            ``"inline"``: call the functions of a competition defined in Python, here; None: that of the workspace.
         policy
             ``"standard"``, ``"strict"``, ``"trusted"`` or a `Policy`; `network`, `memory`, `cpus`, `gpus` change it.
         network
@@ -281,6 +369,10 @@ class Competition:
             the workspace or backend offers already.
         timeout
             Seconds for each step (or ``"20 min"``) instead of the phase's limit.
+        name
+            What the submissions are called; None: as their files are.
+        params
+            What tells them from others, such as ``{"C": 10}``: columns of the leaderboard's frame.
         enforce
             Whether dates, counts and the fact sheet of the phase hold; a local run ignores them.
         jobs
@@ -296,7 +388,7 @@ class Competition:
         list of SubmissionHandle
             In the order of `submissions`, failures included.
         """
-        if isinstance(submissions, (str, bytes, os.PathLike, SolutionSpec)):
+        if isinstance(submissions, (str, bytes, os.PathLike, Mapping, SolutionSpec)):
             raise UsageError("run_many takes a list of submissions; run takes one", code="CB353")
         workspace, submissions = self.workspace, list(submissions)
         for submission in submissions:
@@ -320,7 +412,9 @@ class Competition:
                             phase=phase,
                             task=task,
                             participant=participant,
+                            name=name,
                             fact_sheet=fact_sheet,
+                            params=params,
                             backend=place,
                             policy=chosen,
                             image=image,

@@ -106,18 +106,39 @@ class Dispatcher:
         self._inbox.put(("cancel", run, reason))
         self.wake()
 
-    def wait(self, done: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until `done` says so; it is asked again whenever a run has ended."""
+    def wait(
+        self,
+        done: Callable[[], bool],
+        timeout: float | None,
+        take: Callable[[], Callable[[], None] | None] = lambda: None,
+    ) -> bool:
+        """Wait until `done` says so; it is asked again whenever a run has ended.
+
+        Parameters
+        ----------
+        take
+            Gives work that only the thread that waits can do; asked again after `nudge`.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            work = None
+            with self._changed:
+                while not (over := done()) and (work := take()) is None:
+                    self.check()
+                    # Another process may drive the work: the rows are looked at now and then even if nothing changes.
+                    left = 0.5 if end is None else min(0.5, end - time.monotonic())
+                    if left <= 0:
+                        return False
+                    self._changed.wait(left)
+            if over:
+                return True
+            if work is not None:
+                work()
+
+    def nudge(self) -> None:
+        """Whoever waits looks again."""
         with self._changed:
-            # Another process may drive the work, so the rows are looked at now and then even if nothing changes here.
-            end = None if timeout is None else time.monotonic() + timeout
-            while not done():
-                self.check()
-                left = 0.5 if end is None else min(0.5, end - time.monotonic())
-                if left <= 0:
-                    return False
-                self._changed.wait(left)
-        return True
+            self._changed.notify_all()
 
     def check(self) -> None:
         """Raise what stopped the dispatcher, if anything did: nothing more will come."""

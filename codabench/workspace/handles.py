@@ -15,6 +15,7 @@ from codabench.core.problems import Fault, Problem
 from codabench.core.records import LogRecord, Outcome, Role, Run, Status, StepName, Submission
 from codabench.core.report import render_problem
 from codabench.core.text import preformatted, printable
+from codabench.runner.inline import NAME as INLINE
 from codabench.storage.sources import TreeSource
 
 if TYPE_CHECKING:
@@ -142,6 +143,12 @@ class RunHandle:
         """What held while it ran: what was asked for, as far as the worker granted it. None until it has ended."""
         kept = self.provenance.get("policy")
         return Policy.model_validate(kept) if kept else None
+
+    @property
+    def isolated(self) -> bool:
+        """Whether its programs were programs of their own; a function that was called here (``inline``) is not."""
+        engine = self.provenance.get("engine", {})
+        return bool(engine.get("name") != INLINE)
 
     def exit_code(self, step: StepName, role: Role = "program") -> int | None:
         """Exit code of a program; None if it did not run, or was killed by us."""

@@ -32,10 +32,22 @@ class Leaderboard:
     ----------
     names
         Submission id -> what it is called; also of those that are not on the board.
+    facts
+        Submission id -> parameters, and answers that the fact sheet puts on the leaderboard.
     """
 
-    def __init__(self, board: Board, phase: PhaseSpec, names: dict[str, str]) -> None:
-        self.board, self.phase, self.names = board, phase, names
+    def __new__(cls, *given: Any, **definition: Any) -> Any:
+        """With keywords only, ``Leaderboard(key="main", columns=[...])``, it is the definition of a leaderboard."""
+        if definition and not given:
+            from codabench.bundle.defined.models import LeaderboardDefinition
+
+            return LeaderboardDefinition(**definition)
+        return super().__new__(cls)
+
+    def __init__(
+        self, board: Board, phase: PhaseSpec, names: dict[str, str], facts: dict[str, dict[str, Any]] | None = None
+    ) -> None:
+        self.board, self.phase, self.names, self.facts = board, phase, names, facts or {}
 
     @property
     def spec(self) -> LeaderboardSpec:
@@ -57,9 +69,15 @@ class Leaderboard:
         return self._shown().explain(printable(one), printable(other))
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each submission, indexed by rank; columns by key, missing values NaN."""
+        """One row for each submission, indexed by rank; columns by key, missing values NaN.
+
+        The facts of submissions come last; one that is called like another column is ``fact.NAME``.
+        """
         import pandas as pd
 
+        columns = ["rank", "submission", "participant", "submitted_at", *(c.key for c in self.board.columns)]
+        known = dict.fromkeys(name for row in self.rows for name in self.facts.get(row.submission, ()))
+        named = {name: f"fact.{name}" if name in columns else name for name in known}
         rows = [
             {
                 "rank": row.rank,
@@ -67,10 +85,11 @@ class Leaderboard:
                 "participant": row.participant,
                 "submitted_at": row.created_at,
                 **{c.key: row.scores.get(c.key) for c in self.board.columns},
+                **{named[name]: value for name, value in self.facts.get(row.submission, {}).items()},
             }
             for row in self.rows
         ]
-        columns = ["rank", "submission", "participant", "submitted_at", *(c.key for c in self.board.columns)]
+        columns += named.values()
         frame = pd.DataFrame(rows, columns=columns).set_index("rank")
         return frame.astype({c.key: "float64" for c in self.board.columns})
 
@@ -160,7 +179,14 @@ def make_leaderboard(
     names = distinct_names(listed)
     board = rank(chosen, entries, aggregation=aggregation)
     notes = (*board.notes, *_other_places([(names[h.id], runs) for _, h, runs in finished]))
-    return Leaderboard(board.model_copy(update={"notes": notes}), period, names)
+    asked = {q.key: q.is_on_leaderboard for q in spec.fact_sheet}
+    facts = {
+        h.id: {key: value for key, value in h.record.fact_sheet.items() if asked.get(key, True)}
+        for h in listed
+        if h.record.fact_sheet
+    }
+    made: Leaderboard = Leaderboard(board.model_copy(update={"notes": notes}), period, names, facts)
+    return made
 
 
 def row_of(handle: SubmissionHandle) -> Row | None:
@@ -214,6 +240,7 @@ def _entry(
             r.task: {k: v for k, v in (r.outcome.scores if r.outcome else {}).items() if k in keys} for r in finished
         },
         expected_tasks=expected,
+        isolated=all(run.isolated for run in handle.runs),
     )
 
 

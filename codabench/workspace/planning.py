@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from codabench.bundle.defined.data import made, tree_of
 from codabench.bundle.metadata import METADATA, read_metadata
 from codabench.bundle.v15_trees import without_wrapping
-from codabench.core.competition import PhaseSpec, SolutionSpec, TaskSpec
+from codabench.core.competition import DataSpec, PhaseSpec, ProgramSpec, SolutionSpec, TaskSpec
 from codabench.core.errors import NotFound
 from codabench.core.records import Attempt, RunOptions
+from codabench.core.text import printable
 from codabench.core.trees import TreeRef
+from codabench.runner.inline import NAME as INLINE
 from codabench.runner.plan import RunPlan, SubmissionFacts, plan_steps
 from codabench.storage.sources import TreeSource, open_source
 from codabench.storage.store import Storage
@@ -21,8 +24,9 @@ from codabench.storage.store import Storage
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
 
-Submitted = str | os.PathLike[str] | SolutionSpec
-"""What can be submitted: a zip, a directory, a URL of one, or a solution of the competition."""
+Submitted = Any
+"""What can be submitted: a zip, a directory, a URL of one, a solution of the competition, a mapping of file names to
+values; and, to functions, any object."""
 
 
 def make_plan(
@@ -63,14 +67,43 @@ def make_plan(
     )
 
 
-def stored_parts(task: TaskSpec, stored: dict[str, TreeRef]) -> dict[str, TreeRef]:
+def stored_name(spec: DataSpec, *, inline: bool) -> str | None:
+    """What the stored files of a program or data set are called; of a function there is its text."""
+    return f"{spec.tree}#{INLINE}" if inline and isinstance(spec, ProgramSpec) else spec.tree
+
+
+def stored_parts(task: TaskSpec, stored: dict[str, TreeRef], *, inline: bool = False) -> dict[str, TreeRef]:
     """The stored trees of a task by role; `NotFound` if one is not stored."""
     found = {}
     for role, spec in task.parts.items():
-        if spec.tree is None or spec.tree not in stored:
+        name = stored_name(spec, inline=inline)
+        if name is None or name not in stored:
             raise NotFound(f"the {role.replace('_', ' ')} of task {task.name!r} is not stored here", code="CB342")
-        found[role] = stored[spec.tree]
+        found[role] = stored[name]
     return found
+
+
+def is_object(submission: object) -> bool:
+    """Whether it is neither a path nor a mapping of files: only ``backend="inline"`` takes it."""
+    return not isinstance(submission, (str, os.PathLike, Mapping, SolutionSpec))
+
+
+def offered(submission: Any) -> TreeSource:
+    """The files of a submission: a path, a mapping of names to values, or an object, of which a line of text is kept.
+
+    Raises
+    ------
+    BundleError, UsageError
+        They cannot be read, or not be written.
+    """
+    if isinstance(submission, (str, os.PathLike)):
+        return open_source(submission)
+    if isinstance(submission, Mapping):
+        return tree_of(submission, "the submission")
+    text = f"{printable(repr(submission))[:2000]}\n"
+    # A metadata file without a command: the text is for an ingestion program, and no result.
+    files = {"object.txt": text.encode("utf-8", "replace"), "metadata.yaml": b"# an object of Python\n"}
+    return made(name_of(submission), files)
 
 
 @contextmanager
@@ -79,7 +112,7 @@ def opened_submission(competition: Competition, submission: Submitted) -> Iterat
 
     A solution of the competition is one, too: its files live as long as the competition.
     """
-    opened = competition.tree(submission) if isinstance(submission, SolutionSpec) else open_source(submission)
+    opened = competition.tree(submission) if isinstance(submission, SolutionSpec) else offered(submission)
     try:
         yield without_wrapping(opened) if competition.spec.format == "v1.5" else opened
     finally:
@@ -104,9 +137,12 @@ def submission_facts(source: TreeSource) -> SubmissionFacts:
 
 
 def name_of(submission: Submitted) -> str:
-    """What a submission is called: the last part of its path; a solution has a name of its own."""
+    """What a submission is called: the last part of its path; a solution has a name of its own, an object a type."""
     if isinstance(submission, SolutionSpec):
         return submission.name or f"solution {submission.index}"
+    if not isinstance(submission, (str, os.PathLike)):
+        named = getattr(submission, "__name__", type(submission).__name__)
+        return str(named) if is_object(submission) else "submission"
     last = re.split(r"[/\\]", os.fspath(submission).rstrip("/\\"))[-1]
     # A file name may be any bytes; a database and JSON hold text.
     return os.fsencode(last).decode("utf-8", "replace") or "submission"

@@ -22,24 +22,29 @@ from codabench.backends.backend import Backend
 from codabench.backends.local_data import LocalData
 from codabench.bundle.fact_sheet import check_answers
 from codabench.core.competition import TaskSpec
-from codabench.core.errors import SubmissionRejected
+from codabench.core.errors import SubmissionRejected, UsageError
 from codabench.core.events import EventKind
 from codabench.core.live import AnyEvent
 from codabench.core.policy import UNBOUNDED, Policy, policy_named
 from codabench.core.records import Attempt, Outcome, Run, RunOptions, Status, Submission
 from codabench.db.database import Database
+from codabench.runner.inline import NAME as INLINE
+from codabench.runner.inline import InlineBackend, warn_not_isolated
 from codabench.runner.plan import RunPlan, SubmissionFacts
 from codabench.storage.sources import remove_tree
 from codabench.storage.store import Storage
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import Dispatcher, utc_now
 from codabench.workspace.handles import RunHandle, SubmissionHandle
+from codabench.workspace.inline import inline_calls
 from codabench.workspace.live import Feed, statuses, stored_events
 from codabench.workspace.planning import (
     Submitted,
+    is_object,
     make_plan,
     name_of,
     opened_submission,
+    stored_name,
     stored_parts,
     submission_facts,
 )
@@ -138,17 +143,19 @@ class Workspace:
     def _attach(self, competition: Competition) -> None:
         self.db.add_competition(competition.id, competition.spec, source=competition.source, at=utc_now())
 
-    def _store_trees(self, competition: Competition, tasks: Sequence[TaskSpec]) -> None:
+    def _store_trees(self, competition: Competition, tasks: Sequence[TaskSpec], *, inline: bool = False) -> None:
         """Store what tasks need and is not stored yet; a local run of one task leaves the other data alone."""
         with self._lock:
             known = self._stored.setdefault(competition, set())
-            specs = (part for task in tasks for part in task.parts.values())
+            specs = {stored_name(p, inline=inline): p for task in tasks for p in task.parts.values()}
             # What another object of this competition stored is looked at again: its files may have changed since.
-            new = {spec.tree: spec for spec in specs if spec.tree is not None and spec.tree not in known}
+            new = {name: spec for name, spec in specs.items() if name is not None and name not in known}
             if new:
-                self.db.set_trees(
-                    competition.id, {name: self.storage.put_tree(competition.tree(spec)) for name, spec in new.items()}
-                )
+                trees = {
+                    name: competition.called(spec) if name != spec.tree else competition.tree(spec)
+                    for name, spec in new.items()
+                }
+                self.db.set_trees(competition.id, {name: self.storage.put_tree(tree) for name, tree in trees.items()})
                 known.update(new)
 
     # ------------------------------------------------------------------ submissions
@@ -162,6 +169,7 @@ class Workspace:
         participant: str | None = None,
         name: str | None = None,
         fact_sheet: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
         backend: BackendLike = None,
         policy: str | Policy = "standard",
         image: str | None = None,
@@ -176,12 +184,15 @@ class Workspace:
         Parameters
         ----------
         submission
-            A zip, a directory, or any fsspec URL of one; or a solution of the competition, ``comp.solutions[0]``.
+            A zip, a directory, or any fsspec URL of one; a solution of the competition, ``comp.solutions[0]``; a
+            mapping of file names to values; an object, if `backend` is ``"inline"``.
         phase, task
             By index or name; without a phase: the one open now, else the last that began, else the first. A solution
             goes to the tasks it is for.
         fact_sheet
             Answers to the questions of the fact sheet.
+        params
+            What tells this submission from others, such as ``{"C": 10}``; columns of the board's frame.
         image
             Instead of the competition's.
         time_limit
@@ -219,10 +230,15 @@ class Workspace:
             keep=keep,
         )
         place = self._resolve_backend(backend if backend is not None else self._default_backend, image=image)
+        inline = place if isinstance(place, InlineBackend) else None
+        if inline is None and is_object(submission):
+            hint = "give a folder or a zip, or backend='inline'"
+            raise UsageError(f"a {type(submission).__name__} cannot be put into a container", code="CB692", hint=hint)
         with opened_submission(competition, submission) as source:
             facts = submission_facts(source)
+            calls = [inline_calls(competition, t, submission, facts, chosen) for t in tasks] if inline else []
             tree = self.storage.put_tree(source)
-        self._store_trees(competition, tasks)
+        self._store_trees(competition, tasks, inline=inline is not None)
         made = Submission(
             id=uuid.uuid4().hex,
             competition=competition.id,
@@ -232,7 +248,7 @@ class Workspace:
             tree=tree,
             created_at=now,
             tasks=tuple(t.index for t in tasks),
-            fact_sheet=dict(fact_sheet) if fact_sheet is not None else None,
+            fact_sheet=None if fact_sheet is None and params is None else {**(fact_sheet or {}), **(params or {})},
             options=options,
         )
         runs = [
@@ -244,6 +260,8 @@ class Workspace:
             self._clear.detach()
         for run in runs:
             self._backend_of[run.id] = place
+            if inline is not None:
+                inline.expect(run.id, calls[run.position])
         made = self.db.add_submission(made, runs, kind=EventKind.RUN_QUEUED)
         self._dispatcher.wake()
         return SubmissionHandle(self, competition, made, runs)
@@ -292,7 +310,8 @@ class Workspace:
 
         if not done():
             self._dispatcher.wake()
-        return self._dispatcher.wait(done, timeout)
+        inline = self._backends.get((INLINE, None))
+        return self._dispatcher.wait(done, timeout, inline.take if isinstance(inline, InlineBackend) else lambda: None)
 
     def error_of(self, run: str) -> BaseException | None:
         """What made the machine fail during a run of this process, if anything did."""
@@ -373,15 +392,21 @@ class Workspace:
         from codabench.backends.select import backend_from, word_for
 
         value = word_for(value, image)
-        jobs = self._jobs if jobs is None else jobs
+        jobs = None if value == INLINE else self._jobs if jobs is None else jobs
         key = (value if isinstance(value, str) else id(value), jobs)
         with self._lock:
             if any(value is known for known in self._backends.values()):
                 return cast("Backend", value)
             if key not in self._backends:
-                place = self._backends[key] = backend_from(
-                    value, jobs=jobs, scratch=self.scratch, ceiling=self.ceiling, local_data=self.local_data
-                )
+                place: Backend
+                if value == INLINE:
+                    warn_not_isolated()
+                    place = InlineBackend(self.scratch, self._dispatcher.nudge, self.ceiling)
+                else:
+                    place = backend_from(
+                        value, jobs=jobs, scratch=self.scratch, ceiling=self.ceiling, local_data=self.local_data
+                    )
+                self._backends[key] = place
                 if place is not value:
                     self._own_backends.append(place)
             return self._backends[key]
@@ -411,7 +436,10 @@ class Workspace:
             phase=phase,
             task=task,
             facts=facts,
-            trees={"submission": submission.tree, **stored_parts(task, stored)},
+            trees={
+                "submission": submission.tree,
+                **stored_parts(task, stored, inline=isinstance(self._backend_of.get(run.id), InlineBackend)),
+            },
             columns=spec.written,
             detailed_results=spec.enable_detailed_results,
         )

@@ -97,14 +97,30 @@ def test_the_python_of_the_readme_runs(place: Path, docker_url: str) -> None:
     program = "\n".join(block.text for block in blocks(README, "python"))
     assert program.count("cb.load(") == 2
     env = {**os.environ, "DOCKER_HOST": docker_url}
+    (place / "readme.py").write_text(program)
     ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=place, env=env, capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "readme.py"], cwd=place, env=env, capture_output=True, text=True, timeout=240, check=False
     )
     assert ran.returncode == 0, ran.stderr
     assert "Finished {'accuracy': 0.88125" in ran.stdout
     assert "3  baseline" in ran.stdout
     assert "Failed the ingestion program exited with 1" in ran.stdout
+    assert "{'words': 3.0}" in ran.stdout
     assert (place / "lab").is_dir()
+
+
+def test_the_competition_in_python_runs(place: Path) -> None:
+    program = "\n".join(block.text for block in blocks(ROOT / "docs/python.md", "python"))
+    (place / "signs.py").write_text(program)
+    ran = subprocess.run(
+        [sys.executable, "signs.py"], cwd=place, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "{'acc': 1.0}" in ran.stdout
+    assert "0 errors, 0 warnings, 0 notes" in ran.stdout
+    assert "✓ packed signs.zip" in ran.stdout
+    assert "as in this process" in ran.stdout
+    assert ran.stderr.count("CB690") == 1
 
 
 SESSIONS = [block.text.removeprefix("$ ").split("\n", 1) for block in blocks(README, "console")]

@@ -37,11 +37,16 @@ def execute(path: Path) -> list[Any]:
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
-def look(outputs: list[Any]) -> None:
-    """What a reader sees: the tables, and nothing that went wrong."""
+def pages_of(outputs: list[Any]) -> list[str]:
+    """What a reader sees, if nothing went wrong."""
     assert [o for o in outputs if o.output_type == "error"] == []
     assert [o.text for o in outputs if o.output_type == "stream"] == [], "displays only, nothing printed or warned"
-    pages = [o.data["text/html"] for o in outputs if "text/html" in o.get("data", {})]
+    return [o.data["text/html"] for o in outputs if "text/html" in o.get("data", {})]
+
+
+def look(outputs: list[Any]) -> None:
+    """The tables of the first notebook."""
+    pages = pages_of(outputs)
     progress = [page for page in pages if 'class="cb-progress"' in page]
     assert len(progress) == 3, "one display for each call that runs something"
     assert [page.count("Finished") for page in progress] == [1, 2, 0], "each ends with its last state"
@@ -55,7 +60,7 @@ def look(outputs: list[Any]) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["01_first_competition"]
+    assert [path.stem for path in NOTEBOOKS] == ["01_first_competition", "02_benchmark_in_python"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
@@ -70,14 +75,23 @@ def test_it_is_kept_without_outputs(path: Path) -> None:
 
 @pytest.mark.engine
 @pytest.mark.docker
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
-def test_it_runs_in_docker(path: Path, kernel: pytest.MonkeyPatch, docker_url: str) -> None:
+def test_it_runs_in_docker(kernel: pytest.MonkeyPatch, docker_url: str) -> None:
     kernel.setenv("DOCKER_HOST", docker_url)
     kernel.setenv("CODABENCH_NOTEBOOK_BACKEND", "docker")
-    look(execute(path))
+    look(execute(NOTEBOOKS[0]))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
-def test_it_runs_in_processes(path: Path, kernel: pytest.MonkeyPatch) -> None:
+def test_it_runs_in_processes(kernel: pytest.MonkeyPatch) -> None:
     kernel.setenv("CODABENCH_NOTEBOOK_BACKEND", "process")
-    look(execute(path))
+    look(execute(NOTEBOOKS[0]))
+
+
+def test_a_benchmark_in_python_runs(kernel: pytest.MonkeyPatch) -> None:
+    kernel.setenv("CODABENCH_NOTEBOOK_BACKEND", "process")
+    pages = pages_of(execute(NOTEBOOKS[1]))
+    (board,) = (page for page in pages if 'class="cb-board"' in page)
+    assert board.index(">5 neighbours") < board.index(">151 neighbours")
+    assert board.count("not isolated") == 4, "three rows, and what it means"
+    (bad,) = (page for page in pages if "the ingestion program exited with 1" in page)
+    assert "TypeError" in bad
+    assert sum('class="cb-progress"' in page for page in pages) == 1, "what is packed is proved quietly"

@@ -334,6 +334,11 @@ APART = {
     "tests/workspace/test_workspace_tasks.py": "CB354",
     "tests/unit/bundle/test_bundle_fix.py": "CB359",
     "tests/bundles/test_target.py": " ".join(f"CB18{n}" for n in range(10)),
+    "tests/unit/bundle/test_defined_models.py": "CB320",
+    "tests/unit/bundle/test_defined_export.py": "CB321 CB322 CB323",
+    "tests/unit/bundle/test_defined_data.py": "CB324",
+    "tests/workspace/test_pack.py": "CB325",
+    "tests/workspace/test_inline.py": "CB690 CB691 CB692",
     "tests/workspace/test_workspace_runs.py": "CB331 CB332 CB333 CB405",
     "tests/workspace/test_raised_codes.py": (
         "CB334 CB335 CB341 CB342 CB351 CB352 CB353 CB605 CB660 CB703 CB705 CB706 CB720 CB722 CB723"

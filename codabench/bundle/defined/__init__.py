@@ -1,0 +1,1 @@
+"""Competitions defined in Python: what they are made of, their data as files, their functions as programs."""
