@@ -57,6 +57,14 @@ def explanation(error: Any) -> str:
     return (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).strip()
 
 
+def free_below(folder: str, machine: str) -> int | None:
+    """Bytes that are free for us in a directory of an engine; None where its machine is not this one, or is made up."""
+    if machine != host_platform.node() or not os.path.isdir(folder):
+        return None
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
 def _said(text: str) -> str:
     """The message in an answer of the engine, which is JSON if all is well."""
     try:
@@ -171,11 +179,7 @@ class DockerDriver:
     def room(self) -> int | None:
         with translated("asking the engine where it keeps images"):
             info = self.client.info()
-        folder = str(info.get("DockerRootDir") or "")
-        if info.get("Name") != host_platform.node() or not os.path.isdir(folder):
-            return None  # on another machine, or in one that is made up, as on macOS
-        found = os.statvfs(folder)
-        return found.f_bavail * found.f_frsize
+        return free_below(str(info.get("DockerRootDir") or ""), str(info.get("Name")))
 
     def containers_of(self, image: str) -> list[str]:
         with translated("listing the containers"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Collection
 from typing import Any, Literal
 
 from codabench.backends.cargo import Cargo, Hold, make_accessible
@@ -49,7 +50,7 @@ class HostedEngine:
         self,
         url: str,
         registry_auth: RegistryAuth | None = None,
-        insecure_registries: tuple[str, ...] = (),
+        insecure_registries: Collection[str] = (),
         pull_timeout: float = LIMIT,
     ) -> None:
         self.url = url

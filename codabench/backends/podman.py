@@ -11,7 +11,7 @@ import glob
 import os
 import resource
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from codabench.backends.dockerapi import (
     POOL,
     DockerDriver,
     explanation,
+    free_below,
     raise_if_not_started,
     root_cause,
 )
@@ -70,7 +71,7 @@ class PodmanEngine(HostedEngine):
         url: str | None = None,
         *,
         registry_auth: RegistryAuth | None = None,
-        insecure_registries: tuple[str, ...] = (),
+        insecure_registries: Collection[str] = (),
         pull_timeout: float = LIMIT,
     ) -> None:
         super().__init__(url or default_url(), registry_auth, insecure_registries, pull_timeout)
@@ -105,7 +106,7 @@ class PodmanDriver(DockerDriver):
         else "start its machine: `podman machine start`"
     )
 
-    def __init__(self, url: str, insecure_registries: tuple[str, ...] = ()) -> None:
+    def __init__(self, url: str, insecure_registries: Collection[str] = ()) -> None:
         import podman
 
         super().__init__(url)
@@ -114,7 +115,8 @@ class PodmanDriver(DockerDriver):
         # Waiting has no timeout, and the SDK takes none from a call where its client has one.
         self._patient: Any = podman.PodmanClient(base_url=url, max_pool_size=POOL)
         with _translated("asking Podman what it is"):
-            self._host: dict[str, Any] = self.podman.info()["host"]  # type: ignore[no-untyped-call]
+            self._info: dict[str, Any] = self.podman.info()  # type: ignore[no-untyped-call]
+        self._host: dict[str, Any] = self._info["host"]
         self._init = True
 
     def facts(self) -> Facts:
@@ -176,7 +178,10 @@ class PodmanDriver(DockerDriver):
         yield from self._pull_events(name, f"/v{_API}/libpod/images/pull", wanted, credentials)
 
     def room(self) -> int | None:
-        with _translated("asking Podman where it keeps images"):
+        folder = str(self._info.get("store", {}).get("graphRoot") or "")
+        if (free := free_below(folder, str(self._host.get("hostname")))) is not None:
+            return free
+        with _translated("asking Podman how much room it has"):
             store = self.podman.info().get("store") or {}
         whole, used = store.get("graphRootAllocated"), store.get("graphRootUsed")
         return max(0, int(whole) - int(used)) if whole and used is not None else None

@@ -137,7 +137,7 @@ class _Layers:
     def __init__(self, pull: Pull) -> None:
         self._pull = pull
         self._sizes: dict[str, tuple[int, int]] = {}
-        self._told = self._looked = 0.0
+        self._told, self._looked = 0.0, time.monotonic()
         self.last = ""
 
     def take(self, event: dict[str, Any]) -> None:

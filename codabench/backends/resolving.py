@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from typing import Any, Literal
 
 from codabench.backends.credentials import Credentials, RegistryAuth, find_credentials
@@ -42,7 +42,7 @@ class Resolver:
         url: str,
         *,
         auth: RegistryAuth | None = None,
-        insecure: tuple[str, ...] = (),
+        insecure: Collection[str] = (),
         limit: float = LIMIT,
     ) -> None:
         self._engine, self._auth, self._insecure, self._limit = engine, auth, insecure, limit

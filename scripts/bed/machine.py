@@ -29,6 +29,7 @@ PROGRAMS = {
     "runc": "runc",
     "newuidmap": "uidmap",
     "slirp4netns": "slirp4netns",
+    "docker-registry": "docker-registry",
     "ip": "iproute2",
     "iptables": "iptables",
     "setpriv": "util-linux",
