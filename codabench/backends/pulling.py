@@ -153,8 +153,9 @@ class _Layers:
         self.last, now = status, time.monotonic()
         if not moving or now - self._told >= _OFTEN:
             self._told = now
-            progress = f"{human_size(done)} of {human_size(total)}" if total else ""
-            self._pull._say({"status": status, "layer": layer, "done": done, "total": total, "progress": progress})
+            progress = f"{human_size(done)} of {human_size(total)}"
+            size = {"current": done, "total": total, "progress": progress} if total else {}
+            self._pull._say({"status": status, "layer": layer or None, **size})
         if now - self._looked >= _ROOM_EVERY:
             self._looked = now
             check_room(self._pull.name, total - done, self._pull.room())

@@ -12,10 +12,15 @@ from codabench.core.errors import EngineError, ImageNotFound, RegistryError
 
 _PLAIN = re.compile(r"HTTP response to HTTPS client|x509:|certificate", re.I)
 _FULL = re.compile(r"no space left on device|disk quota exceeded|not enough space", re.I)
-_LIES = re.compile(r"verification failed|digest did not match|digest mismatch|does not match|unsupported schema", re.I)
+_LIES = re.compile(
+    r"verification failed|digest did not match|digest mismatch|does not match|unsupported schema|"
+    r"mediaType in manifest should be",
+    re.I,
+)
 _ABSENT = re.compile(
     r"manifest unknown|name unknown|manifest invalid|not found|does not exist or may require|no matching manifest|"
-    r"no image found in (manifest|image index)|StatusCode: 404|invalid reference|unsupported manifest media type",
+    r"no image found in (manifest|image index)|StatusCode: 404|invalid reference|unsupported manifest media type|"
+    r"parsing image configuration",
     re.I,
 )
 _DENIED = re.compile(

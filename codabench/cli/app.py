@@ -9,6 +9,7 @@ from codabench.cli.convert import convert
 from codabench.cli.demo import demo
 from codabench.cli.doctor import doctor
 from codabench.cli.init import init
+from codabench.cli.prune import prune
 from codabench.cli.rule import rule
 from codabench.cli.run import run
 from codabench.cli.schema import schema
@@ -38,5 +39,5 @@ def root(
     """Define, run and rank machine-learning competitions and benchmarks."""
 
 
-for command in (init, check, convert, run, demo, doctor, rule, schema):
+for command in (init, check, convert, run, demo, doctor, prune, rule, schema):
     app.command()(command)

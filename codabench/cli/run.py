@@ -46,6 +46,7 @@ def run(
     task: list[str] = typer.Option(None, "--task", "-t", help="Index or name; may be given more than once."),
     backend: str = typer.Option("auto", "--backend", "-b", help="auto, docker, podman, sandbox or process."),
     image: str = typer.Option(None, "--image", help="Instead of the bundle's; for the sandbox: host, rootfs:/path."),
+    pull: str = typer.Option("missing", "--pull", help="Images: missing, always or never."),
     policy: str = typer.Option("standard", "--policy", help="standard, strict or trusted."),
     network: str = typer.Option(None, "--network", help="none or open; none by default."),
     gpus: str = typer.Option(None, "--gpus", help="A number, or all."),
@@ -108,7 +109,7 @@ def run(
             raise typer.Exit(open_shell(competition, given[0], backend, where))
         else:
             how = {"backend": backend, "jobs": jobs, "fact_sheet": answers, "keep": keep, "enforce": enforce}
-            how["progress"] = "follow" if follow else "auto"
+            how |= {"pull": pull, "progress": "follow" if follow else "auto"}
             _run_all(competition, given, {**where, **how}, out=out, as_json=as_json)
     finally:
         competition.close()

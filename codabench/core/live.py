@@ -76,7 +76,7 @@ class LogWritten(LiveEvent):
 
 
 class PullProgressed(LiveEvent):
-    """The image is on its way; bytes where the registry tells them."""
+    """The image is on its way; `current` of `total` bytes of all its layers, as far as they are known."""
 
     type: Literal["pull"] = "pull"
     image: str

@@ -36,7 +36,7 @@ from codabench.workspace.leaderboard import Leaderboard
 from codabench.workspace.named import Named
 from codabench.workspace.planning import Submitted, name_of, opened_submission
 from codabench.workspace.progress import Progress, follow
-from codabench.workspace.settings import seconds, tailored
+from codabench.workspace.settings import pull_policy, seconds, tailored
 from codabench.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -362,6 +362,9 @@ class Competition:
             ``"standard"``, ``"strict"``, ``"trusted"`` or a `Policy`; `network`, `memory`, `cpus`, `gpus` change it.
         network
             ``"none"`` or ``"open"``.
+        pull
+            ``"missing"``: an image that is here needs no network; ``"always"``: the registry is asked first;
+            ``"never"``. Both steps of a run have the same image, also where its tag moves.
         memory
             Bytes, or ``"4 GiB"``.
         local_data
@@ -401,6 +404,7 @@ class Competition:
         if isinstance(local_data, Mapping):
             workspace.local_data.offer(local_data)
         chosen = tailored(policy, network=network, memory=memory, cpus=cpus, gpus=gpus, local_data=local_data)
+        pull = pull_policy(pull)
         handles: list[SubmissionHandle] = []
         with follow(workspace, self, progress) as shown:
             try:

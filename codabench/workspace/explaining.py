@@ -94,7 +94,7 @@ def _prepares(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tup
 
 def _progress(event: PullProgressed) -> str:
     if event.current and event.total:
-        return f": {human_size(event.current)} of {human_size(event.total)} of a layer"
+        return f": {human_size(event.current)} of {human_size(event.total)}"
     return f": {printable(event.status)}" if event.status else ""
 
 

@@ -15,6 +15,8 @@ _DEVICE = r"[a-z0-9.-]+/[A-Za-z0-9_.-]+=[A-Za-z0-9_.:-]+"
 _DEVICES = re.compile(rf"{_DEVICE}(,{_DEVICE})*")
 """Names of the Container Device Interface: ``vendor.com/class=name``."""
 
+_PULLS = ("missing", "always", "never")
+
 
 def tailored(
     policy: str | Policy,
@@ -69,6 +71,21 @@ def seconds(timeout: float | str | None) -> int | None:
     if not 0 < found < math.inf:
         raise UsageError(f"a time limit must be more than 0 seconds, not {found:g}", code="CB353")
     return max(1, round(found))
+
+
+def pull_policy(word: str) -> str:
+    """When images are pulled: ``missing``, ``always``, ``never``.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these.
+    """
+    if word not in _PULLS:
+        guess = did_you_mean(str(word), _PULLS)
+        hint = f"did you mean {guess!r}?" if guess else None
+        raise UsageError(f"no pull {word!r}; there are {', '.join(_PULLS)}", code="CB353", hint=hint)
+    return word
 
 
 def _network(name: str) -> Network:
