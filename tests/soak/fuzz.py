@@ -30,7 +30,7 @@ SECONDS = 2
 """Of CPU time for one input: how long it waits for a busy machine says nothing."""
 WAITING = 60
 MEMORY = 256 << 20
-LIMIT = 120
+LIMIT = 240
 
 
 # ---------------------------------------------------------------------- in a process of its own
