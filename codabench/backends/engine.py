@@ -29,11 +29,14 @@ class Mount(Record):
         the start and, unless `read_only`, out again after the end.
     target
         Absolute path inside.
+    live
+        Something in it is used by both sides while the program runs: a copy would be of no use.
     """
 
     source: str
     target: str
     read_only: bool = False
+    live: bool = False
 
 
 class Image(Record):

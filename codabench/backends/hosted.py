@@ -203,8 +203,8 @@ class HostedEngine:
         """A default limit that this engine ignores is recorded by `probe`; one that somebody asked for is refused."""
         if spec.network is Network.PROXY:
             raise PolicyError(
-                f"{self.name} cannot hold a program to an allow-list of addresses yet (network: proxy)",
-                hint="network none, or network open",
+                f"{self.name} itself cannot hold a program to an allow-list of addresses (network: proxy)",
+                hint="a run with that policy has network none and a proxy of its own; or use network open",
             )
         unenforced, default = self.facts.unenforced, Limits()
         for name in ("memory", "pids", "cpus"):
@@ -231,6 +231,11 @@ class HostedEngine:
         if not spec.mounts:
             return None
         through = tuple(m for m in spec.mounts if self._needs_volume(spec, m))
+        if any(mount.live for mount in through):
+            raise PolicyError(
+                f"{self.name} does not see our files, so that there is no way for a proxy (network: proxy)",
+                hint="network none, or network open; or an engine on this machine",
+            )
         with self._lock:
             if self._hold is None:
                 self._hold = Hold(self.driver, self._labels)

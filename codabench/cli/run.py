@@ -48,7 +48,10 @@ def run(
     image: str = typer.Option(None, "--image", help="Instead of the bundle's; for the sandbox: host, rootfs:/path."),
     pull: str = typer.Option("missing", "--pull", help="Images: missing, always or never."),
     policy: str = typer.Option("standard", "--policy", help="standard, strict or trusted."),
-    network: str = typer.Option(None, "--network", help="none or open; none by default."),
+    network: str = typer.Option(None, "--network", help="none, proxy (see --allow) or open; none by default."),
+    allow: list[str] = typer.Option(
+        None, "--allow", metavar="HOST", help="Let programs reach this host, .example.org for all below it; no other."
+    ),
     gpus: str = typer.Option(None, "--gpus", help="A number, or all."),
     local_data: list[str] = typer.Option(
         None, "--local-data", metavar="NAME=DIR", help="A directory of this host, read-only at /app/data/NAME."
@@ -84,6 +87,7 @@ def run(
         "image": image,
         "memory": memory,
         "cpus": cpus,
+        "allow": allow or None,
         "gpus": gpus,
         "local_data": _local_data(local_data or []),
         "timeout": timeout,

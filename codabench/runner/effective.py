@@ -10,7 +10,7 @@ from codabench.backends.engine import EngineInfo, Mount
 from codabench.backends.naming import is_permitted
 from codabench.core.errors import PolicyError
 from codabench.core.granting import meet, tightened
-from codabench.core.policy import Policy
+from codabench.core.policy import Network, Policy
 from codabench.core.problems import Fault, Problem, Severity
 from codabench.runner.contract import LOCAL_DATA
 
@@ -29,6 +29,7 @@ def effective_policy(asked: Policy, host: WorkHost, info: EngineInfo) -> tuple[P
     """
     granted = meet(asked, host.ceiling)
     refuse_missing_data(asked, granted, host.local_data)
+    refuse_open_proxy(granted, info)
     refuse_unenforced(granted, info)
     notes = [
         Problem(
@@ -41,6 +42,30 @@ def effective_policy(asked: Policy, host: WorkHost, info: EngineInfo) -> tuple[P
         for what in tightened(asked, granted)
     ]
     return bounded(granted, info), notes
+
+
+def refuse_open_proxy(policy: Policy, info: EngineInfo) -> None:
+    """An allow-list that lists nothing, or that nobody enforces, is none.
+
+    Raises
+    ------
+    PolicyError
+        ``CB364``.
+    """
+    if policy.network is not Network.PROXY:
+        return
+    if not policy.hosts:
+        raise PolicyError(
+            "the network is proxy, and no host is allowed",
+            code="CB364",
+            hint="name some: hosts=('pypi.org', '.pythonhosted.org') of the policy, --allow pypi.org of run",
+        )
+    if not info.enforced.get("network_none", True):
+        raise PolicyError(
+            f"{info.name} cannot hold a program to an allow-list: it leaves it the network of this machine",
+            code="CB364",
+            hint="use another engine",
+        )
 
 
 def refuse_missing_data(asked: Policy, granted: Policy, offered: Mapping[str, Path]) -> None:

@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from codabench.backends.backend import WorkHost
-from codabench.backends.engine import Container, ContainerSpec, Deadline, Image, StopSignal
+from codabench.backends.engine import Container, ContainerSpec, Deadline, Image, Mount, StopSignal
 from codabench.core.errors import ArchiveError
+from codabench.core.policy import Network
 from codabench.core.problems import Problem
 from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult, StepUsage
 from codabench.core.trees import TreeRef
-from codabench.runner import results, verdict
+from codabench.runner import proxy, results, verdict
 from codabench.runner.contract import ENVIRONMENT, PROGRAM, command_line
 from codabench.runner.effective import effective_policy, local_data_mounts, not_enforced, refuse_registry
 from codabench.runner.layout import RunDirectory
 from codabench.runner.logs import ProgramLog
 from codabench.runner.plan import ProgramPlan, RunPlan
 from codabench.runner.provenance import provenance, step_digest
+from codabench.runner.proxy import AllowListProxy
 from codabench.runner.quota import Quota
 from codabench.runner.watching import Watch
 from codabench.storage.extract import full_disk
@@ -83,6 +85,7 @@ class _Execution:
         self.waiting: list[Container] = []
         self.watches: dict[StepName, Watch] = {}
         self.too_much: dict[StepName, Problem] = {}
+        self.proxy: AllowListProxy | None = None
 
     def run(self) -> Outcome:
         plan = self.plan
@@ -96,6 +99,8 @@ class _Execution:
         enforced = info.enforced.get("read_only_mounts", True)
         self.directory = RunDirectory(place, plan, self.storage, owner, enforced=enforced)
         self.owner = owner
+        if policy.network is Network.PROXY:
+            self.proxy = AllowListProxy(place / "proxy", policy.hosts or ())
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="codabench-ahead") as ahead:
                 resolved = ahead.submit(self._resolve)
@@ -107,6 +112,8 @@ class _Execution:
             # Whatever went wrong on the way: what was created and never started is not left behind.
             for container in self.waiting:
                 container.discard()
+            if self.proxy is not None:
+                self.proxy.close()
             if not plan.keep:
                 self.directory.remove()
 
@@ -250,7 +257,8 @@ class _Execution:
 
     def _spec(self, step: StepName, role: Role, command: str) -> ContainerSpec:
         argv = command_line(command, step, role)
-        return container_spec(self.plan, self.directory, self.image, step, role, argv, self.host.local_data)
+        spec = container_spec(self.plan, self.directory, self.image, step, role, argv, self.host.local_data)
+        return spec if self.proxy is None else with_proxy(spec, self.directory.path("proxy"))
 
     def _run_all(self, step: StepName, containers: dict[Role, Container]) -> dict[Role, Exit]:
         """Run the programs of a step together under one deadline; return when every one of them is gone."""
@@ -349,6 +357,8 @@ class _Execution:
     ) -> Outcome:
         info = self.engine.probe()
         self.warnings += not_enforced(info)
+        if self.proxy is not None and self.proxy.refused:
+            self.warnings.append(verdict.hosts_refused(self.proxy.refused))
         cancelled = problem is not None and problem.code == verdict.CANCELLED
         failed = Status.CANCELLED if cancelled else Status.FAILED
         return Outcome(
@@ -365,6 +375,19 @@ class _Execution:
 
     def _emit(self, event: str, **data: Any) -> None:
         self.host.emit({"type": "step", "event": event, "run": self.plan.run, "attempt": self.plan.attempt, **data})
+
+
+def with_proxy(spec: ContainerSpec, directory: Path) -> ContainerSpec:
+    """The same program without any network, and with the proxy whose socket lies in that directory."""
+    way_out = Mount(source=str(directory), target=proxy.TARGET, read_only=True, live=True)
+    return spec.model_copy(
+        update={
+            "network": Network.NONE,
+            "mounts": (*spec.mounts, way_out),
+            "argv": proxy.command(spec.argv),
+            "env": {**spec.env, **proxy.ENVIRONMENT},
+        }
+    )
 
 
 def _as_output_limit(end: Exit) -> Exit:

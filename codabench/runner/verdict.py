@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 from codabench.core.errors import ArchiveError, UsageError
@@ -154,6 +155,19 @@ def unusable_command(plan: RunPlan) -> Problem | None:
                         fault=Fault.PARTICIPANT if own else Fault.ORGANIZER,
                     )
     return None
+
+
+def hosts_refused(refused: Mapping[str, int]) -> Problem:
+    """What programs wanted to reach and the allow-list does not hold."""
+    names = sorted(refused)
+    shown = ", ".join(printable(name) for name in names[:5]) + (" and others" if len(names) > 5 else "")
+    return Problem(
+        code="CB664",
+        severity=Severity.WARNING,
+        message=f"programs tried to reach hosts that are not on the allow-list: {shown}",
+        hint="--allow HOST allows one, as far as the worker grants it",
+        fault=Fault.PARTICIPANT,
+    )
 
 
 def wrote_too_much(step: StepName, why: str, *, disk_full: bool) -> Problem:

@@ -336,6 +336,7 @@ class Competition:
         memory: int | str | None = None,
         cpus: float | None = None,
         gpus: int | str | None = None,
+        allow: Iterable[str] | None = None,
         local_data: Mapping[str, str | os.PathLike[str]] | Iterable[str] | None = None,
         timeout: float | str | None = None,
         participant: str | None = None,
@@ -361,7 +362,9 @@ class Competition:
         policy
             ``"standard"``, ``"strict"``, ``"trusted"`` or a `Policy`; `network`, `memory`, `cpus`, `gpus` change it.
         network
-            ``"none"`` or ``"open"``.
+            ``"none"``, ``"proxy"`` or ``"open"``.
+        allow
+            Hosts that programs may reach through a proxy, and no others; ``network="proxy"`` with a list.
         pull
             ``"missing"``: an image that is here needs no network; ``"always"``: the registry is asked first;
             ``"never"``. Both steps of a run have the same image, also where its tag moves.
@@ -384,7 +387,7 @@ class Competition:
             Called with the place of a submission that is not admitted, and why; the others go on. None: raise, and
             cancel the others.
         progress
-            ``"auto"``, ``"rich"``, ``"plain"``, ``"none"``.
+            ``"auto"``, ``"rich"``, ``"plain"``, ``"follow"``, ``"none"``.
 
         Returns
         -------
@@ -403,7 +406,9 @@ class Competition:
         )
         if isinstance(local_data, Mapping):
             workspace.local_data.offer(local_data)
-        chosen = tailored(policy, network=network, memory=memory, cpus=cpus, gpus=gpus, local_data=local_data)
+        chosen = tailored(
+            policy, network=network, memory=memory, cpus=cpus, gpus=gpus, local_data=local_data, allow=allow
+        )
         pull = pull_policy(pull)
         handles: list[SubmissionHandle] = []
         with follow(workspace, self, progress) as shown:

@@ -12,6 +12,7 @@ from codabench.core.policy import Network, Policy, policy_named
 from codabench.core.text import did_you_mean, parse_duration, parse_size
 
 _DEVICE = r"[a-z0-9.-]+/[A-Za-z0-9_.-]+=[A-Za-z0-9_.:-]+"
+_HOST = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _DEVICES = re.compile(rf"{_DEVICE}(,{_DEVICE})*")
 """Names of the Container Device Interface: ``vendor.com/class=name``."""
 
@@ -26,6 +27,7 @@ def tailored(
     cpus: float | None = None,
     gpus: int | str | None = None,
     local_data: Iterable[str] | None = None,
+    allow: Iterable[str] | None = None,
 ) -> Policy:
     """A policy with single settings changed.
 
@@ -38,6 +40,10 @@ def tailored(
     changes: dict[str, Any] = {}
     if network is not None:
         changes["network"] = _network(network)
+    if allow := tuple(allow or ()):
+        if network not in (None, Network.PROXY.value):
+            raise UsageError(f"hosts are allowed by network proxy, not by network {network}", code="CB353")
+        changes |= {"network": Network.PROXY, "hosts": tuple(sorted({*map(_host, allow)}))}
     if gpus is not None:
         changes["gpus"] = None if str(gpus) == "0" else _gpus(gpus)
     if local_data:
@@ -89,13 +95,19 @@ def pull_policy(word: str) -> str:
 
 
 def _network(name: str) -> Network:
-    # `proxy` needs a proxy that a worker offers; nothing here does.
-    offered = [Network.NONE.value, Network.OPEN.value]
+    offered = [each.value for each in Network]
     if name not in offered:
         guess = did_you_mean(name, offered)
         hint = f"did you mean {guess!r}?" if guess else None
         raise UsageError(f"no network {name!r}; there are {', '.join(offered)}", code="CB353", hint=hint)
     return Network(name)
+
+
+def _host(name: str) -> str:
+    if not _HOST.fullmatch(name):
+        hint = "pypi.org, .pythonhosted.org for all below it, mirror.lab:8080"
+        raise UsageError(f"{name!r} is no name of a host", code="CB353", hint=hint)
+    return name.lower()
 
 
 def _memory(value: int | str) -> int:

@@ -97,7 +97,7 @@ def _plan(
 ) -> RunPlan:
     spec = competition.spec
     policy: str | Policy = where.get("policy") or "standard"
-    changes = {name: where.get(name) for name in ("network", "memory", "cpus", "gpus", "local_data")}
+    changes = {name: where.get(name) for name in ("network", "memory", "cpus", "gpus", "local_data", "allow")}
     granted = meet(tailored(policy, **changes), competition.workspace.ceiling)
     id = uuid.uuid4().hex
     return make_plan(

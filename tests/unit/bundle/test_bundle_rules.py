@@ -345,6 +345,8 @@ APART = {
     ),
     "tests/workspace/test_workspace_ceiling.py": "CB662 CB663",
     "tests/workspace/test_workspace_quota.py": "CB616",
+    "tests/unit/runner/test_runner_proxy.py": "CB364",
+    "tests/engines/test_proxy.py": "CB664",
     "tests/engines/test_gpus.py": "CB361",
     "tests/unit/runner/test_runner_verdict.py": "CB610 CB611 CB612 CB613 CB614 CB615",
     "tests/unit/backends/test_credentials.py": "CB358 CB362",
