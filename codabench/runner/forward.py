@@ -10,7 +10,7 @@ import sys
 import threading
 
 
-def pass_on(source, target):
+def pass_on(source: socket.socket, target: socket.socket) -> None:
     """Everything that one side says, to the other; then its end."""
     try:
         while True:
@@ -26,7 +26,7 @@ def pass_on(source, target):
         pass
 
 
-def serve(client, path):
+def serve(client: socket.socket, path: str) -> None:
     upstream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         upstream.connect(path)
@@ -42,7 +42,7 @@ def serve(client, path):
     upstream.close()
 
 
-def main(port, path, command):
+def main(port: int, path: str, command: "list[str]") -> None:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
