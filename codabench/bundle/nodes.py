@@ -103,6 +103,9 @@ class Source:
 
     def at(self, line: int, column: int = 1, end_line: int | None = None, end_column: int | None = None) -> Location:
         """A place with the text of its line."""
+        if line > len(self.lines):  # what follows "---" at the very end is nothing, and said to stand on the next line
+            line = end_line = len(self.lines)
+            column = end_column = len(self.lines[-1]) + 1
         excerpt = self.lines[line - 1] if 0 < line <= len(self.lines) else None
         if end_line is not None and end_line > line:
             end_line, end_column = line, len((excerpt or "").rstrip()) + 1

@@ -26,7 +26,8 @@ _TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
 )
 _LESS = "move long texts into pages, and remove aliases of aliases"
-_STR = "tag:yaml.org,2002:str"
+# CodaLab's own exports, written by Python 2, tag texts: nothing is constructed, they stay texts.
+_TEXTS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "python/str", "python/unicode"))
 
 
 class _StopReading(Exception):  # noqa: N818 - control flow, not an error
@@ -184,13 +185,14 @@ class _Composer:
         self._source.add("CB003", Severity.WARNING, message, last, hint="keep one of them", also=also, fix=fix)
 
     def _scalar(self, event: Any) -> Scalar:
-        node = Scalar(*_span(event), text=event.value, plain=event.implicit[0] or event.tag not in (None, "!", _STR))
+        node = Scalar(*_span(event), text=event.value, plain=event.implicit[0] or event.tag not in (None, "!", *_TEXTS))
         if len(event.value) > MAX_SCALAR:
             node.end_line, node.end_column = node.line, node.column + 20
             _stop(
                 self._source, "CB005", f"a value of {len(event.value)} characters; at most {MAX_SCALAR} are read", node
             )
-        self._check_tag(event.tag, node)
+        if event.tag not in _TEXTS:
+            self._check_tag(event.tag, node)
         if event.anchor:
             self._anchors[event.anchor] = node
         return node

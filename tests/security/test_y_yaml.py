@@ -263,8 +263,8 @@ def test_y14_circles_and_columns_that_are_not_there(columns: str, tmp_path: Path
     assert not report.ok
 
 
-def test_every_place_is_on_its_line() -> None:
-    text = "a: [1, {b: 'x'}]\nc:\n  - d: |\n      long\n      text\n"
+@pytest.mark.parametrize("text", ["a: [1, {b: 'x'}]\nc:\n  - d: |\n      long\n      text\n", "---", "# x\n---"])
+def test_every_place_is_on_its_line(text: str) -> None:
     root, source = read_yaml(text.encode(), "x.yaml")
     pending: list[Node | None] = [root]
     while pending:

@@ -406,6 +406,8 @@ def test_metadata_that_lies_in_data_says_nothing(tmp_path: Path) -> None:
         "Challenge #3: the end",
     ),
     Case("a title that is a number", v2(("title: Small", "title: 2026")), title, "2026"),
+    Case("texts as Python 2 tagged them", v2(("title: Small", "title: !!python/unicode 'Small'")), title, "Small"),
+    Case("a number tagged as text", v2(("title: Small", "title: !!python/str 2")), title, "2"),
     Case("a title that is a flag", v2(("title: Small", "title: No")), title, "No", ("CB510",)),
 )
 def test_values_in_quotes_and_with_comments(case: Case, tmp_path: Path) -> None:
