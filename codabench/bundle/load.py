@@ -70,7 +70,18 @@ class Bundle:
         self._opened, self._files, self._target = opened, files, target
         self._also: list[BundleFiles] = []
 
-    def reread(self, text: bytes) -> Bundle:
+    def report_at(self, target: str) -> Report:
+        """Every problem there is where it is to run: ``local``, or ``codabench.org``.
+
+        Raises
+        ------
+        UsageError
+            There is no such target.
+        """
+        aim = _target(target)
+        return self.report if aim is self._target or self.text is None else self.reread(self.text, aim).report
+
+    def reread(self, text: bytes, target: Target | None = None) -> Bundle:
         """What there would be if the description had these bytes; it lives as long as this one."""
         opened, name = self._opened, self.place or NAME
         changed = Overlay(opened, files={name: Content.of_bytes(text)})
@@ -78,7 +89,7 @@ class Bundle:
         tree, file = _find(changed, problems)
         files = BundleFiles(tree, self._files.limits, self._files.datasets)
         self._also.append(files)
-        return _read(self.source, changed, files, file, problems, self._target)
+        return _read(self.source, changed, files, file, problems, target or self._target)
 
     @property
     def place(self) -> str | None:

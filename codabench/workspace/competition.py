@@ -186,9 +186,15 @@ class Competition:
         """The phase a submission goes to: the one named, else the one open now, else the last that began."""
         return self.phase(wanted) if wanted is not None else admission.choose_phase(self.spec, utc_now())
 
-    def check(self) -> Report:
-        """Every problem of the bundle at once. Never raises for content."""
-        return self._bundle.report
+    def check(self, *, target: str = "local") -> Report:
+        """Every problem of the bundle at once. Never raises for content.
+
+        Parameters
+        ----------
+        target
+            Where it is to run: ``local``, or ``codabench.org``, where more is refused or read otherwise.
+        """
+        return self._bundle.report_at(target)
 
     def tree(self, spec: DataSpec) -> TreeSource:
         """The files of a program or data set of this competition; they live as long as it does.

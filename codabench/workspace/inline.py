@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from codabench.core.competition import PhaseSpec, ProgramSpec, TaskSpec
 from codabench.core.errors import UsageError
-from codabench.runner.inline import Calls
+from codabench.runner.calling import Calls
 from codabench.runner.plan import SubmissionFacts
 from codabench.workspace.planning import is_object
 

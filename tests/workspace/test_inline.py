@@ -14,7 +14,7 @@ from python_bench import MODEL, POINTS, Model, bench, ingest, score, task
 
 import codabench as cb
 from codabench.core.errors import BundleError, PolicyError, RunFailed, UsageError
-from codabench.runner import inline
+from codabench.runner import calling, inline
 from codabench.workspace.workspace import Workspace
 
 
@@ -127,7 +127,7 @@ class Estimator:
 def test_estimators_are_cloned_through_their_parameters() -> None:
     fitted = Estimator(2.5)
     fitted.coef_ = 1  # type: ignore[attr-defined]
-    clone = inline.cloned(fitted)
+    clone = calling.cloned(fitted)
     assert (clone.level, vars(clone)) == (2.5, {"level": 2.5})
     with pytest.raises(TypeError, match="not this way"):
         copy.deepcopy(fitted)
@@ -299,6 +299,20 @@ def test_a_kept_workspace_takes_both(tmp_path: Path) -> None:
         waiting = ws.submit(comp, Model(9.0), backend="inline", enforce=False)
         waiting.cancel()
         assert waiting.status is cb.Status.CANCELLED
+
+
+def test_what_nobody_waits_for_ends_with_the_workspace() -> None:
+    calls: list[int] = []
+
+    def counted(io: cb.ScoringIO) -> dict[str, float]:
+        calls.append(1)
+        return {"acc": 1.0}
+
+    comp = scorer(counted)
+    for _ in range(3):
+        comp.workspace.submit(comp, {"x.txt": "x"}, backend="inline", enforce=False)
+    comp.close()
+    assert calls == []
 
 
 def test_the_same_functions_in_plain_processes() -> None:

@@ -84,6 +84,14 @@ class DefinedBundle(Bundle):
         # Data needs no function to be exported.
         return part if isinstance(part, TreeSource) else self.packed.tree(spec)
 
+    def report_at(self, target: str) -> Report:
+        """As `Bundle.report_at`, with what is wrong with functions."""
+        report = self._report()
+        if not report.ok:
+            return report
+        told = dict.fromkeys((*self.packed.report_at(target).problems, *self._returned()))
+        return report.model_copy(update={"problems": tuple(told)})
+
     def close(self) -> None:
         if "packed" in self.__dict__:
             self.packed.close()
