@@ -7,6 +7,7 @@ the same plan, directories, logs, scores, records.
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import threading
@@ -28,17 +29,20 @@ from codabench.runner.execute import execute_run
 NAME = "inline"
 WARNING = "CB690"
 _NOT_ISOLATED = "functions are called in this process, without isolation or limits: use it for your own code only"
-
-
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _told = threading.Event()
 
 
 def warn_not_isolated() -> None:
     """Say it once in a process: libraries that change filters make Python forget what it has shown."""
-    if not _told.is_set():
-        _told.set()
-        text = 'backend="inline" runs submitted code in this process without isolation or limits; rows are marked'
-        warnings.warn(f"[{WARNING}] {text} 'not isolated'", UserWarning, stacklevel=2)
+    if _told.is_set():
+        return
+    _told.set()
+    text = 'backend="inline" runs submitted code in this process without isolation or limits; rows are marked'
+    frame, level = sys._getframe(0), 1
+    while frame.f_back and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(f"[{WARNING}] {text} 'not isolated'", UserWarning, stacklevel=level)
 
 
 class InlineBackend:
@@ -57,9 +61,18 @@ class InlineBackend:
         self._calls: dict[str, Calls] = {}
         self._waiting: deque[_InlineHandle] = deque()
         self._busy = threading.Lock()
+        self._caller: int | None = None
 
     def expect(self, run: str, calls: Calls) -> None:
-        """Say what a run calls, before it is queued."""
+        """Say what a run calls, before it is queued.
+
+        Raises
+        ------
+        UsageError
+            ``CB691``: a function that is called here asks for it, and would wait for itself.
+        """
+        if self._caller == threading.get_ident():
+            raise UsageError("a function cannot run submissions of the competition that calls it", code="CB691")
         self._calls[run] = calls
 
     def submit(
@@ -89,9 +102,11 @@ class InlineBackend:
         handle = self._waiting.popleft()
 
         def work() -> None:
+            self._caller = threading.get_ident()
             try:
                 handle.carry_out()
             finally:
+                self._caller = None
                 self._busy.release()
                 self._on_work()
 

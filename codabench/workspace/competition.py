@@ -108,9 +108,9 @@ class Competition:
     tasks, phases
         Lists of `Task` and `Phase`. Without phases there is one, always open, with all tasks.
     columns, primary, submission_rule
-        The leaderboard: its `Column`\\ s, the key of the one that ranks first, and the rule.
+        The leaderboard: a list of `Column`, the key of the one that ranks first, and the rule.
     leaderboards
-        Instead of these: ``[{"key": "main", "columns": [...]}]``.
+        Instead of these: ``[cb.Leaderboard(key="main", columns=[...])]``, or mappings with these keys.
     pages
         Title -> text.
     image
@@ -120,7 +120,7 @@ class Competition:
     fact_sheet
         Key -> question, such as ``{"method": "Which method?"}``.
     solutions
-        Sample submissions: paths, mappings of file names to values, or `Solution`\\ s.
+        Sample submissions: paths, mappings of file names to values, or a `Solution` with a name and tasks.
     starting_kit
         Files for participants of every phase that has no kit of its own.
 
@@ -145,7 +145,9 @@ class Competition:
         self._bundle = bundle
         self._workspace: Workspace | None = None
         self._private = False
-        identity = f"{os.path.abspath(bundle.source)}\0{self.spec.model_dump_json()}"
+        # What is defined in Python lies nowhere, and is the same wherever its notebook is run.
+        place = bundle.source if isinstance(bundle, DefinedBundle) else os.path.abspath(bundle.source)
+        identity = f"{place}\0{self.spec.model_dump_json()}"
         self.id = hashlib.sha256(identity.encode()).hexdigest()[:32]
 
     # ------------------------------------------------------------------ what it is

@@ -71,6 +71,7 @@ def test_it_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
             with bench() as comp:
                 run(comp)
     assert [str(w.message)[:7] for w in told] == ["[CB690]"]
+    assert told[0].filename == __file__, "the line that asked for it"
 
 
 def test_files_and_mappings_are_submissions_too(tmp_path: Path) -> None:
@@ -299,6 +300,21 @@ def test_a_kept_workspace_takes_both(tmp_path: Path) -> None:
         waiting = ws.submit(comp, Model(9.0), backend="inline", enforce=False)
         waiting.cancel()
         assert waiting.status is cb.Status.CANCELLED
+
+
+def test_a_function_may_run_another_competition_and_not_its_own() -> None:
+    other = bench()
+
+    def nested(io: cb.ScoringIO) -> dict[str, float]:
+        return {"acc": run(other).scores["acc"], "loss": float("own" in io.predictions.name)}
+
+    def circular(io: cb.ScoringIO) -> dict[str, float]:
+        return dict(run(comp, {"x.txt": "x"}).scores)
+
+    with other, scorer(nested) as comp:
+        assert run(comp, {"x.txt": "x"}).scores == {"acc": 1.0, "loss": 0.0}
+    with scorer(circular) as comp:
+        assert "of the competition that calls it" in run(comp, {"x.txt": "x"}).problem.message
 
 
 def test_what_nobody_waits_for_ends_with_the_workspace() -> None:
