@@ -21,6 +21,7 @@ from codabench.core.report import Report
 
 _OURS = "codabench"
 _DECORATORS = frozenset(("scoring", "ingestion"))
+_GLOBAL = frozenset(("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"))
 _FILE = "put the program into a directory and give that: cb.Program.from_dir('scoring/')"
 
 
@@ -219,7 +220,7 @@ def _global_names(code: CodeType) -> set[str]:
     found = {
         str(instruction.argval)
         for instruction in dis.get_instructions(code)
-        if instruction.opname in ("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL")
+        if instruction.opname in _GLOBAL
         or (instruction.opname == "LOAD_NAME" and instruction.argval not in ("__name__", "__qualname__"))
     }
     for constant in code.co_consts:
