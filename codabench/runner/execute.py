@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 from codabench.backends.backend import WorkHost
 from codabench.backends.engine import Container, ContainerSpec, Deadline, Image, Mount, StopSignal
-from codabench.core.errors import ArchiveError
+from codabench.core.errors import ArchiveError, Interrupted
 from codabench.core.policy import Network
 from codabench.core.problems import Problem
 from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult, StepUsage
@@ -107,7 +108,11 @@ class _Execution:
                 prepared = ahead.submit(self.directory.prepare, "scoring")
                 self.directory.prepare("prediction")
                 self.image = resolved.result()
-                return self._both_steps(ahead, prepared)
+                try:
+                    return self._both_steps(ahead, prepared)
+                except Interrupted as error:
+                    # What ran before is kept: its logs say how far it came.
+                    return self._outcome(verdict.cancelled(error.message))
         finally:
             # Whatever went wrong on the way: what was created and never started is not left behind.
             for container in self.waiting:
@@ -148,6 +153,7 @@ class _Execution:
         """Nothing runs: what the submission holds is the prediction result."""
         tree = self.plan.trees["submission"]
         prepared.result()
+        self._go_on()
         self.storage.materialise(tree, self._received, owner=self.owner)
         self.warnings += results.place_metadata(self._received, {}, self.owner)
         self.steps.append(StepResult(name="prediction", output=tree, skipped=True))
@@ -160,20 +166,46 @@ class _Execution:
         if self.plan.step("prediction").copy_submission:
             self.storage.materialise(self.plan.trees["submission"], output, owner=self.owner)
         exits = self._run_all("prediction", containers)
+        if problem := self._stopped("prediction", exits, began):
+            return problem
         self.warnings += results.place_metadata(output, exits, self.owner)
         try:
-            taken = results.collected(output)
+            taken = results.collected(output, self.host.stop)
         except ArchiveError as error:
             self._finish("prediction", exits, None, began)
             return self._prediction_failed(exits) or verdict.refused_output("prediction", output, error)
-        with taken as source:
-            self.warnings += source.problems
-            tree = self.storage.put_tree(source)
-            prepared.result()
-            results.copy_into(source, self._received, self.owner)
-        self._finish("prediction", exits, tree, began)
+        tree = None
+        try:
+            with taken as source:
+                self.warnings += source.problems
+                tree = self.storage.put_tree(source)
+                prepared.result()
+                results.copy_into(source, self._received, self.owner)
+        finally:
+            # Also where the run is cancelled meanwhile: the logs say how far it came.
+            self._finish("prediction", exits, tree, began)
         self._share_predictions()
         return self._prediction_failed(exits)
+
+    def _stopped(self, step: StepName, exits: dict[Role, Exit], began: float) -> Problem | None:
+        """What a cancelled step comes to: nothing of its output is taken, which may be much."""
+        if not self.host.stop.is_set():
+            return None
+        self._finish(step, exits, None, began)
+        found = [self._exit_problem(step, role, end) for role, end in exits.items()]
+        killed = next((problem for problem in found if problem and problem.code == verdict.CANCELLED), None)
+        return killed or verdict.cancelled(f"cancelled: {self.host.stop.reason}")
+
+    def _go_on(self) -> None:
+        """Between two things that take long.
+
+        Raises
+        ------
+        Interrupted
+            If the run was cancelled.
+        """
+        if self.host.stop.is_set():
+            raise Interrupted(f"cancelled: {self.host.stop.reason}")
 
     @property
     def _received(self) -> Path:
@@ -183,7 +215,7 @@ class _Execution:
     def _share_predictions(self) -> None:
         """Ingestion during scoring gets its own copy of the predictions: what it writes never reaches the scorer."""
         if self.plan.during_scoring:
-            with results.collected(self._received) as source:
+            with results.collected(self._received, self.host.stop) as source:
                 results.copy_into(source, self.directory.path("ingested_predictions"), self.owner)
 
     def _prediction_failed(self, exits: dict[Role, Exit]) -> Problem | None:
@@ -206,18 +238,23 @@ class _Execution:
         self._emit("ScoringStarted")
         began = time.monotonic()
         exits = self._run_all("scoring", containers)
+        if problem := self._stopped("scoring", exits, began):
+            return self._outcome(problem)
         output = self.directory.path("scoring_output")
         self.warnings += results.place_metadata(output, exits, self.owner)
         try:
-            taken = results.collected(output)
+            taken = results.collected(output, self.host.stop)
         except ArchiveError as error:
             self._finish("scoring", exits, None, began)
             problem = self._exit_problem("scoring", "program", exits["program"])
             return self._outcome(problem or verdict.refused_output("scoring", output, error))
         with taken as source:
             self.warnings += source.problems
-            tree = self.storage.put_tree(source)
-            self._finish("scoring", exits, tree, began)
+            tree = None
+            try:
+                tree = self.storage.put_tree(source)
+            finally:
+                self._finish("scoring", exits, tree, began)
             ingestion = exits.get("ingestion")
             if ingestion is not None and (late := self._exit_problem("scoring", "ingestion", ingestion)):
                 if ingestion.reason in _KILLED - {ExitReason.OUT_OF_MEMORY}:
@@ -418,5 +455,11 @@ def container_spec(
         no_new_privileges=policy.no_new_privileges,
         limits=policy.limits,
         gpus=policy.gpus,
-        labels={"codabench.run": plan.run, "codabench.attempt": plan.attempt, "codabench.step": step},
+        labels={
+            "codabench.run": plan.run,
+            "codabench.attempt": plan.attempt,
+            "codabench.step": step,
+            # Without what stands before an @: labels are seen by everybody who may ask the engine.
+            "codabench.workspace": re.sub(r"//[^/@]*@", "//", plan.storage),
+        },
     )

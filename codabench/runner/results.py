@@ -7,7 +7,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from codabench.backends.engine import StopSignal
 from codabench.core.base import Record
+from codabench.core.errors import Interrupted
 from codabench.core.problems import Problem, Severity
 from codabench.core.records import Exit, Role
 from codabench.core.trees import BlobRef
@@ -27,9 +29,17 @@ class Found(Record):
     page: BlobRef | None = None
 
 
-def collected(path: Path) -> TreeSource:
-    """The output of programs that are gone, as a source of regular files only."""
-    return collect(path)
+def collected(path: Path, stop: StopSignal) -> TreeSource:
+    """The output of programs that are gone, as a source of regular files only.
+
+    Reading it raises `Interrupted` as soon as `stop` is set: there may be much of it.
+    """
+
+    def check() -> None:
+        if stop.is_set():
+            raise Interrupted(f"cancelled while its output was collected: {stop.reason}")
+
+    return collect(path, check=check)
 
 
 def copy_into(source: TreeSource, dest: Path, owner: tuple[int, int] | None) -> None:

@@ -157,6 +157,11 @@ def unusable_command(plan: RunPlan) -> Problem | None:
     return None
 
 
+def cancelled(message: str) -> Problem:
+    """The run was cancelled where no program ran."""
+    return Problem(code=CANCELLED, severity=Severity.ERROR, message=message, fault=Fault.OPERATOR)
+
+
 def hosts_refused(refused: Mapping[str, int]) -> Problem:
     """What programs wanted to reach and the allow-list does not hold."""
     names = sorted(refused)

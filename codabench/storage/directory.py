@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,7 +31,8 @@ class DirectorySource(TreeSource):
 
     A symbolic link to something inside the directory stands for it; one that leads out, like every special file, is an
     error. With `hostile`, the directory is what untrusted code left behind: links of both kinds and special files are
-    left out and listed in `problems`, and modes that keep us out are changed.
+    left out and listed in `problems`, and modes that keep us out are changed. `check` is called before every read of a
+    file; it may raise.
 
     Raises
     ------
@@ -40,8 +42,15 @@ class DirectorySource(TreeSource):
 
     _root = -1
 
-    def __init__(self, root: str | Path, *, limits: ArchiveLimits = ArchiveLimits.OWN, hostile: bool = False) -> None:
-        self._hostile = hostile
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        limits: ArchiveLimits = ArchiveLimits.OWN,
+        hostile: bool = False,
+        check: Callable[[], None] | None = None,
+    ) -> None:
+        self._hostile, self._check = hostile, check
         self._root = open_hostile(root) if hostile else os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             walk = _Walk(self._root, os.fspath(root), limits, hostile)
@@ -56,7 +65,8 @@ class DirectorySource(TreeSource):
         super().__init__(os.fspath(root), only_leaves(walk.entries), problems=walk.left_out)
 
     def open(self, path: str) -> BinaryIO:
-        return os.fdopen(self._descriptor(path), "rb")
+        descriptor = self._descriptor(path)
+        return os.fdopen(descriptor, "rb") if self._check is None else _Checked(descriptor, self._check)
 
     def random_access(self, path: str) -> RandomAccess | None:
         return LocalFile(self._descriptor(path))
@@ -84,6 +94,18 @@ class DirectorySource(TreeSource):
             self._root = -1
 
     __del__ = close
+
+
+class _Checked(io.BufferedReader):
+    """A file that asks before each read whether to go on."""
+
+    def __init__(self, descriptor: int, check: Callable[[], None]) -> None:
+        super().__init__(io.FileIO(descriptor))
+        self._check = check
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._check()
+        return super().read(size)
 
 
 class _Walk:

@@ -6,6 +6,7 @@ This is the door of the room: what other rooms need of trees is imported from he
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +95,16 @@ def _not_empty(source: TreeSource) -> TreeSource:
     raise ArchiveError(f"{shown(source.name)} holds nothing", code="CB026", hint="pack the files")
 
 
-def collect(path: Path, *, limits: ArchiveLimits = ArchiveLimits.OWN) -> TreeSource:
+def collect(
+    path: Path, *, limits: ArchiveLimits = ArchiveLimits.OWN, check: Callable[[], None] | None = None
+) -> TreeSource:
     """The tree in a directory that hostile code wrote (security.md S01, S02).
 
     Only regular files with one name on the same device are taken. Links and special files are left out and listed in
     `problems`; nothing is ever followed. Files and directories whose mode keeps us out are opened if they are ours.
+    `check` is called before every read; it may raise.
     """
-    return DirectorySource(path, limits=limits, hostile=True)
+    return DirectorySource(path, limits=limits, hostile=True, check=check)
 
 
 def open_archive(path: Path, *, name: str | None = None, limits: ArchiveLimits = ArchiveLimits.OWN) -> TreeSource:

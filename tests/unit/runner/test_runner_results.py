@@ -11,6 +11,7 @@ import pytest
 import yaml
 from run_maker import exited
 
+from codabench.backends.engine import StopSignal
 from codabench.core.records import Exit, ExitReason
 from codabench.runner.results import collected, detailed_results, place_metadata
 
@@ -92,7 +93,7 @@ def test_our_metadata_stand_whatever_a_program_left(tmp_path: Path, make: Callab
     assert problem.code == "CB647"
     kept = problem.message.rsplit(" ", 1)[1]
     assert (place / kept).is_symlink() or os.path.lexists(place / kept)
-    with collected(place) as source:
+    with collected(place, StopSignal()) as source:
         found = {e.path: source.read_bytes(e.path) for e in source.entries() if e.kind == "file"}
     assert SECRET.encode() not in found.values()
     assert b"exitCode: 3" in found["metadata"]
@@ -116,7 +117,7 @@ def test_the_same_for_an_ordinary_user(nobody: Any, make: Callable[[Path], None]
         place.mkdir()
         make(place)
         place_metadata(place, {"program": exited(3)}, None)
-        with collected(place) as source:
+        with collected(place, StopSignal()) as source:
             assert b"exitCode: 3" in source.read_bytes("metadata")
 
     assert nobody.does(work)
@@ -154,12 +155,12 @@ def test_which_page_is_taken(tmp_path: Path, pages: tuple[str, ...], chosen: str
     for page in pages:
         (tmp_path / page).parent.mkdir(exist_ok=True)
         (tmp_path / page).write_text("<p>")
-    with collected(tmp_path) as source:
+    with collected(tmp_path, StopSignal()) as source:
         assert detailed_results(source) == chosen
 
 
 def test_a_page_that_is_a_link_is_no_page(tmp_path: Path) -> None:
     (tmp_path / "detailed_results.html").symlink_to("/etc/hostname")
-    with collected(tmp_path) as source:
+    with collected(tmp_path, StopSignal()) as source:
         assert detailed_results(source) is None
         assert [p.code for p in source.problems] == ["CB037"]
