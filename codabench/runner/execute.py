@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import platform
-import re
 import threading
 import time
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from codabench.backends.backend import WorkHost
-from codabench.backends.engine import Container, ContainerSpec, Deadline, Image, Mount, StopSignal
+from codabench.backends.engine import Image
 from codabench.core.errors import ArchiveError, Interrupted
 from codabench.core.policy import Network
 from codabench.core.problems import Problem
 from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult, StepUsage
 from codabench.core.trees import TreeRef
-from codabench.runner import proxy, results, verdict
-from codabench.runner.contract import ENVIRONMENT, PROGRAM, command_line
-from codabench.runner.effective import effective_policy, local_data_mounts, not_enforced, refuse_registry
+from codabench.runner import results, verdict
+from codabench.runner.effective import effective_policy, not_enforced, refuse_registry
 from codabench.runner.layout import RunDirectory
-from codabench.runner.logs import ProgramLog
-from codabench.runner.plan import ProgramPlan, RunPlan
+from codabench.runner.plan import RunPlan
+from codabench.runner.programs import StepPrograms
 from codabench.runner.provenance import provenance, step_digest
 from codabench.runner.proxy import AllowListProxy
-from codabench.runner.quota import Quota
-from codabench.runner.watching import Watch
 from codabench.storage.extract import full_disk
 from codabench.storage.store import Storage
 
@@ -82,10 +77,7 @@ class _Execution:
         self.began = time.monotonic()
         self.steps: list[StepResult] = []
         self.warnings: list[Problem] = list(plan.warnings)
-        self.logs: dict[tuple[StepName, Role], ProgramLog] = {}
-        self.waiting: list[Container] = []
-        self.watches: dict[StepName, Watch] = {}
-        self.too_much: dict[StepName, Problem] = {}
+        self.programs: dict[StepName, StepPrograms] = {}
         self.proxy: AllowListProxy | None = None
 
     def run(self) -> Outcome:
@@ -115,8 +107,8 @@ class _Execution:
                     return self._outcome(verdict.cancelled(error.message))
         finally:
             # Whatever went wrong on the way: what was created and never started is not left behind.
-            for container in self.waiting:
-                container.discard()
+            for programs in list(self.programs.values()):
+                programs.discard()
             if self.proxy is not None:
                 self.proxy.close()
             if not plan.keep:
@@ -137,16 +129,23 @@ class _Execution:
             return self._outcome(problem)
         failed: Problem | None = None
         if self.plan.step("prediction").programs:
-            containers = self._create_all("prediction")
+            prediction = self._created("prediction")
             # The scoring containers are made while prediction runs: their directories are filled before they start.
-            scoring = ahead.submit(self._create_all, "scoring")
-            failed = self._prediction(containers, prepared)
+            scoring = ahead.submit(self._created, "scoring")
+            failed = self._prediction(prediction, prepared)
         else:
-            scoring = ahead.submit(self._create_all, "scoring")
+            scoring = ahead.submit(self._created, "scoring")
             self._take_submission(prepared)
         if failed is not None:
             return self._outcome(failed)
         return self._scoring(scoring.result())
+
+    def _created(self, step: StepName) -> StepPrograms:
+        """The containers of a step, ready to start."""
+        self.directory.prepare(step)
+        made = self.programs[step] = StepPrograms(step, self.plan, self.host, self.directory, self.image, self.proxy)
+        made.create()
+        return made
 
     # ------------------------------------------------------------------ prediction
     def _take_submission(self, prepared: Future[None]) -> None:
@@ -159,13 +158,13 @@ class _Execution:
         self.steps.append(StepResult(name="prediction", output=tree, skipped=True))
         self._share_predictions()
 
-    def _prediction(self, containers: dict[Role, Container], prepared: Future[None]) -> Problem | None:
+    def _prediction(self, programs: StepPrograms, prepared: Future[None]) -> Problem | None:
         self._emit("PredictionStarted")
         began = time.monotonic()
         output = self.directory.path("prediction_output")
         if self.plan.step("prediction").copy_submission:
             self.storage.materialise(self.plan.trees["submission"], output, owner=self.owner)
-        exits = self._run_all("prediction", containers)
+        exits = programs.run()
         if problem := self._stopped("prediction", exits, began):
             return problem
         self.warnings += results.place_metadata(output, exits, self.owner)
@@ -234,10 +233,12 @@ class _Execution:
         return None
 
     # ------------------------------------------------------------------ scoring
-    def _scoring(self, containers: dict[Role, Container]) -> Outcome:
+    def _scoring(self, programs: StepPrograms) -> Outcome:
         self._emit("ScoringStarted")
         began = time.monotonic()
-        exits = self._run_all("scoring", containers)
+        if self.plan.detailed_results:
+            programs.watch.page(self.directory.path("scoring_output"), self.storage)
+        exits = programs.run()
         if problem := self._stopped("scoring", exits, began):
             return self._outcome(problem)
         output = self.directory.path("scoring_output")
@@ -283,82 +284,6 @@ class _Execution:
             return verdict.wrapped_hint(problem, self.plan.wrapped_in)
         return problem
 
-    # ------------------------------------------------------------------ containers
-    def _create_all(self, step: StepName) -> dict[Role, Container]:
-        self.directory.prepare(step)
-        made: dict[Role, Container] = {}
-        for program in self.plan.step(step).programs:
-            made[program.role] = self.engine.create(self._spec(step, program.role, program.commands[0]))
-            self.waiting.append(made[program.role])
-        return made
-
-    def _spec(self, step: StepName, role: Role, command: str) -> ContainerSpec:
-        argv = command_line(command, step, role)
-        spec = container_spec(self.plan, self.directory, self.image, step, role, argv, self.host.local_data)
-        return spec if self.proxy is None else with_proxy(spec, self.directory.path("proxy"))
-
-    def _run_all(self, step: StepName, containers: dict[Role, Container]) -> dict[Role, Exit]:
-        """Run the programs of a step together under one deadline; return when every one of them is gone."""
-        deadline = Deadline(self.plan.time_limit)
-        for role in containers:
-            self.logs[step, role] = ProgramLog(step, role, self.plan.policy.log_keep, self.host.emit)
-        programs = [p for p in self.plan.step(step).programs if p.role in containers]
-        watch = Watch(step, {p.role: self.logs[step, p.role] for p in programs}, self.host.emit)
-        if step == "scoring" and self.plan.detailed_results:
-            watch.page(self.directory.path("scoring_output"), self.storage)
-        self.watches[step] = watch
-        # What ends the programs of this step only; what ends the run ends them, too.
-        stop = StopSignal()
-        forget = self.host.stop.on_set(lambda: stop.set(self.host.stop.reason or "cancelled"))
-        quota = Quota(self.directory.writable(step), self.plan.policy.limits, self.host.scratch)
-        watch.quota(quota, stop)
-
-        def run(program: ProgramPlan) -> Exit:
-            return self._run_one(watch, stop, step, program, containers[program.role], deadline)
-
-        try:
-            with watch:
-                if len(programs) == 1:
-                    exits = {programs[0].role: run(programs[0])}
-                else:
-                    with ThreadPoolExecutor(len(programs), thread_name_prefix="codabench-step") as pool:
-                        exits = dict(zip((p.role for p in programs), pool.map(run, programs), strict=True))
-        finally:
-            forget()
-        if watch.too_much is None or self.host.stop.is_set():
-            return exits
-        self.too_much[step] = verdict.wrote_too_much(step, watch.too_much, disk_full=quota.disk_full)
-        return {role: _as_output_limit(end) for role, end in exits.items()}
-
-    def _run_one(
-        self,
-        watch: Watch,
-        stop: StopSignal,
-        step: StepName,
-        program: ProgramPlan,
-        first: Container,
-        deadline: Deadline,
-    ) -> Exit:
-        """The commands of a program in order; the first failure ends it."""
-        log = self.logs[step, program.role]
-        self.waiting.remove(first)
-        try:
-            watch.started(program.role, first)
-            end = first.run(log, stop, deadline)
-            seconds = end.seconds
-            for command in program.commands[1:]:
-                if not end.ok:
-                    break
-                container = self.engine.create(self._spec(step, program.role, command))
-                watch.started(program.role, container)
-                end = container.run(log, stop, deadline)
-                seconds += end.seconds
-        except BaseException:
-            # The other program of the step may wait for this one, and the run is over anyway.
-            self.host.stop.set("the engine failed")
-            raise
-        return end.model_copy(update={"seconds": seconds})
-
     # ------------------------------------------------------------------ what comes out
     @property
     def _predictions(self) -> TreeRef | None:
@@ -366,20 +291,18 @@ class _Execution:
         return self.steps[0].output if self.steps else None
 
     def _exit_problem(self, step: StepName, role: Role, end: Exit) -> Problem | None:
-        if end.reason is ExitReason.OUTPUT_LIMIT:
-            return self.too_much[step]
-        return verdict.exit_problem(self.plan, step, role, end, self.logs[step, role])
+        return self.programs[step].problem(role, end)
 
     def _finish(self, step: StepName, exits: dict[Role, Exit], output: Any, began: float) -> None:
-        records = tuple(r for role in exits for r in self.logs[step, role].store(self.storage))
+        programs = self.programs[step]
         self.steps.append(
             StepResult(
                 name=step,
                 digest=step_digest(self.plan, step, self.image, self.engine.name, self._predictions),
                 exits=exits,
                 output=output,
-                logs=records,
-                usage={role: StepUsage(**found.model_dump()) for role, found in self.watches[step].usage.items()},
+                logs=tuple(record for role in exits for record in programs.logs[role].store(self.storage)),
+                usage={role: StepUsage(**found.model_dump()) for role, found in programs.watch.usage.items()},
                 seconds=time.monotonic() - began,
             )
         )
@@ -412,54 +335,3 @@ class _Execution:
 
     def _emit(self, event: str, **data: Any) -> None:
         self.host.emit({"type": "step", "event": event, "run": self.plan.run, "attempt": self.plan.attempt, **data})
-
-
-def with_proxy(spec: ContainerSpec, directory: Path) -> ContainerSpec:
-    """The same program without any network, and with the proxy whose socket lies in that directory."""
-    way_out = Mount(source=str(directory), target=proxy.TARGET, read_only=True, live=True)
-    return spec.model_copy(
-        update={
-            "network": Network.NONE,
-            "mounts": (*spec.mounts, way_out),
-            "argv": proxy.command(spec.argv),
-            "env": {**spec.env, **proxy.ENVIRONMENT},
-        }
-    )
-
-
-def _as_output_limit(end: Exit) -> Exit:
-    """We stopped the step for what it wrote: the program that still ran did not end by itself."""
-    return end.model_copy(update={"reason": ExitReason.OUTPUT_LIMIT}) if end.reason is ExitReason.CANCELLED else end
-
-
-def container_spec(
-    plan: RunPlan,
-    directory: RunDirectory,
-    image: Image,
-    step: StepName,
-    role: Role,
-    argv: tuple[str, ...],
-    local_data: Mapping[str, Path],
-) -> ContainerSpec:
-    """The container of a program of a step: the contract's directories and environment, the policy's isolation."""
-    policy = plan.policy
-    return ContainerSpec(
-        image=image,
-        argv=argv,
-        mounts=(*directory.mounts(step, role), *local_data_mounts(policy, local_data)),
-        workdir=PROGRAM,
-        env=ENVIRONMENT,
-        network=policy.network,
-        user=policy.user,
-        read_only_root=policy.read_only_root,
-        no_new_privileges=policy.no_new_privileges,
-        limits=policy.limits,
-        gpus=policy.gpus,
-        labels={
-            "codabench.run": plan.run,
-            "codabench.attempt": plan.attempt,
-            "codabench.step": step,
-            # Without what stands before an @: labels are seen by everybody who may ask the engine.
-            "codabench.workspace": re.sub(r"//[^/@]*@", "//", plan.storage),
-        },
-    )

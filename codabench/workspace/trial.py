@@ -14,8 +14,8 @@ from codabench.core.granting import meet
 from codabench.core.policy import Policy
 from codabench.core.records import Attempt, RunOptions, StepName
 from codabench.core.trees import TreeRef
+from codabench.runner.containers import container_spec
 from codabench.runner.description import describe
-from codabench.runner.execute import container_spec
 from codabench.runner.layout import RunDirectory
 from codabench.runner.plan import ProgramPlan, RunPlan, SubmissionFacts
 from codabench.workspace import admission
