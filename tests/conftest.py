@@ -8,6 +8,7 @@ import shutil
 import socket
 import tarfile
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -109,6 +110,25 @@ def test_image() -> str:
 def bwrap() -> str:
     """The program bubblewrap, which makes the sandbox."""
     return shutil.which("bwrap") or unavailable("bubblewrap is not installed: scripts/testbed up")
+
+
+@pytest.fixture(scope="session")
+def make_engine_called(request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """A new engine by its word. The sandbox takes every name of an image for the root file system of the tests."""
+    from codabench.backends.sandbox import SandboxEngine
+    from codabench.backends.select import engine_named
+
+    class OneRoot(SandboxEngine):
+        def resolve(self, image: str, **options: Any) -> Any:
+            return super().resolve(f"rootfs:{request.getfixturevalue('rootfs')}", **options)
+
+    def make(word: str) -> Any:
+        if word == "sandbox":
+            request.getfixturevalue("bwrap")
+            return OneRoot()
+        return engine_named(f"{word}:{request.getfixturevalue(word + '_url')}")
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,9 @@ class EngineContract(Endings, Output, Isolation, Files, Keeping):
         The name of an image that is there, with ``python3``, ``sh``, ``cat``, ``sleep`` and ``true``, and a setuid copy
         of bash as ``/usr/bin/setuid-bash`` for a program that tries to become root.
 
+    ``pulls``, ``new_privileges`` and ``open_network`` are True; an engine that has no registries, can give no new
+    privileges, or no network sets them to False.
+
     ``entrypoint_image`` may name another one, whose ENTRYPOINT sets CODABENCH_TEST_ENTRYPOINT to ``ran``.
     """
 

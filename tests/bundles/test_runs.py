@@ -152,6 +152,22 @@ def test_submission(folder, case, wanted, results):
             assert run.seconds <= wanted["seconds_at_most"]
 
 
+@pytest.mark.engine
+@pytest.mark.parametrize("name", ["code-submission", "interactive"])
+def test_examples_in_the_sandbox(name, make_engine_called):
+    """A program and a scorer, and ingestion during scoring: the scores are those of the containers."""
+    expected = json.loads((EXAMPLES / name / "expected.json").read_text(encoding="utf-8"))
+    wanted = next(s for s in expected["submissions"] if s["status"] == "Finished")
+    with cb.load(EXAMPLES / name / expected["bundle"]) as competition, make_engine_called("sandbox") as engine:
+        phase = competition.phases[wanted["phase"]]
+        tasks = [phase.tasks[n] for n in wanted["tasks"]]
+        path = EXAMPLES / name / wanted["path"]
+        handle = competition.run(path, phase=wanted["phase"], task=tasks, backend=engine, progress="none")
+        for run, one in zip(handle.runs, wanted["runs"], strict=True):
+            assert run.status == one["status"], run.logs
+            assert same(run.scores, one["scores"], wanted.get("tolerance", 1e-9))
+
+
 def check_problem(run, expected):
     assert run.problem.fault in expected["fault"], run.problem
     for log, text in expected.get("log_has", {}).items():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import codabench as cb
-from codabench.backends.select import engine_named
 from codabench.testing.bundles import write_bundle, write_files
 
 pytestmark = pytest.mark.engine
@@ -35,9 +34,9 @@ SCORER = """
 """
 
 
-@pytest.fixture(scope="module", params=["docker", "podman"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
-    made = engine_named(f"{request.param}:{request.getfixturevalue(request.param + '_url')}")
+@pytest.fixture(scope="module", params=["docker", "podman", "sandbox"])
+def engine(request: pytest.FixtureRequest, make_engine_called: Callable[[str], Any]) -> Iterator[Any]:
+    made = make_engine_called(request.param)
     yield made
     made.close()
 

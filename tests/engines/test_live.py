@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import codabench as cb
-from codabench.backends.select import engine_named
 from codabench.core.live import AnyEvent, LogWritten
 from codabench.testing.bundles import write_bundle, write_files
 
@@ -30,11 +30,9 @@ SCORER = """
 COMMAND = "command: python3 $program/main.py $output\n"
 
 
-@pytest.fixture(params=["docker", "podman", "process"])
-def engine(request: pytest.FixtureRequest) -> Any:
-    if request.param == "process":
-        return "process"
-    return engine_named(f"{request.param}:{request.getfixturevalue(request.param + '_url')}")
+@pytest.fixture(params=["docker", "podman", "sandbox", "process"])
+def engine(request: pytest.FixtureRequest, make_engine_called: Callable[[str], Any]) -> Any:
+    return request.param if request.param == "process" else make_engine_called(request.param)
 
 
 def read(run: cb.RunHandle, into: list[tuple[float, AnyEvent]]) -> threading.Thread:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import pytest
 
 import codabench as cb
 from codabench.backends.engine import ContainerSpec, Deadline, Mount, StopSignal
-from codabench.backends.select import engine_named
 from codabench.testing.bundles import write_bundle, write_files
 
 pytestmark = pytest.mark.engine
@@ -63,9 +62,9 @@ SEARCH = """
 """
 
 
-@pytest.fixture(scope="module", params=["docker", "podman"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
-    made = engine_named(f"{request.param}:{request.getfixturevalue(request.param + '_url')}")
+@pytest.fixture(scope="module", params=["docker", "podman", "sandbox"])
+def engine(request: pytest.FixtureRequest, make_engine_called: Callable[[str], Any]) -> Iterator[Any]:
+    made = make_engine_called(request.param)
     yield made
     made.close()
 
@@ -280,7 +279,7 @@ def test_provenance_says_what_ran(engine, tmp_path, test_image):
     )
     found, competition = run(bundle, write_files(tmp_path / "sub", {"x": "1"}), engine, image=test_image)
     record = json.loads(json.dumps(found.provenance))
-    assert record["image"]["id"].startswith("sha256:")
+    assert record["image"]["id"].startswith("rootfs:/" if engine.name == "sandbox" else "sha256:")
     assert record["trees"]["submission"].startswith("sha256:")
     assert record["policy"]["network"] == "none"
     assert record["engine"]["name"] == engine.name
