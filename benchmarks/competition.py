@@ -56,6 +56,11 @@ def write(folder: Path, program: str = SILENT, *, pages: int = 1, parts: int = 0
     return bundle, submission
 
 
+def image_of(name: str) -> str:
+    """The image on the engine of that name: the sandbox has none but this machine's own Python."""
+    return "host" if name == "sandbox" else IMAGE
+
+
 def engine(name: str) -> object:
     """An engine that answers and has the image; `CannotMeasureError` if there is none."""
     from codabench.backends.select import engine_named
@@ -64,8 +69,8 @@ def engine(name: str) -> object:
     try:
         found = engine_named(name)
         found.probe()
-        found.resolve(IMAGE)
+        found.resolve(image_of(name))
     except EngineError as error:
-        needs = f"it needs {name} with the image {IMAGE} (or that of CODABENCH_BENCHMARK_IMAGE)"
+        needs = f"it needs {name} with the image {image_of(name)} (or that of CODABENCH_BENCHMARK_IMAGE)"
         raise CannotMeasureError(f"{error.message}; {needs}") from None
     return found

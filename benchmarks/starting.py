@@ -1,4 +1,4 @@
-"""What a process pays before it does anything: `import codabench`, and `codabench --help`."""
+"""What is paid before anything is done: `import codabench`, `codabench --help`, the start of a sandbox."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from measure import Benchmark, Side, milliseconds, python
+from measure import Benchmark, CannotMeasureError, Side, milliseconds, python
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,4 +40,37 @@ help_ = Benchmark(
     unit="ms",
     sides=lambda: _sides("-m", "codabench", "--help"),
     must=("value", 400),
+)
+
+
+@contextmanager
+def _sandboxes() -> Iterator[tuple[Side, Side]]:
+    """A container of the sandbox with every defence, made, run and removed, against `bwrap ... true`."""
+    import bare_sandbox
+    import competition
+
+    from codabench.backends.engine import ContainerSpec, Deadline, StopSignal
+    from codabench.core.policy import MIB, Limits
+
+    class Nowhere:
+        def write(self, stream: str, data: bytes) -> None:
+            del stream, data
+
+    engine: Any = competition.engine("sandbox")
+    limits = Limits(memory=None if "memory" in engine.facts.unenforced else 256 * MIB)
+    spec = ContainerSpec(image=engine.resolve("host"), argv=("true",), limits=limits)
+
+    def once() -> None:
+        if not engine.run(spec, Nowhere(), StopSignal(), Deadline(60)).ok:
+            raise CannotMeasureError("the sandbox cannot run `true`")
+
+    with engine:
+        yield lambda: milliseconds(once), lambda: milliseconds(lambda: bare_sandbox.start("true"))
+
+
+sandbox = Benchmark(
+    name="sandbox_start",
+    about="`true` in the sandbox with every defence and limit, against `bwrap ... true`",
+    unit="ms",
+    sides=_sandboxes,
 )

@@ -36,13 +36,14 @@ def _sides(name: str) -> Iterator[tuple[Side, Side]]:
         folder = Path(text)
         bundle, submission = competition.write(folder)
         bare = importlib.import_module(f"bare_{name}").TwoSteps(
-            engine.url, competition.IMAGE, _steps(folder, bundle, submission)
+            getattr(engine, "url", None), competition.IMAGE, _steps(folder, bundle, submission)
         )
         comp = cb.load(bundle)
         try:
 
             def through_the_library() -> None:
-                submitted = comp.run(submission, backend=engine, progress="none")
+                image = competition.image_of(name)
+                submitted = comp.run(submission, backend=engine, image=image, progress="none")
                 if submitted.run.scores != {"score": 1.0}:
                     raise CannotMeasureError(f"the submission did not run: {submitted}")
 
@@ -64,5 +65,12 @@ podman = Benchmark(
     about="the same with Podman, against bare calls of the podman SDK",
     unit="ms",
     sides=lambda: _sides("podman"),
+    pause=0.1,
+)
+sandbox = Benchmark(
+    name="two_step_sandbox",
+    about="the same in the sandbox, against bare calls of bubblewrap",
+    unit="ms",
+    sides=lambda: _sides("sandbox"),
     pause=0.1,
 )

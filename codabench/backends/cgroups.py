@@ -29,9 +29,10 @@ class Places:
     version: int
     parents: dict[str, Path]
 
-    def group(self, name: str) -> Group:
-        """A group of that name; nothing is made yet."""
-        return Group(self.version, {c: parent / (PREFIX + name) for c, parent in self.parents.items()})
+    def group(self, name: str, limits: Limits) -> Group:
+        """A group of that name for what `limits` bounds; nothing is made yet."""
+        wanted = {c: settings for c in self.parents if (settings := _settings(self.version, c, limits))}
+        return Group(self.version, {c: self.parents[c] / (PREFIX + name) for c in wanted}, wanted)
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ class Group:
 
     version: int
     directories: dict[str, Path]
+    settings: dict[str, list[tuple[str, str]]]
 
-    def make(self, limits: Limits) -> None:
-        """Make it and set what `limits` bounds.
+    def make(self) -> None:
+        """Make it and set its bounds.
 
         Raises
         ------
@@ -51,7 +53,7 @@ class Group:
         """
         for controller, directory in self.directories.items():
             directory.mkdir(exist_ok=True)
-            for name, value in _settings(self.version, controller, limits):
+            for name, value in self.settings[controller]:
                 # Swap has no file where the kernel does not account for it.
                 if name in _SWAP and not (directory / name).exists():
                     continue
@@ -81,7 +83,7 @@ class Group:
 _SWAP = ("memory.memsw.limit_in_bytes", "memory.swap.max")
 
 
-def _settings(version: int, controller: str, limits: Limits) -> Iterable[tuple[str, str]]:
+def _settings(version: int, controller: str, limits: Limits) -> list[tuple[str, str]]:
     """Files and what is written to them, in this order."""
     if controller == "memory" and limits.memory is not None:
         if version == 2:

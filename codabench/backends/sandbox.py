@@ -222,7 +222,7 @@ class SandboxContainer:
         self._spec = spec
         self.name = name
         places = engine._places
-        self.group = places.group(name) if places else None
+        self.group = places.group(name, spec.limits) if places else None
         self._used = threading.Lock()
         self._sandbox: Sandbox | None = None
 
@@ -254,7 +254,7 @@ class SandboxContainer:
     def _make_group(self) -> None:
         if self.group is not None:
             try:
-                self.group.make(self._spec.limits)
+                self.group.make()
             except OSError as error:
                 raise EngineError(f"the control groups of the sandbox could not be made: {error}") from error
 
@@ -271,7 +271,7 @@ class SandboxContainer:
             View(self._spec, engine.paths),
             name=self.name,
             group=self.group,
-            own_pids=self.group is None or "pids" not in self.group.directories,
+            own_pids=engine._places is None or "pids" not in engine._places.parents,
             stage_at=None if os.geteuid() else engine._register.directory,
         )
 

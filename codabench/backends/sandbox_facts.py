@@ -108,9 +108,9 @@ def _no_groups(places: cgroups.Places | None) -> str:
         return f"uid {os.geteuid()} may not make control groups that bound memory" + (
             "" if os.geteuid() == 0 else " (as root, or below a group that systemd delegates, it may)"
         )
-    group = places.group(f"trial-{secrets.token_hex(8)}")
+    group = places.group(f"trial-{secrets.token_hex(8)}", Limits(memory=1 << 30, cpus=1))
     try:
-        group.make(Limits(memory=1 << 30, cpus=1))
+        group.make()
     except OSError as error:
         return f"control groups cannot be used here: {error}"
     finally:

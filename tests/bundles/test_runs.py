@@ -153,9 +153,9 @@ def test_submission(folder, case, wanted, results):
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("name", ["code-submission", "interactive"])
+@pytest.mark.parametrize("name", ["code-submission", "several-tasks"])
 def test_examples_in_the_sandbox(name, make_engine_called):
-    """A program and a scorer, and ingestion during scoring: the scores are those of the containers."""
+    """The scores are those of the containers."""
     expected = json.loads((EXAMPLES / name / "expected.json").read_text(encoding="utf-8"))
     wanted = next(s for s in expected["submissions"] if s["status"] == "Finished")
     with cb.load(EXAMPLES / name / expected["bundle"]) as competition, make_engine_called("sandbox") as engine:

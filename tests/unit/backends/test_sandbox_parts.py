@@ -92,8 +92,9 @@ def test_version_1(tmp_path: Path) -> None:
     assert (found.version, set(found.parents)) == (1, {"memory", "pids", "cpu"})
     assert found.parents["cpu"] == tmp_path / "cpu,cpuacct/mine"
     assert cgroups.find(text, own.replace("memory", "hugetlb")) is None
-    group = found.group("x")
-    group.make(Limits(memory=64 * MIB, cpus=0.5, pids=40))
+    assert set(found.group("x", Limits(pids=40)).directories) == {"pids"}
+    group = found.group("x", Limits(memory=64 * MIB, cpus=0.5, pids=40))
+    group.make()
     top = tmp_path / "memory/mine/codabench-x"
     assert (top / "memory.limit_in_bytes").read_text() == str(64 * MIB)
     assert not (top / "memory.memsw.limit_in_bytes").exists()  # where the kernel does not count swap
@@ -114,8 +115,9 @@ def test_version_2_takes_the_nearest_group_that_gives_controllers(tmp_path: Path
     found = cgroups.find(text, "0::/user.slice/app.slice/mine.scope\n")
     assert found is not None
     assert (found.version, found.parents) == (2, {"memory": leaf.parent, "pids": leaf.parent})
-    group = found.group("x")
-    group.make(Limits(memory=64 * MIB, cpus=0.5, pids=40))
+    assert set(found.group("x", Limits(pids=40)).directories) == {"pids"}
+    group = found.group("x", Limits(memory=64 * MIB, cpus=0.5, pids=40))
+    group.make()
     made = leaf.parent / "codabench-x"
     assert {p.name: p.read_text() for p in made.iterdir()} == {"memory.max": str(64 * MIB), "pids.max": "40"}
     group.add(7)
