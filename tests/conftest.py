@@ -119,13 +119,17 @@ def make_engine_called(request: pytest.FixtureRequest) -> Callable[[str], Any]:
     from codabench.backends.select import engine_named
 
     class OneRoot(SandboxEngine):
+        def __init__(self, root: Path) -> None:
+            super().__init__()
+            self._root = root
+
         def resolve(self, image: str, **options: Any) -> Any:
-            return super().resolve(f"rootfs:{request.getfixturevalue('rootfs')}", **options)
+            return super().resolve(f"rootfs:{self._root}", **options)
 
     def make(word: str) -> Any:
         if word == "sandbox":
             request.getfixturevalue("bwrap")
-            return OneRoot()
+            return OneRoot(request.getfixturevalue("rootfs"))
         return engine_named(f"{word}:{request.getfixturevalue(word + '_url')}")
 
     return make

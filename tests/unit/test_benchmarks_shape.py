@@ -58,9 +58,7 @@ def test_a_table_for_people() -> None:
     assert "must: value <= 60 ms" in ended.stdout
 
 
-@pytest.mark.parametrize(
-    "name", ["two_step_docker", "two_step_podman", "two_step_sandbox", "sandbox_start", "log_memory"]
-)
+@pytest.mark.parametrize("name", ["two_step_docker", "two_step_podman", "log_memory"])
 def test_without_engine_it_says_so_and_goes_on(name: str) -> None:
     nowhere = "unix:///nowhere/at/all.sock"
     ended = run(
