@@ -6,7 +6,7 @@ import http.client
 import os
 import shutil
 import socket
-import tarfile
+import subprocess
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -142,8 +142,7 @@ def rootfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not archive:
         unavailable('CODABENCH_TEST_ROOTFS is not set: scripts/testbed up; eval "$(scripts/testbed env)"')
     root = tmp_path_factory.mktemp("rootfs")
-    with tarfile.open(archive) as tar:
-        tar.extractall(root, filter="tar")
+    subprocess.run(["tar", "--extract", "--file", archive, "--directory", str(root)], check=True)
     root.chmod(0o755)
     return root
 
