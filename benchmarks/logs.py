@@ -80,6 +80,47 @@ memory = Benchmark(
     beside=("MB/s", _speeds),
 )
 
+_SECONDS = 30
+_STEADY = f"""\
+import os, time
+out = os.open({{target!r}}, os.O_WRONLY) if {{target!r}} else 1
+block, began, written = (b"x" * 99 + b"\\n") * 2000, time.time(), 0
+while (passed := time.time() - began) < {_SECONDS}:
+    if written > passed * 20e6:
+        time.sleep(0.002)
+    else:
+        written += os.write(out, block)
+"""
+
+
+def _step_seconds(bundle: Path, submission: Path) -> float:
+    import codabench as cb
+
+    with cb.load(bundle) as comp:
+        run = comp.run(submission, backend="docker", progress="none").run
+        step = run.outcome.step("prediction")
+        if run.scores != {"score": 1.0}:
+            raise CannotMeasureError(f"the submission did not run: {run}")
+        return step.seconds
+
+
+@contextmanager
+def _rates() -> Iterator[tuple[Side, Side]]:
+    competition.engine("docker").close()
+    with tempfile.TemporaryDirectory(prefix="codabench-benchmark-") as text:
+        loud = competition.write(Path(text, "loud"), _STEADY.format(target=""))
+        silent = competition.write(Path(text, "silent"), _STEADY.format(target="/dev/null"))
+        yield lambda: _step_seconds(*loud), lambda: _step_seconds(*silent)
+
+
+rate = Benchmark(
+    name="log_rate",
+    about=f"a program that prints 20 MB/s for {_SECONDS} s, against the same that writes to /dev/null; use --rounds 2",
+    unit="s",
+    sides=_rates,
+    must=("ratio", 1.10),
+)
+
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     child(*sys.argv[1:])

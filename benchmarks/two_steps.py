@@ -57,7 +57,7 @@ docker = Benchmark(
     about="a code submission through comp.run, against bare calls of the docker SDK",
     unit="ms",
     sides=lambda: _sides("docker"),
-    must=("ratio", 1.25),
+    must=("ratio", 1.10),
     pause=0.1,
 )
 podman = Benchmark(
