@@ -86,7 +86,7 @@ def unit(parts: Parts, python: Path) -> None:
     parts.run("ruff format", [str(python), "-m", "ruff", "format", "--quiet", "--check", "."])
     parts.run("import rules", [str(python.with_name("lint-imports"))])
     parts.run("mypy", [str(python), "-m", "mypy"])
-    parts.pytest("unit tests", python, ["tests/unit", "-n", "auto"])
+    parts.pytest("unit tests", python, ["tests/unit", "-n", "auto", "-m", "not bundles"])
 
 
 def engines(parts: Parts, python: Path, bundles: Path | None) -> None:
