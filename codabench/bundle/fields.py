@@ -233,7 +233,10 @@ class Fields:
             return None
         if remark and moment:
             fix = mending(f"write {written_date(moment)}", dated(self.source, node, moment))
-            self.warn("CB203", f"{key}: {remark}", node, f"write {moment:%Y-%m-%d}, which has one meaning", fix)
+            hint = f"write {moment:%Y-%m-%d}, which has one meaning"
+            if moment.day <= 12:
+                hint += f"; if the day stands first, {moment:%Y-%d-%m}"
+            self.warn("CB203", f"{key}: {remark}", node, hint, fix)
         return moment
 
     def items(self, key: str, *, required: bool = False, message: str | None = None) -> list[Node] | None:

@@ -109,9 +109,9 @@ class BundleFiles:
         """What needs no unpacking: a folder, or a file that is data by itself."""
         if self.tree.is_dir(path):
             return self.tree.subtree(path)
-        return self.tree.lone(path) if self._is_lone(path) else None
+        return self.tree.lone(path) if self.is_lone(path) else None
 
-    def _is_lone(self, path: str) -> bool:
+    def is_lone(self, path: str) -> bool:
         """Whether it is a file that neither says nor seems to be an archive, such as a CSV file."""
         if self.tree.is_dir(path) or path.lower().endswith(".zip"):
             return False
@@ -153,7 +153,7 @@ class BundleFiles:
         path = self.resolve(fields, node, role, by_key=by_key) if node is not None else None
         if path is None or node is None:
             return None
-        if self._is_lone(path):
+        if self.is_lone(path):
             if not download:
                 message = f"the {role} is one file, {shorten(path)}, and taken as a folder that holds it"
                 fields.warn("CB307", message, node, "put it into a folder: codabench.org unpacks folders and zips only")
@@ -165,7 +165,7 @@ class BundleFiles:
         """The program that a key names, with the commands of its metadata file."""
         node = fields.get(key)
         path = self.resolve(fields, node, role, by_key=by_key) if node is not None else None
-        if path is not None and self._is_lone(path):
+        if path is not None and self.is_lone(path):
             message = f"the {role} {shorten(path)} is neither a folder nor a zip file"
             fields.error("CB307", message, node, "name the folder that holds it")
             return None
@@ -218,6 +218,8 @@ class BundleFiles:
         if "\0" in written or _OUTSIDE.match(written) or path.split("/")[0] == "..":
             what = "leaves the bundle" if ".." in path else "is not inside the bundle"
             hint = f"paths are relative to {posixpath.basename(fields.source.file)} and stay below it"
+            if "://" in written:
+                hint = "download it into the bundle, and name its path there"
             fields.error("CB302", f"{shorten(written)} {what}", node, hint)
             return None
         if path in ("", "."):

@@ -112,6 +112,10 @@ class Bundle:
         unpacked = isinstance(spec, ProgramSpec) and spec.unpacked
         return self._files.open_program(spec.path) if unpacked else self._files.open(spec.path)
 
+    def is_lone(self, path: str) -> bool:
+        """Whether a path of `files` is data by itself, such as a CSV file: neither a folder nor an archive."""
+        return self._files.is_lone(path)
+
     def given(self, key: str) -> TreeSource | None:
         """The files that were given for the key of a data set or task."""
         return self._files.given(key)
@@ -283,7 +287,7 @@ def _by_version(root: Mapping, source: Source, files: BundleFiles) -> Competitio
     if version == "2":
         return read_v2(root, source, files)
     if version in ("1", "1.0", "1.5") or (version is None and not isinstance(node, (Mapping, Sequence))):
-        if not _looks_like_v2(root):
+        if not _looks_like_v2(root, version):
             return read_v15(root, source, files)
         message = (
             "version is missing, and this looks like version 2"
@@ -291,7 +295,8 @@ def _by_version(root: Mapping, source: Source, files: BundleFiles) -> Competitio
             else (f"version {version} is the old format, and this looks like version 2")
         )
         fix = _versioned(root, source, node)
-        source.add("CB113", Severity.ERROR, message, node or Location(file=NAME), hint="add 'version: 2'", fix=fix)
+        hint = f"{'add' if version is None else 'write'} 'version: 2'"
+        source.add("CB113", Severity.ERROR, message, node or Location(file=NAME), hint=hint, fix=fix)
     else:
         shown = shorten(version) if version else kind(node) if node else "nothing"
         near = version in ("2.0", "2.", "v2", "2.00", "V2")
@@ -312,7 +317,10 @@ def _versioned(root: Mapping, source: Source, node: Node | None) -> Fix | None:
     return mending("add version: 2", added(source, root, first, "version", "2"))
 
 
-def _looks_like_v2(root: Mapping) -> bool:
+def _looks_like_v2(root: Mapping, version: str | None) -> bool:
+    """Whether it is written in the manner of version 2; what nobody can tell is what is written today."""
+    if version is None and all(root.get(key) is None for key in ("html", "phases", "leaderboard")):
+        return True
     return isinstance(root.get("phases"), Sequence) and any(root.get(key) is not None for key in _V2_KEYS)
 
 

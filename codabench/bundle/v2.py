@@ -306,7 +306,7 @@ def _seconds(fields: Fields) -> int:
 
 def _check_period(fields: Fields, phase: PhaseSpec, following: tuple[Fields, PhaseSpec] | None) -> None:
     if phase.end is not None and phase.start is not UNKNOWN_MOMENT and phase.end < phase.start:
-        hint = "exchange start and end, or correct the year"
+        hint = "exchange start and end, or correct the year, or the order of day and month"
         fields.warn("CB207", f"{fields.what} ends before it begins", fields.get("end"), hint)
     if following is None:
         return

@@ -6,6 +6,7 @@ import itertools
 import os
 import posixpath
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from codabench.bundle.canonical import as_v2
@@ -177,6 +178,7 @@ class _Files:
     def complete(self, spec: CompetitionSpec) -> CompetitionSpec:
         """The spec with the names of the files as they will be."""
         self._plan_programs(spec)
+        self._plan_single_files(spec)
         self._plan_keys(spec)
         tasks = [
             task.model_copy(update={role: self._renamed(part) for role, part in task.parts.items()})
@@ -207,17 +209,33 @@ class _Files:
         changed = {p.path: p for p in parts if isinstance(p, ProgramSpec) and p.unpacked and p.path}
         others = {p.path for p in parts if p.path and p not in changed.values()} | _texts(spec)
         for path, program in changed.items():
-            if not any(_related(path, other) for other in (*others, *(set(changed) - {path}))):
-                self._gone.add(path)
-                if "/" not in path:
-                    self._taken.discard(path.casefold())
             stem = posixpath.basename(path)
-            self._new_names[path] = name = self._unused(stem[:-4] if stem.lower().endswith(".zip") else stem)
-            self._moved[name] = self._bundle.tree(program)
-            instead = "instead of" if path in self._gone else "beside"
+            stem = stem[:-4] if stem.lower().endswith(".zip") else stem
+            name, instead = self._move(path, stem, program, {*others, *(set(changed) - {path})})
             self._note(
                 f"the program {shorten(path)} is written as CodaLab unpacked it, as {name}/ {instead} it", "CB158"
             )
+
+    def _plan_single_files(self, spec: CompetitionSpec) -> None:
+        """Data of a task that are one file get a folder around it: codabench.org unpacks folders and zips only."""
+        data = [p for task in spec.tasks for p in task.parts.values() if not isinstance(p, ProgramSpec)]
+        lone = {p.path: p for p in data if p.key is None and p.path and self._bundle.is_lone(p.path)}
+        ours = {id(p) for p in data if p.path in lone}
+        others = {p.path for p in parts_of(spec) if p.path and id(p) not in ours} | _texts(spec)
+        for path, part in lone.items():
+            stem = posixpath.splitext(posixpath.basename(path))[0]
+            name, instead = self._move(path, stem, part, others)
+            self._note(f"the data {shorten(path)} are one file: they are written as {name}/ {instead} it", "CB158")
+
+    def _move(self, path: str, stem: str, part: DataSpec, others: Iterable[str]) -> tuple[str, str]:
+        """Give the files of a part a folder at the top; what it was taken from goes, unless others need it."""
+        if not any(_related(path, other) for other in others):
+            self._gone.add(path)
+            if "/" not in path:
+                self._taken.discard(path.casefold())
+        self._new_names[path] = name = self._unused(stem)
+        self._moved[name] = self._bundle.tree(part)
+        return name, "instead of" if path in self._gone else "beside"
 
     def _plan_keys(self, spec: CompetitionSpec) -> None:
         """The files of what is written by key are left out, unless something else names them."""
@@ -238,9 +256,14 @@ class _Files:
         return spec.model_copy(update={"tasks": tuple(tasks)})
 
     def _renamed(self, part: DataSpec) -> DataSpec:
-        if isinstance(part, ProgramSpec) and part.unpacked and part.path and not part.key:
-            return part.model_copy(update={"path": self._new_names[part.path], "unpacked": False})
-        return part
+        if part.key or part.path not in self._new_names:
+            return part
+        update: dict[str, object] = {"path": self._new_names[part.path]}
+        if isinstance(part, ProgramSpec):
+            if not part.unpacked:
+                return part
+            update["unpacked"] = False
+        return part.model_copy(update=update)
 
     # ------------------------------------------------------------------ pages and logo
     def _page(self, page: PageSpec, what: str) -> PageSpec:

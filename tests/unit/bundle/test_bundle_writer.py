@@ -191,6 +191,21 @@ def test_what_something_else_names_stays_beside_the_unpacked_program(tmp_path: P
     assert (tmp_path / "new/scoring.zip").read_bytes() == (source / "scoring.zip").read_bytes()
 
 
+@pytest.mark.parametrize("also", [False, True], ids=["alone", "offered as well"])
+def test_data_of_one_file_get_a_folder(also: bool, tmp_path: Path) -> None:
+    text = GOOD.replace("input_data: data", "input_data: x.csv")
+    if also:
+        text = text.replace("  - index: 1\n    name: Two", "  - index: 1\n    public_data: x.csv\n    name: Two")
+    source = write(tmp_path / "one", text, x_DOT_csv=b"1\n")
+    assert not server_reader.accepts(source)
+    report = save(source, tmp_path / "new")
+    assert [p.code for p in report] == ["CB158"]
+    assert server_reader.accepts(tmp_path / "new")
+    assert (tmp_path / "new/x/x.csv").read_bytes() == (source / "x.csv").read_bytes()
+    assert (tmp_path / "new/x.csv").exists() == also
+    assert [p.code for p in save(tmp_path / "new", tmp_path / "again.zip")] == []
+
+
 def test_a_page_that_is_not_utf8_is_written_as_utf8(tmp_path: Path) -> None:
     source = write(tmp_path / "odd", overview_DOT_md="Größe".encode("latin-1"))
     report = save(source, tmp_path / "new")

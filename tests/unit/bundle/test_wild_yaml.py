@@ -175,6 +175,39 @@ def test_version_2_without_the_version_is_said_to_look_like_it(tmp_path: Path) -
     assert "looks like version 2" in problem.message
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("title: A\npages: [{title: A, file: a.md}]\ntasks: [{id: a, name: A}]\n", "add 'version: 2'"),
+        ("title: A\nsubmission_format: a.py\n", "add 'version: 2'"),
+        ("version: 1\ntitle: A\nphases: [{name: A}]\ntasks: [{name: A}]\n", "write 'version: 2'"),
+        ("title: A\nhtml: {overview: a.html}\n", None),
+    ],
+    ids=["pages and tasks, no phases", "something else", "keys of version 2 in version 1", "html"],
+)
+def test_what_is_of_no_format_is_judged_as_version_2(text: str, hint: str | None, tmp_path: Path) -> None:
+    (tmp_path / "competition.yaml").write_text(text)
+    with read_bundle(tmp_path) as bundle:
+        hints = [p.hint for p in bundle.report if p.code == "CB113"]
+        assert hints == ([hint] if hint else [])
+        assert ("html is missing" in str(bundle.report)) is False
+
+
+def test_an_image_at_a_url_says_to_download_it(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("image: logo.png", "image: https://example.org/logo.svg"))
+    with read_bundle(tmp_path) as bundle:
+        (problem,) = [p for p in bundle.report if p.code == "CB302"]
+        assert problem.hint == "download it into the bundle, and name its path there"
+
+
+def test_dates_with_the_day_first_are_told_both_ways(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("end: 2026-02-01", "end: 03-09-2025"))
+    with read_bundle(tmp_path) as bundle:
+        hints = {p.code: p.hint or "" for p in bundle.report}
+        assert hints["CB203"].endswith("; if the day stands first, 2025-09-03")
+        assert hints["CB207"].endswith("or the order of day and month")
+
+
 # ---------------------------------------------------------------------- dates and phases
 DATES = [
     ("1-1-2026", day(2026, 1, 1), False),
