@@ -3,7 +3,8 @@
     scripts/test [unit|engines|soaks|all] [--bundles DIR] [PYTEST-OPTION...]
 
 unit      ruff, mypy, import rules and tests/unit: seconds, without engine and without root
-engines   all other tests with real engines: as root, and again as an ordinary user (rootless Podman)
+engines   all other tests: those with real engines as root and again as an ordinary user (rootless Podman), those
+          without as an ordinary user
 soaks     a tenth of every soak (scripts/soak)
 all       all of these (default)
 --bundles also the acceptance bundles of that folder
@@ -34,6 +35,11 @@ NOTHING_SELECTED = 5
 OWN_ENGINES = ("CODABENCH_TEST_DOCKER", "CODABENCH_TEST_DOCKER_BLIND", "CODABENCH_TEST_PODMAN_ROOTLESS")
 OWN_STORES = tuple(f"CODABENCH_TEST_S3{word}" for word in ("", "_KEY", "_SECRET", "_GUEST_KEY", "_GUEST_SECRET"))
 """What an ordinary user may set to test without the test bed."""
+BEYOND_UNIT = ["tests", "--ignore=tests/unit"]
+WHOLE = [*BEYOND_UNIT, "-m", "not engine and not bundles", "-n", "auto"]
+# One after the other: what one of them leaves at a daemon on purpose, another would remove.
+ENGINES = [*BEYOND_UNIT, "-m", "engine and not bundles"]
+AGAIN = [*BEYOND_UNIT, "-m", "engine and not bundles and not once"]
 PASSED_ON = re.compile(
     r"CI|TERM|COLUMNS|LANG|LC_\w+|TZ|PIP_\w+|UV_\w+|\w+_(proxy|PROXY)|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|PYTEST_ADDOPTS"
 )
@@ -100,10 +106,11 @@ def engines(parts: Parts, python: Path, bundles: Path | None) -> None:
             bed |= own
         else:
             started = cli.up([])
-        arguments = ["tests", "--ignore=tests/unit", "-m", "not bundles"]
-        parts.pytest(f"engine tests as {me}", python, arguments, env={**environment(), **bed})
+        parts.pytest(f"engine tests as {me}", python, ENGINES, env={**environment(), **bed})
         if is_root():
-            as_ordinary_user(parts, bed, arguments)
+            as_ordinary_user(parts, bed)
+        else:
+            parts.pytest(f"tests of the whole as {me}", python, WHOLE, env={**environment(), **bed})
         if bundles is not None:
             chosen = ["tests", "-m", "bundles", "--bundles", str(bundles)]
             parts.pytest(f"bundles as {me}", python, chosen, env={**environment(), **bed})
@@ -116,14 +123,15 @@ def engines(parts: Parts, python: Path, bundles: Path | None) -> None:
             cli.down(started, purge=False)
 
 
-def as_ordinary_user(parts: Parts, bed: dict[str, str], arguments: list[str]) -> None:
+def as_ordinary_user(parts: Parts, bed: dict[str, str]) -> None:
     """The same tests by a user who owns a copy of the checkout: the checkout may be unreadable to others."""
     entry = ensure_user()
     copy, python = venvs.copy_for(entry, ROOT, BED / "user")
     own = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
     own |= user_environment(entry) | bed | {"CONTAINER_HOST": bed["CODABENCH_TEST_PODMAN_ROOTLESS"]}
     own |= {"PATH": f"{python.parent}:{own['PATH']}", "XDG_RUNTIME_DIR": str(BED / "xdg")}
-    parts.pytest(f"engine tests as {USER}", python, arguments, cwd=copy, env=own, **as_user(entry))
+    for name, arguments in (("engine tests", AGAIN), ("tests of the whole", WHOLE)):
+        parts.pytest(f"{name} as {USER}", python, arguments, cwd=copy, env=own, **as_user(entry))
 
 
 def soaks(parts: Parts, python: Path) -> None:

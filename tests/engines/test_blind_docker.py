@@ -10,7 +10,7 @@ from codabench.backends.docker import DockerEngine
 from codabench.testing import EngineContract
 from codabench.testing.bench import Bench
 
-pytestmark = [pytest.mark.engine, pytest.mark.docker]
+pytestmark = [pytest.mark.engine, pytest.mark.docker, pytest.mark.once]
 
 
 class TestBlindDocker(EngineContract):

@@ -20,7 +20,7 @@ from codabench.storage.store import Storage
 from codabench.testing.bench import alive
 from codabench.testing.bundles import write_bundle, write_files
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.once]
 BOUND = 2.0
 
 # Deaf to everything, with children: what is killed gently or one by one survives this.

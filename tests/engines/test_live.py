@@ -15,7 +15,7 @@ import codabench as cb
 from codabench.core.live import AnyEvent, LogWritten
 from codabench.testing.bundles import write_bundle, write_files
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.once]
 
 PRINTS = """
     import sys, time

@@ -27,7 +27,7 @@ from codabench.core.errors import EngineError, EngineTimeout, EngineUnavailable
 from codabench.core.records import ExitReason
 from codabench.testing.bench import Bench, Sink, alive
 
-pytestmark = [pytest.mark.engine]
+pytestmark = [pytest.mark.engine, pytest.mark.once]
 
 
 class Wire:

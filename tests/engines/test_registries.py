@@ -25,7 +25,7 @@ from codabench.core.records import Status
 from codabench.testing.bench import Bench
 from codabench.testing.bundles import write_bundle, write_files
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.once]
 
 KINDS = ["podman"] if os.geteuid() else ["docker", "podman"]
 """An ordinary user's Docker is root's: nothing of this would differ."""

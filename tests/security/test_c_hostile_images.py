@@ -21,7 +21,7 @@ from codabench.testing.bench import Bench
 sys.path.insert(0, str(Path(__file__).parents[1] / "engines"))
 from loopback_registry import Registry, busybox
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.once]
 
 KINDS = ["podman"] if os.geteuid() else ["docker", "podman"]
 """An ordinary user's Docker is root's: nothing of this would differ."""
