@@ -111,6 +111,7 @@ class _Execution:
                 programs.discard()
             if self.proxy is not None:
                 self.proxy.close()
+            self.directory.release()
             if not plan.keep:
                 self.directory.remove()
 

@@ -11,6 +11,7 @@ from codabench.backends.engine import Mount
 from codabench.core.records import Role, StepName
 from codabench.runner.contract import PLACES, SCORER_INPUT_DATA, Place
 from codabench.runner.plan import RunPlan
+from codabench.storage.cache import Held
 from codabench.storage.sources import remove_tree
 from codabench.storage.store import Storage
 
@@ -55,6 +56,7 @@ class RunDirectory:
         self.root, self._plan, self._storage, self._owner, self._enforced = root, plan, storage, owner, enforced
         # Both steps are prepared at the same time and may name the same directory.
         self._lock = threading.Lock()
+        self._held: list[Held] = []
         root.mkdir(parents=True, mode=0o700)
 
     def path(self, name: str) -> Path:
@@ -81,7 +83,8 @@ class RunDirectory:
         elif name in _SHARED_TREES and not writable:
             # One read-only copy on this host serves every run.
             shared = self._storage.cached(self._plan.trees[name], mounted=self._enforced)
-            place.symlink_to(shared, target_is_directory=True)
+            self._held.append(shared)
+            place.symlink_to(shared.path, target_is_directory=True)
         else:
             self._make(place)
             self._storage.materialise(self._plan.trees[name], place, owner=self._owner, read_only=not writable)
@@ -109,6 +112,12 @@ class RunDirectory:
         }
         return sorted(found)
 
+    def release(self) -> None:
+        """Say that no program uses the shared copies any more."""
+        for held in self._held:
+            held.release()
+
     def remove(self) -> None:
         """Throw everything away."""
+        self.release()
         remove_tree(self.root)

@@ -211,11 +211,11 @@ def remote_errors(url: str) -> Iterator[None]:
         yield
     except SourceUnavailable:
         raise
-    except _failures() as error:
+    except client_errors() as error:
         raise _translated(url, error) from error
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def client_errors() -> tuple[type[Exception], ...]:
     """What the clients of remote stores raise besides OSError; a client that is not imported has not raised."""
     found: list[type[Exception]] = [OSError]
     clients = (("botocore.exceptions", ("BotoCoreError", "ClientError")), ("aiohttp", ("ClientError",)))

@@ -6,7 +6,7 @@ This is the door of the room: what other rooms need of trees is imported from he
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from codabench.storage.directory import DirectorySource, open_hostile
 from codabench.storage.extract import extract, remove_tree
 from codabench.storage.names import shown
 from codabench.storage.overlay import Content, Overlay
+from codabench.storage.protocols import USER_PROTOCOLS, check_user_url
 from codabench.storage.ranges import RandomAccess
 from codabench.storage.remote import FsspecSource, open_url, whole
 from codabench.storage.tree import ArchiveLimits, EmptySource, SourceEntry, TreeSource
 
 __all__ = [
+    "USER_PROTOCOLS",
     "ArchiveLimits",
     "Content",
     "DirectorySource",
@@ -33,6 +35,7 @@ __all__ = [
     "SourceEntry",
     "TreeSource",
     "ZipSource",
+    "check_user_url",
     "collect",
     "extract",
     "manifest",
@@ -52,13 +55,20 @@ def open_source(
     *,
     limits: ArchiveLimits = ArchiveLimits.OWN,
     storage_options: dict[str, Any] | None = None,
+    protocols: Collection[str] | None = None,
 ) -> TreeSource:
     """Open a directory, a zip, or any fsspec URL of one.
+
+    Parameters
+    ----------
+    protocols
+        The text comes from somebody who is not trusted with this host: only URLs of these protocols are taken, such as
+        `USER_PROTOCOLS`, and no path.
 
     Raises
     ------
     BundleError
-        ``CB021``: there is nothing.
+        ``CB021``: there is nothing. ``CB045``: a user may not name it.
     SourceUnavailable
         A URL cannot be read: ``CB021`` there is nothing, ``CB041`` access is refused, ``CB042`` no sound answer,
         ``CB043`` the answer broke off, ``CB044`` it was replaced while it was read.
@@ -66,6 +76,8 @@ def open_source(
         It is not a zip, is damaged, empty or unsafe; ``code`` says which, ``report`` holds everything found.
     """
     text = os.fspath(source)
+    if protocols is not None:
+        check_user_url(text, protocols)
     if text.startswith("file://"):
         text = text.removeprefix("file://")
     if "://" in text:

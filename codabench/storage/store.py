@@ -5,9 +5,11 @@ Layout below the root::
     blobs/ab/abcd...            content by its sha256; never overwritten
     trees/<digest>.json         manifest of a tree; the reference to it names the blob that holds its archive
     attempts/<run>/<attempt>    what an attempt came to, as JSON: written once, before any database row says so
+    incoming/                   what is being written, and what others uploaded
 
 A tree is stored as the archive it came in, or as one packed here, so that a download returns the very bytes that were
-uploaded. Never one object per file.
+uploaded. Never one object per file. What is written was checked before its name is known; what is read is checked
+against that name.
 """
 
 from __future__ import annotations
@@ -17,21 +19,54 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 import uuid
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from codabench.core.errors import StorageError
-from codabench.core.trees import BlobRef, TreeEntry, TreeRef, tree_digest
-from codabench.storage.extract import full_disk
-from codabench.storage.ranges import stream_of
-from codabench.storage.sources import TreeSource, extract, manifest, open_archive, remove_tree, whole, write_zip
+from pydantic import Field
 
-CHUNK = 1024 * 1024
+from codabench.core.base import Record
+from codabench.core.errors import StorageError, UsageError
+from codabench.core.trees import BlobRef, TreeEntry, TreeRef, tree_digest
+from codabench.storage.archive import ZipSource
+from codabench.storage.cache import CAP, Cache, Held, digest_of
+from codabench.storage.extract import full_disk
+from codabench.storage.objects import CHUNK, INCOMING, PIECE, Objects, objects_at
+from codabench.storage.ranges import LocalFile, stream_of
+from codabench.storage.sources import TreeSource, extract, manifest, remove_tree, whole, write_zip
+
+_LARGE = 8 << 20
+"""Archives from this size on are hashed and copied while their files are hashed."""
+_YOUNG = 3600.0
+"""Seconds for which an object needs no renewal when the same content comes again; see `storage.sweep`."""
+_LONGEST = 7 * 24 * 3600
+"""Seconds for which a signature of version 4 may be good."""
+
+
+class Upload(Record):
+    """Leave to send one file to a store, without any other right there.
+
+    Attributes
+    ----------
+    url
+        Good for one PUT of exactly `size` bytes; who knows it may do that, so it is not shown.
+    headers
+        Must be sent with it.
+    key
+        To be given to `Storage.take` afterwards.
+    """
+
+    url: str = Field(repr=False)
+    headers: dict[str, str]
+    key: str
+    size: int
 
 
 class Storage:
@@ -43,6 +78,8 @@ class Storage:
         A local directory or any fsspec URL (``memory://lab``, ``s3://bucket/prefix``).
     cache
         Directory of this host for archives of remote storage and for extracted read-only trees.
+    cap
+        Bytes that the cache may have.
     options
         Passed to the file system.
 
@@ -53,120 +90,134 @@ class Storage:
     """
 
     def __init__(
-        self, url: str | os.PathLike[str], *, cache: Path | None = None, options: dict[str, Any] | None = None
+        self,
+        url: str | os.PathLike[str],
+        *,
+        cache: Path | None = None,
+        cap: int = CAP,
+        options: dict[str, Any] | None = None,
     ) -> None:
         self.url = os.fspath(url)
-        self._fs, self._root = _file_system(self.url, options)
-        self._local = Path(self._root) if "file" in _protocols(self._fs) else None
+        self.objects: Objects = objects_at(self.url, options)
         self._clear: Callable[[], object] | None = None
-        if cache is None and self._local is None:
+        if cache is None and self.objects.local is None:
             self.cache = Path(tempfile.mkdtemp(prefix="codabench-cache-"))
             self._clear = weakref.finalize(self, remove_tree, self.cache)
         else:
-            self.cache = cache or Path(self._root) / "cache"
-        if self._local:
-            try:
-                self._local.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StorageError(f"{self.url} cannot be made: {error}", code="CB704") from error
+            self.cache = cache or self.objects.here("cache")
+        self.kept = Cache(self.cache, cap)
 
     # ------------------------------------------------------------------ blobs
     def put(self, data: bytes | Path | BinaryIO) -> BlobRef:
         """Store bytes, a local file or a stream; content that is already there is not written again."""
         if isinstance(data, bytes):
             ref = BlobRef(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-            if not self._exists(_blob(ref.sha256)):
-                self._write(_blob(ref.sha256), io.BytesIO(data))
+            if not self._has(_blob(ref.sha256), ref.size):
+                self.objects.put_bytes(_blob(ref.sha256), data)
             return ref
         if isinstance(data, Path):
             with open(data, "rb") as stream:
                 return self.put(stream)
-        return self._put_stream(data)
+        with self._spooled(data) as (file, ref):
+            return self._keep(file, ref)
 
-    def _put_stream(self, stream: BinaryIO) -> BlobRef:
-        with full_disk(self.url), tempfile.TemporaryFile(dir=self._spool()) as spool:
-            digest, size = hashlib.sha256(), 0
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-                spool.write(chunk)
-            ref = BlobRef(sha256=digest.hexdigest(), size=size)
-            if not self._exists(_blob(ref.sha256)):
-                spool.seek(0)
-                self._write(_blob(ref.sha256), spool)
+    @contextlib.contextmanager
+    def _spooled(self, stream: BinaryIO) -> Iterator[tuple[BinaryIO, BlobRef]]:
+        """A copy of a stream that waits for its name."""
+        with self.objects.spool() as file:
+            yield file, _copy(stream, file)
+
+    def _keep(self, file: BinaryIO, ref: BlobRef) -> BlobRef:
+        if not self._has(_blob(ref.sha256), ref.size):
+            self.objects.put(_blob(ref.sha256), file, ref.size, ref.sha256)
         return ref
 
+    def _has(self, name: str, size: int | None = None) -> bool:
+        """Whether an object is there, whole; an old one is renewed, so that nobody sweeps it away meanwhile."""
+        found = self.objects.look(name)
+        if found is None or (size is not None and found.size != size):
+            return False
+        return time.time() - found.at < _YOUNG or self.objects.renew(found)
+
     def open(self, ref: BlobRef) -> BinaryIO:
-        """A stream of the blob's bytes."""
-        path = _blob(ref.sha256)
-        try:
-            if "memory" in _protocols(self._fs):
-                # There all readers of a file share one position.
-                return io.BytesIO(self._fs.cat_file(self._path(path)))
-            stream: BinaryIO = self._fs.open(self._path(path), "rb")
-        except OSError as error:
-            raise StorageError(f"{path} cannot be read from {self.url}: {error}", code="CB701") from error
-        return stream
+        """A stream of the blob's bytes; its end is not given out unless all of it has its digest."""
+        checked = _Checked(self.objects, ref)
+        return io.BufferedReader(checked, min(PIECE, max(512, ref.size + 1)))
 
     def get(self, ref: BlobRef) -> bytes:
         """All bytes of a blob, verified against its digest."""
         with self.open(ref) as stream:
-            data = stream.read()
-        if hashlib.sha256(data).hexdigest() != ref.sha256:
-            raise StorageError(
-                f"{_blob(ref.sha256)} in {self.url} does not have its digest: it was changed",
-                code="CB702",
-                hint="restore it from a backup",
-            )
-        return data
+            return stream.read()
+
+    def save(self, ref: BlobRef, dest: Path) -> None:
+        """Write a blob to a file that is not there, verified, in constant memory; on failure nothing is left."""
+        with open(dest, "xb") as file:
+            try:
+                with full_disk(dest), self.open(ref) as stream:
+                    shutil.copyfileobj(stream, file, CHUNK)
+            except BaseException:
+                dest.unlink(missing_ok=True)
+                raise
 
     # ------------------------------------------------------------------ trees
     def put_tree(self, source: TreeSource) -> TreeRef:
         """Store a tree: its archive as it came, else one packed here, and its manifest."""
-        with whole(source) as near:
-            return self._put_tree(near)
-
-    def _put_tree(self, source: TreeSource) -> TreeRef:
-        archive = source.archive
-        if archive is not None:
-            entries = manifest(source)
-            blob = self._put_stream(stream_of(archive))
-        else:
-            with full_disk(self.url), tempfile.TemporaryFile(dir=self._spool()) as packed:
-                entries = write_zip(source, packed, level=0 if self._local else 1)
+        with whole(source) as near, contextlib.ExitStack() as stack:
+            archive = near.archive
+            if archive is None:
+                packed = stack.enter_context(self.objects.spool())
+                entries = write_zip(near, packed, level=0 if self.objects.local else 1)
                 packed.seek(0)
-                blob = self._put_stream(packed)
+                kept = self._keep(packed, _copy(packed, None))
+            elif archive.size < _LARGE:
+                entries = manifest(near)
+                kept = self.put(stream_of(archive))
+            else:
+                with ThreadPoolExecutor(1, thread_name_prefix="codabench-manifest") as beside:
+                    listed = beside.submit(manifest, near)
+                    file, ref = stack.enter_context(self._spooled(stream_of(archive, CHUNK)))
+                    entries = listed.result()
+                    kept = self._keep(file, ref)
         files = sum(e.kind == "file" for e in entries)
-        ref = TreeRef(digest=tree_digest(entries), archive=blob.sha256, size=blob.size, files=files)
-        if not self._exists(_tree(ref.digest)):
-            listed = {"format": 1, "entries": [e.model_dump(exclude_defaults=True) for e in entries]}
-            self._write(_tree(ref.digest), io.BytesIO(json.dumps(listed, separators=(",", ":")).encode()))
-        return ref
+        made = TreeRef(digest=tree_digest(entries), archive=kept.sha256, size=kept.size, files=files)
+        if not self._has(_tree(made.digest)):
+            listing = {"format": 1, "entries": [e.model_dump(exclude_defaults=True) for e in entries]}
+            self.objects.put_bytes(_tree(made.digest), json.dumps(listing, separators=(",", ":")).encode())
+        return made
 
     def entries(self, ref: TreeRef) -> tuple[TreeEntry, ...]:
         """The manifest of a stored tree."""
-        rows = json.loads(self._read(_tree(ref.digest)))["entries"]
+        rows = json.loads(self.objects.read(_tree(ref.digest)))["entries"]
         return tuple(TreeEntry.model_validate(row) for row in rows)
 
     def open_tree(self, ref: TreeRef) -> TreeSource:
-        """A stored tree as a source of files."""
-        try:
-            return open_archive(self._archive(ref), name=ref.digest[:19])
-        except OSError as error:
-            if isinstance(error, StorageError):
-                raise
-            path = _blob(ref.archive)
-            raise StorageError(f"{path} cannot be read from {self.url}: {error}", code="CB701") from error
+        """A stored tree as a source of files; each of them is checked against its checksum when it is read."""
+        return self._opened(ref, checked=False)
+
+    def _opened(self, ref: TreeRef, *, checked: bool) -> TreeSource:
+        name = _blob(ref.archive)
+        if self.objects.local is None:
+            file = self.kept.archive(ref.archive, lambda dest: self._fetch(ref, dest))
+        else:
+            with self.objects.reading(name):
+                file = LocalFile(self.objects.here(name))
+            if checked and digest_of(file) != ref.archive:
+                raise _changed(name, self.url)
+        # An archive of our own: names that only some file systems tell apart are taken, and it may hold nothing.
+        return ZipSource(file, name=ref.digest[:19], allow_twins=True)
+
+    def _fetch(self, ref: TreeRef, dest: Path) -> None:
+        self.save(BlobRef(sha256=ref.archive, size=ref.size), dest)
 
     def materialise(
         self, ref: TreeRef, dest: Path, *, owner: tuple[int, int] | None = None, read_only: bool = False
     ) -> None:
-        """Extract a tree into the existing, empty directory `dest`."""
-        with self.open_tree(ref) as source:
+        """Extract a tree into the existing, empty directory `dest`, from an archive that was hashed just before."""
+        with self._opened(ref, checked=True) as source:
             extract(source, dest, owner=owner, read_only=read_only)
 
-    def cached(self, ref: TreeRef, *, mounted: bool = False) -> Path:
-        """An extracted copy of a tree on this host, made once and shared by all runs.
+    def cached(self, ref: TreeRef, *, mounted: bool = False) -> Held:
+        """An extracted copy of a tree on this host, made once and shared by all runs; it stays until it is released.
 
         Parameters
         ----------
@@ -174,104 +225,125 @@ class Storage:
             An engine keeps whoever reads it from writing, so files may have ordinary modes: programs copy data and
             change the copy, which has the modes of what was copied. Otherwise nothing in it can be written.
         """
-        place = self.cache / ("mounted" if mounted else "trees") / ref.digest.replace(":", "-")
-        if place.is_dir():
-            return place
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-        partial.mkdir(mode=0o700)
-        try:
-            self.materialise(ref, partial, read_only=not mounted)
-            # Programs that read it run as somebody else; the directories above keep other people out.
-            partial.chmod(0o755)
-            # Renamed when complete: another process finds all of it or nothing.
-            with contextlib.suppress(OSError):
-                partial.rename(place)
-        finally:
-            if partial.exists():
-                remove_tree(partial)
-        if not place.is_dir():
-            raise StorageError(f"{place} could not be made", code="CB703", hint="is the cache directory writable?")
-        return place
-
-    def _archive(self, ref: TreeRef) -> Path:
-        if self._local:
-            return self._local / _blob(ref.archive)
-        place = self.cache / "archives" / ref.archive
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            partial = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-            with self.open(BlobRef(sha256=ref.archive, size=ref.size)) as stream, open(partial, "xb") as file:
-                shutil.copyfileobj(stream, file, CHUNK)
-            if _file_sha256(partial) != ref.archive:
-                partial.unlink()
-                raise StorageError(f"{_blob(ref.archive)} from {self.url} does not have its digest", code="CB702")
-            partial.replace(place)
-        return place
+        return self.kept.tree(
+            ref.digest, lambda place: self.materialise(ref, place, read_only=not mounted), mounted=mounted
+        )
 
     # ------------------------------------------------------------------ results of attempts
     def put_result(self, run: str, attempt: str, result: dict[str, Any]) -> None:
         """Keep what an attempt came to. The database decides whether it counts."""
-        self._write(f"attempts/{run}/{attempt}", io.BytesIO(json.dumps(result).encode()))
+        self.objects.put_bytes(_attempt(run, attempt), json.dumps(result).encode())
 
     def get_result(self, run: str, attempt: str) -> dict[str, Any] | None:
         """What an attempt came to, or None if it left nothing."""
-        path = f"attempts/{run}/{attempt}"
-        if not self._exists(path):
+        if self.objects.look(_attempt(run, attempt)) is None:
             return None
-        found: dict[str, Any] = json.loads(self._read(path))
+        found: dict[str, Any] = json.loads(self.objects.read(_attempt(run, attempt)))
         return found
+
+    # ------------------------------------------------------------------ what others read and write by themselves
+    def get_url(self, ref: BlobRef | TreeRef, expires: int = 900) -> str | None:
+        """A URL with which anybody reads a blob, or the archive of a tree, for so many seconds.
+
+        None if the store cannot sign (a directory, ``memory://``): then the bytes have to pass through here.
+        """
+        name = _blob(ref.archive if isinstance(ref, TreeRef) else ref.sha256)
+        return self.objects.sign_get(name, _seconds(expires))
+
+    def put_url(self, size: int, *, content_type: str = "application/zip", expires: int = 900) -> Upload | None:
+        """Leave for somebody to upload one file of exactly that size and type; None if the store cannot sign."""
+        key = f"{INCOMING}/{uuid.uuid4().hex}"
+        url = self.objects.sign_put(key, size, content_type, _seconds(expires))
+        headers = {"Content-Type": content_type, "Content-Length": str(size)}
+        return None if url is None else Upload(url=url, headers=headers, key=key, size=size)
+
+    def take(self, upload: Upload) -> BlobRef:
+        """Make what was uploaded a blob; its digest is counted here, nobody's word is taken for it.
+
+        Raises
+        ------
+        StorageError
+            ``CB701``: nothing was uploaded. ``CB702``: it has another size.
+        """
+        if not re.fullmatch(f"{INCOMING}/[0-9a-f]{{32}}", upload.key):
+            raise UsageError(f"{upload.key!r} is not the key of an upload", code="CB355")
+        found = self.objects.look(upload.key)
+        if found is None:
+            raise StorageError(f"nothing was uploaded as {upload.key} to {self.url}", code="CB701")
+        if found.size != upload.size:
+            raise StorageError(f"{upload.key} has {found.size} bytes, not {upload.size}", code="CB702")
+        ref = self.put(stream_of(_Object(self.objects, upload.key, found.size), PIECE))
+        self.objects.remove(upload.key, float("inf"))
+        return ref
 
     def close(self) -> None:
         """Remove a cache that was made for this object only."""
         if self._clear:
             self._clear()
 
-    # ------------------------------------------------------------------ the file system below
-    def _path(self, path: str) -> str:
-        return f"{self._root.rstrip('/')}/{path}"
 
-    def _spool(self) -> str | None:
-        """Where large things wait: beside the storage if it is local, so that they are renamed, not copied."""
-        if self._local is None:
-            return None
-        place = self._local / "incoming"
-        place.mkdir(exist_ok=True)
-        return str(place)
+class _Object:
+    """An object by position."""
 
-    def _exists(self, path: str) -> bool:
-        return bool(self._fs.exists(self._path(path)))
+    far = True
 
-    def _read(self, path: str) -> bytes:
-        try:
-            data: bytes = self._fs.cat_file(self._path(path))
-        except OSError as error:
-            raise StorageError(f"{path} cannot be read from {self.url}: {error}", code="CB701") from error
-        return data
+    def __init__(self, objects: Objects, name: str, size: int) -> None:
+        self._objects, self._name, self.size = objects, name, size
 
-    def _write(self, path: str, stream: BinaryIO) -> None:
-        try:
-            if self._local:
-                self._write_local(self._local / path, stream)
-                return
-            with self._fs.open(self._path(path), "wb") as file:
-                shutil.copyfileobj(stream, file, CHUNK)
-        except OSError as error:
-            raise StorageError(
-                f"{path} cannot be written to {self.url}: {error}",
-                code="CB704",
-                hint="is there space, and may you write there?",
-            ) from error
+    def pread(self, size: int, at: int) -> bytes:
+        wanted = min(size, self.size - at)
+        return self._objects.pread(self._name, at, at + wanted, wanted)
 
-    def _write_local(self, place: Path, stream: BinaryIO) -> None:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-        try:
-            with open(partial, "xb") as file:
-                shutil.copyfileobj(stream, file, CHUNK)
-            partial.replace(place)
-        finally:
-            partial.unlink(missing_ok=True)
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Checked(io.RawIOBase):
+    """The bytes of a blob from its beginning; the last of them come when all have the digest."""
+
+    def __init__(self, objects: Objects, ref: BlobRef) -> None:
+        super().__init__()
+        self._ref, self._name, self._at = ref, _blob(ref.sha256), 0
+        self._objects, self._digest = objects, hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        wanted = min(len(buffer), self._ref.size - self._at)
+        if not wanted:
+            return 0
+        # One byte beyond the promised size is enough to see that the promise is broken.
+        data = self._objects.pread(self._name, self._at, min(self._at + len(buffer), self._ref.size + 1), wanted)
+        self._digest.update(data)
+        self._at += len(data)
+        done = self._at >= self._ref.size
+        if len(data) != wanted or (done and self._digest.hexdigest() != self._ref.sha256):
+            raise _changed(self._name, self._objects.url)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _copy(stream: BinaryIO, target: BinaryIO | None) -> BlobRef:
+    """What a stream holds, copied on the way."""
+    digest, size = hashlib.sha256(), 0
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+        if target is not None:
+            target.write(chunk)
+    return BlobRef(sha256=digest.hexdigest(), size=size)
+
+
+def _changed(name: str, url: str) -> StorageError:
+    what = f"{name} in {url} does not have its digest: it was changed"
+    return StorageError(what, code="CB702", hint="restore it from a backup")
+
+
+def _seconds(expires: int) -> int:
+    if not 1 <= expires <= _LONGEST:
+        raise UsageError(f"a URL is good for 1 to {_LONGEST} seconds, not {expires}", code="CB355")
+    return expires
 
 
 def _blob(sha256: str) -> str:
@@ -282,20 +354,5 @@ def _tree(digest: str) -> str:
     return f"trees/{digest.partition(':')[2]}.json"
 
 
-def _file_system(url: str, options: dict[str, Any] | None) -> tuple[Any, str]:
-    from fsspec.core import url_to_fs
-
-    try:
-        found: tuple[Any, str] = url_to_fs(url, **(options or {}))
-    except (ValueError, ImportError) as error:
-        raise StorageError(f"{url} is no place to store files: {error}", code="CB704") from error
-    return found
-
-
-def _protocols(fs: Any) -> tuple[str, ...]:
-    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
-
-
-def _file_sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _attempt(run: str, attempt: str) -> str:
+    return f"attempts/{run}/{attempt}"

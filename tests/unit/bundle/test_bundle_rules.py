@@ -357,6 +357,8 @@ APART = {
     "tests/workspace/test_workspace_steps.py": "CB648",
     "tests/cli/test_cli.py": "CB699",
     "tests/unit/storage/test_remote.py": "CB041 CB042 CB043 CB044",
+    "tests/unit/storage/test_protocols.py": "CB045",
+    "tests/storage/test_contract.py": "CB355",
     "tests/unit/storage/test_store.py": "CB701 CB702",
     "tests/unit/db/test_db_database.py": "CB711 CB721",
 }
