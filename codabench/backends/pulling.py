@@ -70,10 +70,16 @@ class Pull:
             If `stop` was set.
         """
         began, pause = time.monotonic(), 1.0
+        before: RegistryError | None = None
         while True:
             try:
                 return self._once()
+            except EngineTimeout:
+                if before is not None:
+                    raise before from None  # why it failed at all says more than that there was no time to try again
+                raise
             except RegistryError as error:
+                before = error
                 wait = pause * random.uniform(0.5, 1.5)  # noqa: S311 - many hosts should not come back together
                 now = time.monotonic()
                 if not error.passing or now + wait > min(self.end, began + TRY_FOR):

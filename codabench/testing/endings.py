@@ -79,7 +79,7 @@ class Endings:
             bench.engine.resolve("codabench/there-is-none:1", pull="never")
         away = RegistryError if self.pulls else ImageNotFound
         with pytest.raises(away, match=r"127\.0\.0\.1:9/.*refused" if self.pulls else r"127\.0\.0\.1:9/"):
-            bench.engine.resolve("127.0.0.1:9/there-is-none:1", timeout=4)
+            bench.engine.resolve("127.0.0.1:9/there-is-none:1", timeout=8)
 
     @pytest.mark.parametrize("name", ["UPPER/case:1", "two words", "x:y:z"])
     def test_names_that_no_image_can_have(self, bench: Bench, name: str) -> None:
