@@ -345,7 +345,7 @@ class BundleFiles:
 
     def _without_command(self, fields: Fields, node: Node, role: str, tree: TreeSource, metadata: str | None) -> None:
         wrapped = [e.path for e in tree.entries() if e.path.count("/") == 1 and e.path.split("/")[1] in METADATA]
-        hint = "add a file 'metadata' at its top with a line: command: python3 program.py"
+        hint = "add a file metadata.yaml at its top with a line: command: python3 program.py"
         if wrapped and not metadata:
             hint = f"the metadata is in {shorten(wrapped[0])}: pack what is in the folder, not the folder"
         why = f"its {metadata} has no command" if metadata else "it has no metadata file with a command"

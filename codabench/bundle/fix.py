@@ -83,13 +83,22 @@ def fix(
     place = None if dry_run else _folder(source)
     with read_bundle(source, target=target, datasets=datasets) as bundle:
         before, file = bundle.text, bundle.place
-        if before is None or file is None:
+        if before is None or file is None or not _is_text(before):
             return Fixed(report=bundle.report)
         text, applied, report = _mended(bundle, before, unsafe)
     if place is not None and text != before:
         _write(place, file, before, text)
     written = place is not None and text != before
     return Fixed(applied=applied, diff=_diff(file, before, text), written=written, report=report)
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether it can be edited as text at all."""
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _mended(bundle: Bundle, text: bytes, unsafe: bool) -> tuple[bytes, tuple[Problem, ...], Report]:

@@ -26,6 +26,7 @@ _TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
 )
 _LESS = "move long texts into pages, and remove aliases of aliases"
+_MISFIT = ("did not find expected '-'", "did not find expected key", "expected <block end>")
 # CodaLab's own exports, written by Python 2, tag texts: nothing is constructed, they stay texts.
 _TEXTS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "python/str", "python/unicode"))
 
@@ -227,7 +228,13 @@ class _Composer:
         elif "\t" in indent or "'\\t'" in problem:
             column = indent.find("\t") + 1 or column
             code, what, hint = "CB002", "a tab is used for indentation", "indent with spaces"
-        elif problem.startswith(("did not find expected '-'", "did not find expected key", "expected <block end>")):
+        elif problem.startswith(_MISFIT) and text[: mark.column].rstrip().endswith(("'", '"')):
+            code, what = "CB001", "text follows the quote that closes the text before it"
+            hint = "write a quote inside of quotes twice, or take quotes of the other kind around it"
+        elif "expected ':'" in problem and "simple key" in context:
+            line, column = error.context_mark.line + 1, error.context_mark.column + 1
+            code, what, hint = "CB001", "there is no colon after the key", "write key: value"
+        elif problem.startswith(_MISFIT):
             code, what, hint = (
                 "CB001",
                 "this line does not fit the indentation of the lines above",

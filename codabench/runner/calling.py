@@ -63,7 +63,7 @@ class Call:
         if stop.is_set():
             return Exit(reason=ExitReason.CANCELLED)
         began = time.monotonic()
-        with _captured(logs):
+        with _captured(logs), _here_again():
             end = self._call()
         if stop.is_set():
             end = Exit(reason=ExitReason.CANCELLED)
@@ -205,6 +205,20 @@ def _captured(logs: LogSink) -> Iterator[None]:
     out, err = _Stream(logs, "stdout", sys.stdout), _Stream(logs, "stderr", sys.stderr)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield
+
+
+@contextlib.contextmanager
+def _here_again() -> Iterator[None]:
+    """A function that goes to another directory does not take this process along."""
+    try:
+        before = os.getcwd()
+    except OSError:  # somebody has removed it
+        before = None
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.chdir(before)
 
 
 class _Stream(io.TextIOBase):

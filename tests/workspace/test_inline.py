@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import sys
 import threading
 import warnings
@@ -196,7 +197,7 @@ def test_a_file_that_a_submission_did_not_write_is_its_mistake() -> None:
     [
         (ends, "CB612", "exited with 1: enough"),
         (lambda io: 3, "CB612", "returns a dict of column key to number, this one returned int"),
-        (lambda io: {"acc": "good"}, "CB612", "could not convert string to float"),
+        (lambda io: {"acc": "good"}, "CB612", "the score 'acc' is no number: 'good'"),
         (lambda io: {"acc": float("nan")}, "CB643", "acc in scores.json is not a finite number"),
         (lambda io: {"Acc": 1.0}, "CB644", "none of the leaderboard's columns acc, loss"),
     ],
@@ -338,3 +339,15 @@ def test_the_same_functions_in_plain_processes() -> None:
         assert there.scores == here.scores == {"acc": 1.0, "loss": 0.001}
         assert there.run.detailed_results == here.run.detailed_results
         assert ingest.name == "ingest"
+
+
+def test_a_function_that_goes_elsewhere_comes_back() -> None:
+    before = os.getcwd()
+
+    def leaves(io: Any) -> dict[str, float]:
+        os.chdir(io.output)
+        return {"acc": 1.0}
+
+    with scorer(leaves) as comp:
+        assert run(comp, {"x.txt": "x"}).status == cb.Status.FINISHED
+    assert os.getcwd() == before

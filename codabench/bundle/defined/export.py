@@ -9,7 +9,6 @@ import inspect
 import math
 import sys
 import sysconfig
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -74,14 +73,14 @@ def exported(function: Callable[..., Any], what: str) -> Exported:
 def _not_plain(function: FunctionType) -> Wrong | None:
     if function.__name__ == "<lambda>":
         return Wrong("CB322", "it is a lambda", "write it with def")
+    if hasattr(function, "__wrapped__"):
+        return Wrong("CB322", "another decorator wraps it", f"take the decorator off, or {_FILE}")
     if function.__code__.co_freevars:
         names = ", ".join(function.__code__.co_freevars)
         hint = f"give it as the value of an argument (def f(io, {function.__code__.co_freevars[0]}=...)), or {_FILE}"
         return Wrong("CB322", f"it uses variables of the function around it: {names}", hint)
     if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
         return Wrong("CB322", "it is a generator or a coroutine", "let it do its work and return")
-    if hasattr(function, "__wrapped__"):
-        return Wrong("CB322", "another decorator wraps it", f"take the decorator off, or {_FILE}")
     return None
 
 
@@ -94,7 +93,7 @@ class Source:
         self.file: str = function.__code__.co_filename
         try:
             lines, self.first = inspect.getsourcelines(function)
-            self.text = textwrap.dedent("".join(lines))
+            self.text = _at_the_margin(lines)
             (node,) = ast.parse(self.text).body
         except (OSError, TypeError, SyntaxError, ValueError):
             hint = "write it in a file or in a cell of a notebook"
@@ -146,6 +145,17 @@ class Source:
             end_column=column + len(name) if column else None,
             excerpt=excerpt,
         )
+
+
+def _at_the_margin(lines: list[str]) -> str:
+    """An indented definition without its indent; texts over several lines keep theirs, which is part of them."""
+    indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+    if not indent:
+        return "".join(lines)
+    tree = ast.parse("if True:\n" + "".join(lines))
+    texts = [node for node in ast.walk(tree) if isinstance(node, (ast.Constant, ast.JoinedStr))]
+    inside = {n for node in texts for n in range(node.lineno + 1, (node.end_lineno or node.lineno) + 1)}
+    return "".join(line if n in inside else line.removeprefix(indent) for n, line in enumerate(lines, 2))
 
 
 def _defaults(node: ast.FunctionDef, function: FunctionType) -> Iterator[tuple[str, ast.expr, Any]]:

@@ -169,10 +169,18 @@ def run_scoring(function: Callable[[Any], Any], io: ScoringIO) -> None:
     if not hasattr(scores, "items"):
         kind = type(scores).__name__
         raise TypeError(f"a scoring function returns a dict of column key to number, this one returned {kind}")
-    written: dict[str, float] = {str(key): float(value) for key, value in scores.items()}
+    written = {str(key): _number(str(key), value) for key, value in scores.items()}
     (io.output / "scores.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     if io.details:
         (io.output / "detailed_results.html").write_text(io.details.page(), encoding="utf-8")
+
+
+def _number(key: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        shown = repr(value)
+        raise TypeError(f"the score {key!r} is no number: {shown if len(shown) < 60 else shown[:57] + '...'}") from None
 
 
 def main(kind: str, function: Callable[[Any], Any]) -> None:

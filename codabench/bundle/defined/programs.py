@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -70,9 +71,15 @@ class FunctionProgram(Program):
             raise UsageError(f"a {kind} program is a function, not a {type(function).__name__}", code="CB320")
         if isinstance(requires, str) or not all(isinstance(item, str) for item in requires):
             raise UsageError('requires is a list of packages, such as ["numpy", "pandas>=2"]', code="CB320")
+        # What a decorator copied from a program to the function that wraps it must not come back from there.
+        functools.update_wrapper(self, function)
         self.kind: Kind = kind
         self.function, self.requires = function, tuple(requires)
-        functools.update_wrapper(self, function)
+        if wrong := _not_of_one_argument(function):
+            hint = f"write def {'score' if kind == 'scoring' else 'ingest'}(io):"
+            raise UsageError(
+                f"the {kind} function {self.name!r} is called with io alone: {wrong}", code="CB320", hint=hint
+            )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
@@ -117,8 +124,6 @@ class FunctionProgram(Program):
 
     def described(self) -> TreeSource:
         """What is kept of a function that is called in this process: its source, if that is to be had."""
-        import inspect
-
         try:
             text = inspect.getsource(self.function)
         except (OSError, TypeError):
@@ -127,6 +132,17 @@ class FunctionProgram(Program):
 
     def __repr__(self) -> str:
         return f"<{self.kind} program {self.name}>"
+
+
+def _not_of_one_argument(function: Function) -> str | None:
+    """Why a function cannot be called with one argument, as far as that can be told."""
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError as error:
+        return str(error)
+    except ValueError:  # what is written in C may not say
+        return None
+    return None
 
 
 def shim() -> bytes:

@@ -131,6 +131,45 @@ def indented() -> Any:
     return inside
 
 
+def with_texts() -> Any:
+    def inside(io: Any) -> Any:
+        text = """one
+    two
+        three
+"""
+        shown = f"""{text}
+          {len(text)}
+        """  # the indent of a text is part of it
+        return {
+            "text": text,
+            "shown": shown,
+            "bytes": b"""
+            four""",
+        }
+
+    return inside
+
+
+def wrapping(function: Any) -> Any:
+    @functools.wraps(function)
+    def wrapped(io: Any) -> Any:
+        return {key: value + 1 for key, value in function(io).items()}
+
+    return wrapped
+
+
+@cb.scoring
+@wrapping
+def wrapped_inside(io: Any) -> Any:
+    return {"acc": 1.0}
+
+
+@wrapping
+@cb.scoring
+def wrapped_outside(io: Any) -> Any:
+    return {"acc": 1.0}
+
+
 class Scorer:
     def score(self, io: Any) -> Any:
         return {}

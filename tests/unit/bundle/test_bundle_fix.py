@@ -423,3 +423,12 @@ def test_edits_change_their_place_and_nothing_else(text: str, data: st.DataObjec
 def test_slips(wrong: str, right: str, slip: bool) -> None:
     check: Callable[[str, str], bool] = is_slip
     assert check(wrong, right) == slip
+
+
+@pytest.mark.parametrize("data", [b"\x89PNG\0", "title: Größe".encode("latin-1"), "title: A".encode("utf-16")])
+def test_what_is_not_utf8_stays_as_it_is(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "competition.yaml").write_bytes(data)
+    for dry_run in (True, False):
+        found = cb.fix(tmp_path, unsafe=True, dry_run=dry_run)
+        assert ([p.code for p in found.report], found.diff, found.written) == (["CB004"], "", False)
+    assert (tmp_path / "competition.yaml").read_bytes() == data

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import codabench as cb
 from codabench.bundle.defined.export import exported, literal
-from codabench.bundle.defined.programs import FunctionProgram, ingestion, scoring, shim
-from codabench.core.errors import BundleError
+from codabench.bundle.defined.programs import FunctionProgram, as_program, ingestion, scoring, shim
+from codabench.core.errors import BundleError, UsageError
 
 
 def alone(function: Any, tmp_path: Path, call: str) -> str:
@@ -39,6 +40,7 @@ def alone(function: Any, tmp_path: Path, call: str) -> str:
         (f.uses_submodule, "uses_submodule(None)"),
         (f.calls_itself, "calls_itself(None)"),
         (f.indented(), "inside(None)"),
+        (f.with_texts(), "inside(None)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -90,6 +92,8 @@ exec("def typed(io):\n    return {}", made)
         (f.coroutine, ["CB322"], "generator or a coroutine"),
         (f.cached, ["CB322"], "not a plain function"),
         (f.changed_by_name, ["CB322"], "the decorator changed cannot be exported"),
+        (f.wrapped_inside.function, ["CB322"], "another decorator wraps it"),
+        (f.wrapped_outside, ["CB322"], "another decorator wraps it"),
         (f.closure(), ["CB322"], "variables of the function around it: level"),
         (f.Scorer().score, ["CB322"], "of type method"),
         (f.Scorer(), ["CB322"], "of type Scorer"),
@@ -189,3 +193,19 @@ def test_a_decorated_function_is_still_one() -> None:
     ingest(seen := [])
     assert seen == [1]
     assert (ingest.kind, ingest.requires) == ("ingestion", ("x>=2",))
+
+
+def test_a_decorator_around_ours_is_not_lost() -> None:
+    assert as_program(f.wrapped_outside, "scoring")(None) == {"acc": 2.0}
+    assert as_program(f.wrapped_inside, "scoring")(None) == {"acc": 2.0}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda: None, lambda io, level: {}, lambda *, io: {}, f.Scorer],
+    ids=["no argument", "two arguments", "by name only", "a class"],
+)
+def test_a_function_takes_one_argument(function: Any) -> None:
+    with pytest.raises(UsageError, match="is called with io alone: ") as caught:
+        cb.scoring(function)
+    assert (caught.value.code, caught.value.hint) == ("CB320", "write def score(io):")

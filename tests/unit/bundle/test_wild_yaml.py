@@ -450,3 +450,20 @@ def image(spec: CompetitionSpec) -> str:
 )
 def test_docker_image(case: Case, tmp_path: Path) -> None:
     check(case, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("title: 'it's mine'\nversion: 2\n", 1, "text follows the quote that closes the text before it"),
+        ("version: 2\ntitle mine\ndescription: x\n", 2, "there is no colon after the key"),
+        ("version: 2\n title: 'mine'\n", 2, "a colon where none can stand"),
+        ("title: mine\n  - a\nversion\n", 3, "there is no colon after the key"),
+    ],
+)
+def test_mistakes_of_yaml_are_told_where_they_are(text: str, line: int, says: str, tmp_path: Path) -> None:
+    (tmp_path / "competition.yaml").write_text(text)
+    with read_bundle(tmp_path) as bundle:
+        (problem,) = bundle.report
+        assert (problem.code, problem.where.line, problem.message) == ("CB001", line, f"not YAML: {says}")
+        assert problem.hint
