@@ -249,3 +249,24 @@ def test_output_that_is_more_than_is_taken_is_the_programs_failure(make: Make, t
         assert found.problem is not None
         assert (found.problem.code, found.problem.fault) == ("CB648", Fault.PARTICIPANT)
         assert found.exit_code("prediction") == 0
+
+
+def test_a_program_of_python_2_shows_what_python_3_says(make: Make, tmp_path: Path) -> None:
+    comp = make(scorer=b"print 'scoring'\n")
+    sub = comp.run(code(tmp_path / "mine"), backend="process", progress="none")
+    assert sub.status is Status.FAILED
+    assert sub.problem is not None
+    assert "SyntaxError: Missing parentheses in call to 'print'" in sub.problem.message
+    assert sub.problem.fault is Fault.ORGANIZER
+
+
+def test_scoring_begins_as_soon_as_prediction_has_ended(make: Make, tmp_path: Path) -> None:
+    """Real scoring programs give up where the last sign of life of the ingestion program is half a minute old."""
+    ingest = INGEST + "(output / 'beat').write_text(str(time.time()))\n"
+    scorer = FILES["scoring/score.py"] + (
+        b"gap = time.time() - float((given / 'beat').read_text())\n"
+        b"(output / 'scores.json').write_text(json.dumps({'score': gap, 'time': 1}))\n"
+    )
+    comp = make(ingest=ingest, scorer=scorer)
+    sub = comp.run(code(tmp_path / "mine"), backend="process", progress="none")
+    assert 0 < sub.scores["score"] < 30
