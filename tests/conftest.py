@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -21,7 +22,46 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rows", metavar="FILE", type=Path, help="write down which rows of the threat table were shown")
     parser.addoption("--bundles", metavar="DIR", type=Path, help="folder of acceptance bundles (marker: bundles)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--rows") is not None:
+        config.pluginmanager.register(_Rows(config.getoption("--rows")))
+
+
+class _Rows:
+    """Writes down which tests showed which rows of the threat table, on which engine (scripts/security-table)."""
+
+    ENGINES = ("docker", "podman", "sandbox")
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.shown = file, list[dict[str, Any]]()
+
+    def engine_of(self, item: pytest.Item, marker: pytest.Mark) -> str | None:
+        """By the marker, by a parameter of the test, by the marker of the engine; None: it takes none."""
+        values = getattr(item, "callspec", None).params.values() if hasattr(item, "callspec") else ()
+        named = [marker.kwargs.get("engine"), *(v for v in values if isinstance(v, str)), *item.keywords]
+        return next((name for name in named if name in self.ENGINES), None)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        report = yield
+        if report.when == "call":
+            # An attack of the battery says itself what it came to: a test passes also where a twin cannot be had.
+            state = dict(item.user_properties).get("state", "held")
+            kinds = {"held": ("row", "twin"), "unproven": ("row",)}.get(state, ())
+            for kind in kinds if report.passed else ():
+                for marker in item.iter_markers(kind):
+                    for row in marker.args:
+                        self.shown.append(
+                            {"row": row, "kind": kind, "engine": self.engine_of(item, marker), "test": item.nodeid}
+                        )
+        return report
+
+    def pytest_sessionfinish(self) -> None:
+        self.file.write_text(json.dumps(self.shown))
 
 
 def unavailable(why: str) -> NoReturn:

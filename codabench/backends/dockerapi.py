@@ -51,6 +51,13 @@ def translated(doing: str) -> Iterator[None]:
         raise EngineError(f"{doing}: lost the connection to the engine ({error})") from error
 
 
+def _runtime(version: dict[str, Any], info: dict[str, Any]) -> tuple[str, str]:
+    """What starts containers by default, as far as the daemon tells."""
+    name = str(info.get("DefaultRuntime") or "runc")
+    parts = {str(c.get("Name")): str(c.get("Version", "")) for c in version.get("Components") or ()}
+    return name, parts.get(name, "")
+
+
 def explanation(error: Any) -> str:
     """The engine's own words, without the address of the call."""
     text = getattr(error, "explanation", None) or error
@@ -118,6 +125,7 @@ class DockerDriver:
             gpus=tuple(devices) or (("nvidia",) if "nvidia" in (info.get("Runtimes") or {}) else ()),
             cdi=bool(devices),
             memory=info.get("MemTotal") or None,
+            runtime=_runtime(version, info),
         )
 
     def _unenforced(self, info: dict[str, Any]) -> dict[str, str]:

@@ -67,6 +67,8 @@ class Facts:
         Bytes that the engine's host has.
     cdi
         These names are those of the Container Device Interface.
+    runtime
+        Name and version of what it starts containers with; empty where it does not say.
     """
 
     version: str
@@ -79,6 +81,7 @@ class Facts:
     gpus: tuple[str, ...] = ()
     cdi: bool = False
     memory: int | None = None
+    runtime: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)

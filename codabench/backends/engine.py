@@ -105,6 +105,8 @@ class EngineInfo(Record):
         Without an image: what the engine says of itself, as far as it says that something does not hold.
     memory
         Bytes that the engine's host has.
+    warnings
+        What is known against this version, for who looks after the machine.
     sees_files
         Whether the daemon mounts our directories; otherwise trees are copied through volumes.
     """
@@ -122,6 +124,7 @@ class EngineInfo(Record):
     memory: int | None = None
     enforced: dict[str, bool] = {}
     reasons: dict[str, str] = {}
+    warnings: tuple[str, ...] = ()
 
 
 class LogSink(Protocol):

@@ -25,6 +25,7 @@ from codabench.backends.engine import (
     Usage,
 )
 from codabench.backends.execution import execute
+from codabench.backends.floors import outdated
 from codabench.backends.gpus import refuse_blind
 from codabench.backends.naming import same_platform
 from codabench.backends.owner import Owner, myself
@@ -114,6 +115,7 @@ class HostedEngine:
             memory=facts.memory,
             enforced=dict.fromkeys(facts.unenforced, False),
             reasons=dict(facts.unenforced),
+            warnings=(known,) if (known := outdated(*facts.runtime)) else (),
         )
         if image is None:
             return info

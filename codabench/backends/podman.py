@@ -133,6 +133,7 @@ class PodmanDriver(DockerDriver):
             gpus=cdi_devices(),
             cdi=True,
             memory=host.get("memTotal") or None,
+            runtime=_runtime(host.get("ociRuntime") or {}),
         )
 
     @property
@@ -344,6 +345,13 @@ def _translated(doing: str) -> Iterator[None]:
         raise EngineError(f"{doing}: lost the connection to Podman ({root_cause(error)})") from error
 
 
+def _runtime(said: dict[str, Any]) -> tuple[str, str]:
+    """From ``runc version 1.1.5`` and lines about how it was built."""
+    name = str(said.get("name") or "")
+    words = str(said.get("version") or "").split()
+    return name, words[2] if words[1:2] == ["version"] and len(words) > 2 else ""
+
+
 def _ulimits(nofile: int) -> list[dict[str, Any]]:
     """Passing one limit makes Podman drop its defaults for all, and raising one above our own is not allowed."""
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
@@ -351,6 +359,7 @@ def _ulimits(nofile: int) -> list[dict[str, Any]]:
     return [
         {"Name": "nofile", "Soft": nofile, "Hard": nofile},
         {"Name": "nproc", "Soft": processes, "Hard": processes},
+        {"Name": "core", "Soft": 0, "Hard": 0},
     ]
 
 

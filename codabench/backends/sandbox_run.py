@@ -141,7 +141,7 @@ class Sandbox:
             listed = descriptor(b"".join(os.fsencode(word) + b"\0" for word in words))
             user = None if os.geteuid() else NOBODY
             return subprocess.Popen(
-                [*self._files(), self._bwrap, "--args", str(listed), "--", *self._spec.argv],
+                [*self._own_limits(), self._bwrap, "--args", str(listed), "--", *self._spec.argv],
                 env={MARK: self._name},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -154,10 +154,11 @@ class Sandbox:
                 extra_groups=None if user is None else (),
             )
 
-    def _files(self) -> list[str]:
-        """Lowers its own limit on open files: to do that for another user's process is a privilege root may lack."""
-        limit = self._spec.limits.nofile
-        return [] if limit is None else ["/bin/sh", "-c", 'ulimit -n "$0" && exec "$@"', str(limit)]
+    def _own_limits(self) -> list[str]:
+        """Lowers its own limits: to do that for another user's process is a privilege root may lack."""
+        files = self._spec.limits.nofile
+        more = [] if files is None else [f"ulimit -n {files}"]
+        return ["/bin/sh", "-c", " && ".join(["ulimit -c 0", *more, 'exec "$0" "$@"'])]
 
     def _bound(self, pid: int) -> None:
         """Set the limits of a process that has not started anything yet."""
@@ -167,8 +168,6 @@ class Sandbox:
                 self._group.add(pid)
             if self._own_pids and limits.pids is not None:
                 resource.prlimit(pid, resource.RLIMIT_NPROC, (limits.pids, limits.pids))
-            with contextlib.suppress(PermissionError):
-                resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
             Path(f"/proc/{pid}/oom_score_adj").write_text(_FIRST_TO_GO)
         except OSError as error:
             raise EngineError(f"the limits of the sandbox could not be set: {error}") from error

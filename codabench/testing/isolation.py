@@ -15,33 +15,17 @@ import pytest
 
 from codabench.core.errors import PolicyError
 from codabench.core.policy import MIB, Limits, Network, User
+from codabench.testing.attacks.programs import (
+    CAPABILITIES,
+    MEMORY,
+    NETWORK,
+    PIDS,
+    PRIVILEGES,
+    ROOT,
+)
 from codabench.testing.bench import Bench
 
 _SAY = "\nprint('BROKE OUT' if broke_out else 'HELD', flush=True)\n"
-
-NETWORK = """
-import socket
-own = {line.split(':')[0].strip() for line in open('/proc/net/dev').readlines()[2:]}
-broke_out = bool(own - {'lo', 'tunl0', 'sit0', 'ip6tnl0', 'gre0', 'gretap0', 'erspan0', 'ip_vti0', 'ip6_vti0'})
-"""
-
-MEMORY = f"x = bytearray({200 * MIB}); x[::4096] = b'x' * len(x[::4096]); broke_out = True"
-
-PIDS = """
-import os, time
-made = []
-try:
-    for _ in range(80):
-        pid = os.fork()
-        if pid == 0:
-            time.sleep(60)
-            os._exit(0)
-        made.append(pid)
-    broke_out = True
-except OSError:
-    broke_out = False
-for pid in made: os.kill(pid, 9)
-"""
 
 CPUS = """
 import time
@@ -50,51 +34,11 @@ while time.process_time() < 0.6: pass
 broke_out = time.monotonic() - began < 2.4
 """
 
-ROOT = """
-import json
-import os
-broke_out = False
-for place in ('/', '/usr', '/etc', '/var'):
-    try:
-        with open(os.path.join(place, 'was-here'), 'w') as file: broke_out = bool(file.write('x'))
-        os.unlink(os.path.join(place, 'was-here'))
-    except OSError: pass
-"""
-
-PRIVILEGES = """
-import ctypes, glob, os, subprocess
-if os.geteuid() == 0:  # nothing to gain by a setuid file: ask the kernel whether it would have been honoured
-    broke_out = ctypes.CDLL(None).prctl(39, 0, 0, 0, 0) == 0
-else:
-    shells = glob.glob('/usr/bin/setuid-*') or ['/bin/su']
-    said = [subprocess.run([s, '-p', '-c', 'echo $EUID'], capture_output=True, text=True).stdout for s in shells]
-    broke_out = any(each.strip() == '0' for each in said)
-"""
-
 BECOME_ROOT = """
 import json
 import os
 inside, outside = open('/proc/self/uid_map').read().split()[:2]
 broke_out = os.geteuid() == 0 and outside == '0'
-"""
-
-CAPABILITIES = """
-import os, socket
-tried = {
-    'chown': lambda: os.chown(own, 12345, 12345), 'setuid': lambda: os.setuid(12345),
-    'mknod': lambda: os.mknod('/tmp/disk', 0o60600, os.makedev(8, 0)), 'chroot': lambda: os.chroot('/tmp'),
-    'raw socket': lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1), 'nice': lambda: os.nice(-5),
-    'host name': lambda: socket.sethostname('mine'),
-}
-own = '/tmp/own'
-open(own, 'w').close()
-done = []
-for name, attempt in tried.items():
-    try:
-        attempt()
-        done.append(name)
-    except OSError: pass
-broke_out = bool(done)
 """
 
 READ = """

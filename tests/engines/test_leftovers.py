@@ -58,6 +58,8 @@ def test_a_storage_that_fails_leaves_no_container(engine: Any, tmp_path: Path, t
     competition.close()
 
 
+@pytest.mark.row("C30")
+@pytest.mark.twin("C30")
 def test_the_next_run_removes_what_a_killed_process_left(engine: Any, tmp_path: Path, test_image: str) -> None:
     """Nobody holds the time limit of its containers any more: they would run for ever."""
     program = """

@@ -74,6 +74,8 @@ def volumes(engine: Any) -> set[str]:
     return {v["Name"] for v in engine.driver.client.volumes().get("Volumes") or ()}
 
 
+@pytest.mark.row("C24")
+@pytest.mark.twin("C24")
 def test_volumes_of_the_image_go_with_the_container(registry: Registry, engine: Any, tmp_path: Path) -> None:
     bench = hostile(registry, engine, tmp_path, Volumes={"/data": {}, "/var/lib/more": {}})
     before = volumes(engine)
@@ -85,6 +87,7 @@ def test_volumes_of_the_image_go_with_the_container(registry: Registry, engine: 
     assert volumes(engine) == before
 
 
+@pytest.mark.row("C24")
 def test_a_health_check_is_not_run(registry: Registry, engine: Any, tmp_path: Path) -> None:
     check = {"Test": ["CMD-SHELL", "echo run >> /app/output/checked"], "Interval": 10**9, "Retries": 1}
     bench = hostile(registry, engine, tmp_path, Healthcheck=check)
@@ -135,6 +138,8 @@ def test_build_triggers_and_odd_words_change_nothing(registry: Registry, engine:
     assert b"CapEff:\t0000000000000000" in ran.out
 
 
+@pytest.mark.row("C24")
+@pytest.mark.twin("C24")
 def test_an_image_cannot_pass_for_an_owner(registry: Registry, engine: Any, tmp_path: Path) -> None:
     """A label of ours on the image is covered by our own; and somebody else's container of it is not reaped."""
     alive = Owner.of_label(engine._owner.label())

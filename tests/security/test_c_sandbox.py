@@ -128,6 +128,8 @@ def says(change: Change, program: str, *words: str, **options: Any) -> str:
         return process.communicate(timeout=60)[0].decode()
 
 
+@pytest.mark.row("C15", "C16", engine="sandbox")
+@pytest.mark.twin("C15", "C16", engine="sandbox")
 def test_the_hosts_own_services_are_out_of_reach(bench: Bench) -> None:
     """C15, C16: the loopback of the host, where databases listen without a password."""
     reach = (
@@ -185,6 +187,8 @@ except OSError as error: print("vsock", errno.errorcode[error.errno])
 """
 
 
+@pytest.mark.row("C21", engine="sandbox")
+@pytest.mark.twin("C21", engine="sandbox")
 def test_system_calls_that_break_outs_begin_with(bench: Bench) -> None:
     """C21: keyrings, io_uring, perf, further user namespaces, and sockets to the hypervisor."""
     held = dict(line.split() for line in bench.python(CALLS).out.decode().splitlines())
@@ -196,6 +200,8 @@ def test_system_calls_that_break_outs_begin_with(bench: Bench) -> None:
     assert free["clone3"] == "EINVAL"
 
 
+@pytest.mark.row("C26", engine="sandbox")
+@pytest.mark.twin("C26", engine="sandbox")
 def test_the_environment_of_the_caller_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """C26."""
     monkeypatch.setenv("CODABENCH_SECRET", "leaked")
@@ -204,6 +210,8 @@ def test_the_environment_of_the_caller_is_not_there(monkeypatch: pytest.MonkeyPa
     assert says(without("--clearenv"), tell) == "leaked\n"
 
 
+@pytest.mark.row("C13", "C14", "C17", "C27", engine="sandbox")
+@pytest.mark.twin("C13", "C14", "C17", "C27", engine="sandbox")
 def test_files_of_the_host_are_not_there(bench: Bench) -> None:
     """C13, C14, C17, C27: homes, keys, sockets of daemons, other runs."""
     look = "import os, sys\nprint(*(p for p in sys.argv[1:] if os.path.exists(p)))"
@@ -216,6 +224,8 @@ def test_files_of_the_host_are_not_there(bench: Bench) -> None:
     assert {"/etc/shadow", "/var/log"} <= set(says(lambda words: everything, look, *there).split())
 
 
+@pytest.mark.row("C10", engine="sandbox")
+@pytest.mark.twin("C10", engine="sandbox")
 def test_a_daemon_that_it_leaves_behind_ends_with_it(bench: Bench) -> None:
     """C10: the namespace of processes ends with its first one, however far a child has gone."""
     leave = (
@@ -241,6 +251,8 @@ def test_a_daemon_that_it_leaves_behind_ends_with_it(bench: Bench) -> None:
         assert killed(alive(token))
 
 
+@pytest.mark.row("C30", engine="sandbox")
+@pytest.mark.twin("C30", engine="sandbox")
 def test_a_caller_that_is_killed_takes_it_along() -> None:
     """C30: without the word, what bubblewrap has started goes on for ever."""
     for change, survives in ((same, False), (without("--die-with-parent"), True)):

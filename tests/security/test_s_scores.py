@@ -110,6 +110,7 @@ def leave_links(output: Path) -> None:
     (output / "good.txt").write_text("good")
 
 
+@pytest.mark.row("S01")
 def test_s01_nothing_of_the_outside_is_collected(tmp_path: Path) -> None:
     output = tmp_path / "output"
     output.mkdir()
@@ -125,6 +126,7 @@ def test_s01_nothing_of_the_outside_is_collected(tmp_path: Path) -> None:
     assert not [p for p in taken.rglob("*") if p.is_symlink()]
 
 
+@pytest.mark.twin("S01")
 def test_s01_twin_a_walk_that_follows_takes_the_secret(tmp_path: Path) -> None:
     output = tmp_path / "output"
     output.mkdir()
@@ -225,6 +227,7 @@ def test_s05_twin_a_scorer_that_looks_there_is_hijacked(guarded: Callable[..., c
 
 
 # ---------------------------------------------------------------- S06-S11: scores files are data
+@pytest.mark.row("S06", "S07")
 @pytest.mark.parametrize(
     "value", ["NaN", "Infinity", "-Infinity", "1e400", '"nan"', '"-inf"', "null", "[1]", '{"a": 1}']
 )
@@ -245,6 +248,7 @@ def endless(place: Path) -> None:
     os.mkfifo(place / "scores.json")
 
 
+@pytest.mark.row("S09")
 @pytest.mark.parametrize(("leave", "code"), [(sparse, "CB642"), (endless, "CB641")])
 def test_s09_a_huge_or_endless_file_costs_nothing(tmp_path: Path, leave: Callable[[Path], None], code: str) -> None:
     leave(tmp_path)
@@ -266,6 +270,7 @@ TAGS = [
 ]
 
 
+@pytest.mark.row("S11")
 @pytest.mark.parametrize("text", TAGS)
 @pytest.mark.parametrize("name", ["scores.txt", "scores.json"])
 def test_s11_nothing_in_a_scores_file_is_executed(tmp_path: Path, text: str, name: str) -> None:
@@ -277,6 +282,7 @@ def test_s11_nothing_in_a_scores_file_is_executed(tmp_path: Path, text: str, nam
     assert not made.exists()
 
 
+@pytest.mark.twin("S11")
 def test_s11_twin_an_unsafe_loader_executes_it(tmp_path: Path) -> None:
     import yaml
 
@@ -286,6 +292,7 @@ def test_s11_twin_an_unsafe_loader_executes_it(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- S12: exit codes
+@pytest.mark.row("S12")
 @pytest.mark.parametrize(("ending", "code"), [("sys.exit(1)", "CB612"), ("os.kill(os.getpid(), 9)", "CB614")])
 def test_s12_a_score_before_a_failure_is_no_score(
     guarded: Callable[..., cb.Competition], tmp_path: Path, ending: str, code: str
@@ -297,6 +304,7 @@ def test_s12_a_score_before_a_failure_is_no_score(
     assert len(comp.leaderboard()) == 0
 
 
+@pytest.mark.row("S12")
 def test_s12_a_score_before_the_time_is_over_is_no_score(
     guarded: Callable[..., cb.Competition], tmp_path: Path
 ) -> None:
@@ -310,6 +318,7 @@ def test_s12_a_score_before_the_time_is_over_is_no_score(
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.row("S15")
 def test_s15_a_stale_attempt_cannot_score() -> None:
     db = Database()
     db.add_competition("c", CompetitionSpec(title="C"), source="", at=AT)

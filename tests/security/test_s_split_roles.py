@@ -108,6 +108,8 @@ def alone(engine: Any, image: str, program: Path, mounts: dict[str, Path], **opt
     return end, sink.data.decode()
 
 
+@pytest.mark.row("C13")
+@pytest.mark.twin("C13")
 def test_reference_data_is_nowhere_in_the_prediction_step(engine, tmp_path, test_image):
     truth = {"truth.txt": SECRET}
     bundle = write_bundle(
@@ -124,6 +126,7 @@ def test_reference_data_is_nowhere_in_the_prediction_step(engine, tmp_path, test
     assert "/app/input/ref/truth.txt" in said
 
 
+@pytest.mark.row("S04")
 def test_reference_data_is_nowhere_where_ingestion_runs_during_scoring(engine, tmp_path):
     """The scorer is alive beside it and has the truth; nothing of it is to be seen, its output neither."""
     scorer = """
@@ -152,6 +155,7 @@ def test_reference_data_is_nowhere_where_ingestion_runs_during_scoring(engine, t
     competition.close()
 
 
+@pytest.mark.row("S03")
 def test_scores_forged_in_prediction_are_not_taken(engine, tmp_path):
     """Scores files left wherever participant code can write do not become the score (S03)."""
     forger = """
@@ -180,6 +184,8 @@ def test_scores_forged_in_prediction_are_not_taken(engine, tmp_path):
     other.close()
 
 
+@pytest.mark.row("S05")
+@pytest.mark.twin("S05")
 def test_modules_planted_among_predictions_do_not_reach_the_scorer(engine, tmp_path):
     """Neither cwd nor PYTHONPATH of the scorer is a directory that a participant wrote (S05). A scorer that puts it
     on its path by itself gets what it asked for: that is the twin."""
@@ -224,6 +230,7 @@ LINKS = """
 """
 
 
+@pytest.mark.row("S01")
 def test_links_in_an_output_lead_nowhere(engine, tmp_path):
     """50 shapes are tried without an engine (test_z_archives); here a real program leaves them (S01)."""
     secret = tmp_path / "host-secret.txt"
@@ -251,6 +258,7 @@ def test_links_in_an_output_lead_nowhere(engine, tmp_path):
     competition.close()
 
 
+@pytest.mark.row("C14")
 def test_two_runs_side_by_side_do_not_see_each_other(engine, tmp_path):
     """C14: each attempt has its directories alone."""
     peeking = """

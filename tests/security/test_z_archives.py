@@ -75,6 +75,7 @@ def spellings() -> list[str]:
     return sorted({*found, *(name.replace("/", "\\") for name in found)})
 
 
+@pytest.mark.row("Z01", "Z02")
 @pytest.mark.parametrize("name", spellings())
 def test_z01_names_that_leave_are_refused(name: str, tmp_path: Path) -> None:
     refused(make_zip(("n.txt", b"1"), (name, b"slipped")), tmp_path, "CB027")
@@ -84,17 +85,20 @@ def test_z01_there_are_many_spellings() -> None:
     assert len(spellings()) >= 150
 
 
+@pytest.mark.twin("Z01")
 def test_z01_twin_a_naive_extractor_lets_them_out(tmp_path: Path) -> None:
     naive_unpack(save(tmp_path, make_zip(("../x.txt", b"slipped"))))
     assert (tmp_path / "inside" / "x.txt").read_bytes() == b"slipped"
 
 
 # ---------------------------------------------------------------------- Z03, Z04: links and special files
+@pytest.mark.row("Z03", "Z04")
 @pytest.mark.parametrize("mode", [0o120777, 0o010644, 0o020666, 0o060666, 0o140777])
 def test_z03_links_and_special_files_are_refused(mode: int, tmp_path: Path) -> None:
     refused(make_zip(Entry(b"special", b"/etc/hostname", mode=mode << 16)), tmp_path, "CB028")
 
 
+@pytest.mark.twin("Z03")
 def test_z03_twin_a_naive_extractor_writes_through_a_link(tmp_path: Path) -> None:
     data = make_zip(Entry(b"dir", b"..", mode=LINK), ("dir/x.txt", b"through"))
     naive_unpack(save(tmp_path, data))
@@ -105,14 +109,17 @@ def test_z03_twin_a_naive_extractor_writes_through_a_link(tmp_path: Path) -> Non
 BOMB = b"\0" * (4 << 20)
 
 
+@pytest.mark.row("Z05")
 def test_z05_a_bomb_is_refused_before_a_byte_is_written(tmp_path: Path) -> None:
     refused(make_zip(("zeros", BOMB)), tmp_path, "CB029", SMALL)
 
 
+@pytest.mark.row("Z05")
 def test_z05_a_bomb_that_lies_is_stopped_where_its_promise_ends(tmp_path: Path) -> None:
     refused(make_zip(Entry(b"zeros", BOMB, size=10)), tmp_path, "CB025", SMALL)
 
 
+@pytest.mark.row("Z05")
 def test_z05_memory_stays_bounded_whatever_is_promised(tmp_path: Path) -> None:
     honest = zip_from_stream(io.BytesIO(make_zip(("zeros", b"\0" * (64 << 20)))), name="honest")
     lying = zip_from_stream(io.BytesIO(make_zip(Entry(b"zeros", BOMB, size=10))), name="lying")
@@ -126,6 +133,7 @@ def test_z05_memory_stays_bounded_whatever_is_promised(tmp_path: Path) -> None:
     assert peak < 2 << 20
 
 
+@pytest.mark.twin("Z05")
 def test_z05_twin_without_a_limit_it_is_written(tmp_path: Path) -> None:
     target = unpack(save(tmp_path, make_zip(("zeros", BOMB))))
     assert (target / "zeros").stat().st_size == len(BOMB)
@@ -139,6 +147,7 @@ def test_z05_free_disk_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.Mo
     assert everything(tmp_path) == {"archive.zip", "inside", "inside/target"}
 
 
+@pytest.mark.row("Z06")
 def test_z06_entries_that_share_bytes_are_refused(tmp_path: Path) -> None:
     first = Entry(b"a", BOMB)
     data = make_zip(first, *(Entry(b"a", BOMB, offset=0) for _ in range(5)))
@@ -149,12 +158,14 @@ def test_z06_twin_each_of_them_is_sound_alone(tmp_path: Path) -> None:
     assert (unpack(save(tmp_path, make_zip(Entry(b"a", BOMB)))) / "a").stat().st_size == len(BOMB)
 
 
+@pytest.mark.row("Z07")
 def test_z07_archives_in_archives_stay_as_they_are(tmp_path: Path) -> None:
     inner = make_zip(("zeros", BOMB))
     target = unpack(save(tmp_path, make_zip(("inner.zip", inner))), SMALL)
     assert (target / "inner.zip").read_bytes() == inner
 
 
+@pytest.mark.row("Z08")
 def test_z08_too_many_entries_are_refused_at_once(tmp_path: Path) -> None:
     data = make_zip(*(Entry(b"%d" % n, method=0) for n in range(3000)))
     start = time.perf_counter()
@@ -162,6 +173,7 @@ def test_z08_too_many_entries_are_refused_at_once(tmp_path: Path) -> None:
     assert time.perf_counter() - start < 1
 
 
+@pytest.mark.row("Z08")
 def test_z08_the_number_that_is_promised_is_not_believed(tmp_path: Path) -> None:
     refused(make_zip(("a", b"1"), count=60_000), tmp_path, "CB024")
 
@@ -170,6 +182,7 @@ def test_z08_the_number_that_is_promised_is_not_believed(tmp_path: Path) -> None
 NFC, NFD = unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")
 
 
+@pytest.mark.row("Z09")
 @pytest.mark.parametrize(
     "names", [("Data", "data"), (NFC, NFD), ("straße", "STRASSE"), ("a", "a/b"), ("A/x", "a"), ("a/b", "a")]
 )
@@ -177,6 +190,7 @@ def test_z09_names_that_would_overwrite_one_another(names: tuple[str, str], tmp_
     refused(make_zip(*((name, b"1") for name in names)), tmp_path, "CB033")
 
 
+@pytest.mark.row("Z09")
 def test_z09_an_exact_duplicate_is_the_last_with_a_warning(tmp_path: Path) -> None:
     path = save(tmp_path, make_zip(("a", b"first"), ("a", b"last")))
     with open_source(path) as source:
@@ -185,6 +199,7 @@ def test_z09_an_exact_duplicate_is_the_last_with_a_warning(tmp_path: Path) -> No
     assert (unpack(path) / "a").read_bytes() == b"last"
 
 
+@pytest.mark.row("Z10")
 @pytest.mark.parametrize(
     "name",
     [b"", b"a\0b", b"a\nb", b"a\x1b[31m", b"n" * 5000, b"d/" * 200 + b"x", b"a//b", b" ", b"a/ /b", b"...", b"./"],
@@ -196,16 +211,19 @@ def test_z10_odd_names_are_refused_or_mean_nothing(name: bytes, tmp_path: Path) 
     assert len(error.message) < 400
 
 
+@pytest.mark.row("Z11")
 def test_z11_a_name_that_is_not_what_its_flag_says(tmp_path: Path) -> None:
     refused(make_zip(Entry(b"\xff\xfe", b"1")), tmp_path, "CB027")
 
 
+@pytest.mark.row("Z11")
 def test_z11_names_of_dos(tmp_path: Path) -> None:
     target = unpack(save(tmp_path, make_zip(Entry(b"caf\x82", b"1", flags=0))))
     assert everything(target) == {"café"}
 
 
 # ---------------------------------------------------------------------- Z12, Z13: lies, damage, what is not read
+@pytest.mark.row("Z12", "Z13")
 @pytest.mark.parametrize(
     ("entry", "code"),
     [
@@ -229,6 +247,7 @@ def test_z12_z13_what_contradicts_itself_or_is_not_read(entry: Entry, code: str,
     refused(make_zip(("n.txt", b"1"), entry), tmp_path, code)
 
 
+@pytest.mark.row("Z12")
 def test_z12_every_way_to_cut_an_archive_off(tmp_path: Path) -> None:
     data = make_zip(("a", b"1234"), ("b/c", b"5678"))
     for length in range(len(data)):
@@ -238,6 +257,7 @@ def test_z12_every_way_to_cut_an_archive_off(tmp_path: Path) -> None:
         assert caught.value.code in ("CB022", "CB023"), length
 
 
+@pytest.mark.row("Z12")
 def test_z12_two_archives_are_read_alike_by_check_and_use(tmp_path: Path) -> None:
     path = save(tmp_path, make_zip(("n", b"1")) + make_zip(("n", b"2")))
     with open_source(path) as source:
@@ -247,6 +267,7 @@ def test_z12_two_archives_are_read_alike_by_check_and_use(tmp_path: Path) -> Non
 
 
 # ---------------------------------------------------------------------- Z14-Z16
+@pytest.mark.row("Z14")
 def test_z14_modes_are_masked(tmp_path: Path) -> None:
     data = make_zip(
         Entry(b"tool", b"1", mode=0o104755 << 16),
@@ -258,6 +279,7 @@ def test_z14_modes_are_masked(tmp_path: Path) -> None:
     assert modes == {"tool": 0o755, "data": 0o644, "none": 0o644}
 
 
+@pytest.mark.twin("Z14")
 def test_z14_twin_a_naive_extractor_makes_a_setuid_file(tmp_path: Path) -> None:
     target = naive_unpack(save(tmp_path, make_zip(Entry(b"tool", b"1", mode=0o104755 << 16))))
     assert (target / "tool").stat().st_mode & stat.S_ISUID
@@ -268,6 +290,8 @@ def test_z15_litter_of_a_mac_stays_and_harms_nothing(tmp_path: Path) -> None:
     assert everything(target) == {"a.txt", "__MACOSX", "__MACOSX/._a.txt", ".DS_Store"}
 
 
+@pytest.mark.row("Z16")
+@pytest.mark.twin("Z16")
 def test_z16_an_archive_swapped_after_the_check_is_not_read(tmp_path: Path) -> None:
     path = save(tmp_path, make_zip(("n", b"checked")))
     other = tmp_path / "other.zip"
@@ -298,6 +322,7 @@ def leave_behind(folder: Path, secret: Path) -> None:
     (folder / "sub" / "kept.txt").write_text("kept")
 
 
+@pytest.mark.row("S01")
 def test_s01_nothing_outside_is_collected(tmp_path: Path) -> None:
     secret, folder = tmp_path / "secret" / "truth.txt", tmp_path / "output"
     secret.parent.mkdir()
@@ -311,6 +336,7 @@ def test_s01_nothing_outside_is_collected(tmp_path: Path) -> None:
         assert all(tree.read_bytes(e.path) in (b"good", b"kept") for e in tree.entries())
 
 
+@pytest.mark.twin("S01")
 def test_s01_twin_walking_by_path_reads_the_secret(tmp_path: Path) -> None:
     secret, folder = tmp_path / "secret" / "truth.txt", tmp_path / "output"
     secret.parent.mkdir()
@@ -321,6 +347,7 @@ def test_s01_twin_walking_by_path_reads_the_secret(tmp_path: Path) -> None:
     assert found == {"link", "relative", "chain", "hard"}
 
 
+@pytest.mark.row("S02")
 @pytest.mark.parametrize("swap", ["link", "hard", "fifo", "folder"])
 def test_s02_a_file_swapped_after_it_was_listed_is_not_read(swap: str, tmp_path: Path) -> None:
     secret, folder = tmp_path / "truth.txt", tmp_path / "output"

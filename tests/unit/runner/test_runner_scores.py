@@ -85,6 +85,7 @@ def test_text_that_is_taken(output: Output, text: str, scores: dict[str, float])
     assert (found.problem, found.scores, found.warnings) == (None, scores, ())
 
 
+@pytest.mark.row("S06", "S07", "S08", "S10")
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [

@@ -1,0 +1,128 @@
+"""The threat table: what is tried against archives, containers, outputs and scores, and what stands against it.
+
+The ids are those of the threat model that this library was built against. Whether a row is *tested* is never written
+here: that is decided by tests (docs/security.md, ``scripts/security-table``). What is written here is why a row is not
+tested, where it is not.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from codabench.core.base import Record
+
+
+class Row(Record):
+    """One thing that is tried.
+
+    Attributes
+    ----------
+    id
+        ``C01``.
+    tried
+        What an attacker does.
+    defence
+        What stands against it.
+    by_design
+        Where no test shows it: the place in the code, and why it cannot happen.
+    not_covered
+        Why it is not shown, and what is missing.
+    """
+
+    id: str
+    tried: str
+    defence: str
+    by_design: str | None = None
+    not_covered: str | None = None
+
+
+GROUPS: Final = {"Z": "Archives", "C": "Containers", "S": "Outputs and scores"}
+
+_UNTESTED: Final[dict[str, dict[str, str]]] = {
+    "Z15": {
+        "by_design": "`codabench/storage/zipformat.py`: entries are data, no name means anything to the reader, and "
+        "nothing of a bundle is looked for by what else lies there; `test_z15_litter_of_a_mac_stays_and_harms_nothing`"
+    },
+    "C25": {
+        "not_covered": "the driver clears the memory of a GPU, we do not, and no test machine has two tenants on one; "
+        "a run gets the devices that it names and no others (docs/policy.md)"
+    },
+    "S13": {
+        "not_covered": "what participants may see of a hidden phase is decided by a site with accounts, which this "
+        "version does not have; until then everything goes to who runs the library"
+    },
+}
+
+_TABLE: Final = """
+Z01 | names that leave the target (`../x`) | refused, never mended; files are made below a directory descriptor
+Z02 | absolute names, drives, network shares | refused
+Z03 | symbolic links as entries | refused by type, like all special files
+Z04 | hard links, devices and pipes in tar archives | tar is not read; the same types in a zip are refused
+Z05 | a bomb: a small archive of huge files | bytes are counted while they come; the cap and the free disk hold
+Z06 | entries that share their bytes | ranges that overlap are refused
+Z07 | archives in archives in archives | none is unpacked but those that a bundle names
+Z08 | a million entries | the number is read first, and not believed
+Z09 | names that are equal, or differ by case or Unicode form | the last of equal ones, with a warning; else refused
+Z10 | empty, dotted, endless names, zero characters, a file below a file | refused
+Z11 | names that lie about their encoding or hold control characters | decoded by their flag, shown escaped
+Z12 | sizes, checksums, offsets that lie; cut or doubled archives | one reader for check and use; everything must agree
+Z13 | encrypted entries, methods nobody reads | refused, with the entry's name
+Z14 | setuid bits, wide modes | masked
+Z15 | litter of operating systems beside the content | kept, and harms nothing
+Z16 | an archive that is swapped after the check | checked and read through the same open file
+C01 | a fork bomb | a limit of 1,024 processes and threads, or what the policy says
+C02 | a memory bomb | a limit for memory and swap, reported as what it is
+C03 | `/dev/shm` and `/tmp` are filled | both have a size
+C04 | one huge file | counted twice a second where the policy sets a limit; a reserve of the disk always
+C05 | files without number | the same
+C06 | the file system of the image is filled or changed | read-only
+C07 | output without end | drained by us, beginning and end kept, everything counted; the engine keeps no log
+C08 | a program that never ends | a clock of our own, a kill by the engine, the end verified
+C09 | a program that ignores signals | SIGKILL, without asking first
+C10 | a daemon | ends with the first process of its container
+C11 | output held open after the end | the end of the container counts, not that of its output
+C12 | writing to inputs | read-only mounts; programs are private copies
+C13 | reading the reference data in prediction | not mounted where participants' code runs
+C14 | reading other runs | one private directory for each attempt, nothing shared
+C15 | sending data out | no network but loopback
+C16 | cloud metadata, services of the host | the same
+C17 | the socket of an engine | never mounted
+C18 | setuid programs | no new privileges, no capabilities
+C19 | devices, mounts, raw packets | no capabilities
+C20 | other processes | a process namespace for each container
+C21 | interfaces of the kernel that break-outs began with | the engine's filter of system calls, or ours in the sandbox
+C22 | orders to the kernel through `/proc` and `/sys` | masked by the engine; nobody is root
+C23 | engines with known holes | `codabench doctor` compares the runtime's version with the first safe ones
+C24 | an image that is hostile itself | no health check, volumes removed, our labels win, a pull has limits and a digest
+C25 | what others left in a GPU | devices are given by name
+C26 | secrets in the environment | made from nothing, a fixed list
+C27 | secrets among words and environments of processes | the same namespaces; secrets are never words
+C28 | taking the processor from others | a share of it
+C29 | a tag that is moved | resolved once to an immutable id
+C30 | containers that outlive a killed library | labels say whose they are; those of the dead are removed
+C31 | shell commands in metadata | words, no shell
+S01 | links, devices, other people's files in an output | regular files only, by descriptors, after the end
+S02 | swapping files while they are collected | the same; the program is gone by then
+S03 | forged scores in an output | scores are read from the scorer's own output only
+S04 | forging and reading beside the scorer | nothing of the scorer is mounted there but `/app/shared`
+S05 | modules planted for the scorer | neither its directory nor its path is one that a participant wrote
+S06 | NaN, infinity, numbers beyond all bounds | refused as scores
+S07 | text, lists, nothing as a score | refused, with the key and the value
+S08 | odd encodings, double keys, endless nesting | named errors
+S09 | huge, sparse or endless scores files | looked at before they are read, and read up to a limit
+S10 | keys that are missing or wrong | a run without a column of the board has failed, and is told which
+S11 | `scores.txt` with more than numbers | a reader of lines, nothing is executed
+S12 | a score, and then a failure | a failed program has no score
+S13 | telling the labels by output, names, times | hiding is up to the phase
+S14 | gaming the order of equal scores | a total order: score, time, number
+S15 | reports of attempts that no longer count | a token for each attempt
+S16 | a hostile scorer | the same container, the same limits
+"""
+
+
+def _rows() -> dict[str, Row]:
+    listed = (line.split(" | ", 2) for line in _TABLE.strip().splitlines())
+    return {id: Row(id=id, tried=tried, defence=defence, **_UNTESTED.get(id, {})) for id, tried, defence in listed}
+
+
+ROWS: Final = _rows()
