@@ -24,9 +24,10 @@ from codabench.core.errors import EngineError
 from codabench.core.policy import MIB, Policy
 from codabench.core.records import Exit, ExitReason, Outcome, Role, StepName
 from codabench.core.trees import TreeRef
+from codabench.runner.containers import container_spec
 from codabench.runner.contract import command_line
 from codabench.runner.effective import effective_policy
-from codabench.runner.execute import container_spec, execute_run
+from codabench.runner.execute import execute_run
 from codabench.runner.layout import RunDirectory
 from codabench.runner.plan import ProgramPlan, RunPlan, StepPlan
 from codabench.storage.sources import open_source, remove_tree
