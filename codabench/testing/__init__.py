@@ -18,8 +18,8 @@ __all__ = ["BackendContract", "EngineContract"]
 
 _HOMES = {"BackendContract": "backend", "EngineContract": "engine"}
 
-if "pytest" in sys.modules:  # asserts in these modules are rewritten when a test imports them
-    sys.modules["pytest"].register_assert_rewrite(
+if (pytest := sys.modules.get("pytest")) is not None:  # asserts in these modules are rewritten for tests
+    pytest.register_assert_rewrite(
         *(
             f"{__name__}.{name}"
             for name in ("backend", "bench", "endings", "engine", "files", "isolation", "keeping", "output")

@@ -353,7 +353,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     Attack("C27", "words and environments", "find secrets among the words and environments of other processes",
            _neighbour(programs.OTHERS), _neighbour(programs.OTHERS, pid_mode="host", user="0:0", **ALL_POWERS)),
     _program("C28", "noisy neighbour", "take more of the processor than allowed", programs.CPUS, _limit(cpus=None),
-             policy=_limits(cpus=0.2), rests_on="cpus", alone=True),
+             policy=_limits(cpus=0.05), rests_on="cpus", alone=True),
     Attack("C31", "injected commands", "have a shell read the command of a submission", _inject(None), _inject(_shell)),
     Attack("S01", "planted outputs", "have files of others collected, by fifty shapes of links, devices and races",
            lambda ground: _planted(ground, naive=False), lambda ground: _planted(ground, naive=True)),
