@@ -17,7 +17,7 @@ import pytest
 import codabench as cb
 from codabench.backends.owner import Owner
 from codabench.backends.select import engine_named
-from codabench.core.errors import StorageError
+from codabench.core.errors import EngineError, StorageError
 from codabench.testing.bundles import write_bundle, write_files
 
 pytestmark = pytest.mark.engine
@@ -79,8 +79,13 @@ def test_the_next_run_removes_what_a_killed_process_left(engine: Any, tmp_path: 
         owners = ((c.id, Owner.of_label(c.owner)) for c in engine.driver.containers())
         return [id for id, owner in owners if owner is not None and owner.pid == killed.pid]
 
+    def runs(id: str) -> bool:
+        with contextlib.suppress(EngineError):  # it was listed, and is gone now
+            return bool(engine.driver.state(id).running)
+        return False
+
     until = time.monotonic() + 60
-    while not any(engine.driver.state(id).running for id in left()) and time.monotonic() < until:
+    while not any(map(runs, left())) and time.monotonic() < until:
         time.sleep(0.05)
     killed.kill()
     killed.wait()
