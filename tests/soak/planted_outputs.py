@@ -66,8 +66,8 @@ def soak(scale: float, folder: Path) -> dict[str, object]:
         engine = engine_of(name)
         with cb.load(bundle) as comp, cb.Workspace(backend=engine, jobs=1) as ws:
             ws.add(comp)
-            for _ in range(rounds):
-                run = ws.submit(comp, submission).wait().run
+            for number in range(rounds):
+                run = ws.submit(comp, submission, participant=f"p{number}").wait().run
                 runs += 1
                 if run.status != "Finished":
                     failed.append(f"{name}: {run.status} {run.problem}")
