@@ -21,6 +21,9 @@ def plain_key(text: str) -> str:
     return str(uuid.UUID(text))
 
 
+_HINT = 'datasets={"5d6c1f20-3a9b-4c58-9e70-1b2c3d4e5f01": "truth.zip"}, or a function from key to path'
+
+
 class KeyedData:
     """What the caller gives for keys; each is opened when it is first named.
 
@@ -34,7 +37,7 @@ class KeyedData:
     Raises
     ------
     UsageError
-        ``CB170``: a key of `given` is no UUID.
+        ``CB170``: a key of `given` is no UUID, or it is no mapping and no function.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class KeyedData:
         limits: ArchiveLimits = ArchiveLimits.OWN,
         storage_options: dict[str, Any] | None = None,
     ) -> None:
+        if given is not None and not isinstance(given, Mapping) and not callable(given):
+            raise UsageError(f"datasets is a mapping or a function, not {given!r:.60}", code="CB170", hint=_HINT)
         self._ask = _by_key(given) if isinstance(given, Mapping) else given
         self._limits, self._options = limits, storage_options
         self._found: dict[str, TreeSource | None] = {}
@@ -63,6 +68,8 @@ class KeyedData:
             given = self._ask(key) if self._ask else None
             if given is None or isinstance(given, TreeSource):
                 self._found[key] = given
+            elif not isinstance(given, (str, os.PathLike)):
+                raise UsageError(f"{given!r:.60} is given for {key}: that is no path", code="CB170", hint=_HINT)
             else:
                 self._found[key] = opened = open_source(
                     given, limits=self._limits, storage_options=self._options if "://" in os.fspath(given) else None

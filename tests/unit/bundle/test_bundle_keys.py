@@ -16,6 +16,7 @@ from task_maker import PARTS, TASK, archive, folder, packed
 from typer.testing import CliRunner
 
 import codabench as cb
+from codabench.bundle.datasets import KeyedData
 from codabench.bundle.load import read_bundle
 from codabench.cli.app import app
 from codabench.core.competition import CompetitionSpec
@@ -373,3 +374,11 @@ def test_a_file_of_keys_that_cannot_be_read(text: str | None, tmp_path: Path) ->
     done = CliRunner().invoke(app, ["convert", str(source), str(tmp_path / "new"), "--keys", str(keys)])
     assert done.exit_code == 2
     assert "CB170" in done.stderr
+
+
+@pytest.mark.parametrize("given", ["truth.zip", 3, {"5d6c1f20-3a9b-4c58-9e70-1b2c3d4e5f01": 3}, lambda key: 3])
+def test_data_sets_are_given_as_paths(given: Any) -> None:
+    with pytest.raises(UsageError) as caught:
+        KeyedData(given).find("5d6c1f20-3a9b-4c58-9e70-1b2c3d4e5f01")
+    assert caught.value.code == "CB170"
+    assert caught.value.hint
