@@ -24,6 +24,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rows", metavar="FILE", type=Path, help="write down which rows of the threat table were shown")
     parser.addoption("--bundles", metavar="DIR", type=Path, help="folder of acceptance bundles (marker: bundles)")
+    kinds = ["sqlite", "postgres"]
+    parser.addoption("--database", choices=kinds, default="sqlite", help="which databases tests/unit/db use")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -143,6 +145,21 @@ def s3() -> S3Server:
         unavailable(f"nothing answers at CODABENCH_TEST_S3={url} ({error}): scripts/testbed up s3")
     keys = ("KEY", "SECRET", "GUEST_KEY", "GUEST_SECRET")
     return S3Server(url, *(os.environ[f"CODABENCH_TEST_S3_{name}"] for name in keys))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> str:
+    """An SQLAlchemy URL of a PostgreSQL database in which tests make schemas of their own."""
+    url = os.environ.get("CODABENCH_TEST_POSTGRES")
+    if not url:
+        unavailable('CODABENCH_TEST_POSTGRES is not set: scripts/testbed up postgres; eval "$(scripts/testbed env)"')
+    import sqlalchemy
+
+    try:
+        sqlalchemy.create_engine(url).connect().close()
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        unavailable(f"nothing answers at CODABENCH_TEST_POSTGRES={url} ({error}): scripts/testbed up postgres")
+    return url
 
 
 @pytest.fixture(scope="session")

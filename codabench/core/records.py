@@ -108,6 +108,8 @@ class StepResult(Record):
         What was in ``/app/output``, as stored.
     digest
         Of everything that decides the outcome (architecture.md section 2).
+    reused_from
+        The attempt whose result this is; None where the step was carried out.
     """
 
     name: StepName
@@ -118,6 +120,7 @@ class StepResult(Record):
     usage: dict[Role, StepUsage] = {}
     seconds: float = 0.0
     skipped: bool = False
+    reused_from: str | None = None
 
 
 class Outcome(Record):
@@ -173,7 +176,19 @@ class RunOptions(Record):
 
 
 class Submission(Record):
-    """A submission as it was admitted."""
+    """A submission as it was admitted.
+
+    Attributes
+    ----------
+    number
+        Counts the submissions of a participant to a competition from 1.
+    deleted_at
+        Since when it is not listed any more, and its files may go.
+    deletion
+        A soft deletion still counts against limits, a hard one does not.
+    origin, origin_kind
+        The submission that this one repeats (``rerun``), or was made of when its phase ended (``migration``).
+    """
 
     id: str
     competition: str
@@ -186,10 +201,44 @@ class Submission(Record):
     fact_sheet: dict[str, Any] | None = None
     options: RunOptions = RunOptions()
     number: int = 1
+    deleted_at: datetime | None = None
+    deletion: Literal["soft", "hard"] | None = None
+    origin: str | None = None
+    origin_kind: Literal["rerun", "migration"] | None = None
 
 
 class Run(Record):
-    """One task of one submission."""
+    """One task of one submission.
+
+    Attributes
+    ----------
+    sequence
+        Number of its last status event.
+    attempt
+        The attempt that counts; None while it waits.
+    revision
+        Which revision of the task it is of.
+    priority
+        A larger one is taken first, whoever waits.
+    scoring_only
+        Its prediction is known already: such runs are short and are taken first.
+    shown
+        Boards show it: of the runs of one submission on one task, one.
+    backend
+        The word or URL it was submitted with, or what else JSON can say; None: the workspace's own.
+    pinned
+        The only holder that can carry it out, because what it needs lives in that process.
+    batch
+        The re-evaluation it belongs to.
+    fault
+        Whose fault it was, if it failed or was cancelled.
+    cancel_reason, cancel_fault
+        That somebody wants it cancelled, and who; its holder has not done it yet.
+    not_before
+        Not to be taken earlier.
+    finished_at
+        Since when its status is final.
+    """
 
     id: str
     submission: str
@@ -200,13 +249,88 @@ class Run(Record):
     created_at: datetime
     attempt: str | None = None
     outcome: Outcome | None = None
+    revision: int = 1
+    priority: int = 0
+    scoring_only: bool = False
+    shown: bool = True
+    backend: Any = None
+    pinned: str | None = None
+    batch: str | None = None
+    fault: Fault | None = None
+    cancel_reason: str | None = None
+    cancel_fault: Fault | None = None
+    not_before: datetime | None = None
+    finished_at: datetime | None = None
 
 
 class Attempt(Record):
-    """One try at a run. Its token decides whether its result counts."""
+    """One try at a run. Its token decides whether its result counts.
+
+    Attributes
+    ----------
+    number
+        Counts the attempts at the run from 1.
+    holder
+        Which dispatcher drives it.
+    expires_at
+        When others may take the run over, unless its holder is heard of before; None: at once.
+    heartbeat_at
+        When its holder was heard of last.
+    """
 
     id: str
     run: str
     number: int
     token: str
     started_at: datetime
+    holder: str | None = None
+    expires_at: datetime | None = None
+    heartbeat_at: datetime | None = None
+
+
+class StepRecord(Record):
+    """What a step of an attempt came to, as it is found again by its digest.
+
+    Attributes
+    ----------
+    ok
+        Every program of the step ended by itself with exit code 0.
+    reused_from
+        The attempt whose result it is, if it was not carried out.
+    """
+
+    run: str
+    attempt: str
+    name: StepName
+    digest: str
+    ok: bool
+    output: TreeRef | None = None
+    seconds: float = 0.0
+    reused_from: str | None = None
+
+
+class HandScore(Record):
+    """A number that an organizer set for a run; None takes back what was set."""
+
+    run: str
+    key: str
+    value: float | None
+    by: str
+    note: str
+    at: datetime
+
+
+class BoardChoice(Record):
+    """Somebody put a submission on the board, or took it off."""
+
+    submission: str
+    shown: bool
+    by: str
+    at: datetime
+
+
+UNCOUNTED = frozenset(
+    [(Status.FAILED, Fault.OPERATOR), (Status.CANCELLED, Fault.OPERATOR), (Status.CANCELLED, Fault.ORGANIZER)]
+)
+"""How a run ended, and by whose fault, where it does not count against the limits of its participant (contract.md
+section 7, "whose fault")."""

@@ -87,7 +87,7 @@ def pick(items: Iterable[T], wanted: int | str, what: str, index: Callable[[T], 
     raise NotFound(f"no {what} {wanted!r}; there are: {there}", hint=f"did you mean {guess!r}?" if guess else None)
 
 
-def admit(spec: CompetitionSpec, phase: PhaseSpec, *, now: datetime, earlier: Sequence[datetime]) -> None:
+def admit(spec: CompetitionSpec, phase: PhaseSpec, now: datetime, earlier: Sequence[datetime]) -> None:
     """Decide on window and limits of a phase.
 
     Parameters

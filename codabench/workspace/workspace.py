@@ -15,6 +15,7 @@ import uuid
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -217,9 +218,10 @@ class Workspace:
         spec, now = competition.spec, utc_now()
         chosen, tasks = admission.aim(spec, submission, phase, task, now)
         person = participant or _user_name()
-        if enforce:
-            earlier = self.db.submission_times(competition.id, chosen.index, person)
-            admission.admit(spec, chosen, now=now, earlier=earlier)
+        # Refused before anything is stored, where that is known already; what decides is asked with the insert below.
+        admit = partial(admission.admit, spec, chosen, now) if enforce else None
+        if admit is not None:
+            admit(self.db.submission_times(competition.id, chosen.index, person))
         self._check_answers(competition, fact_sheet, enforce=enforce)
         options = RunOptions(
             policy=policy_named(policy) if isinstance(policy, str) else policy,
@@ -262,7 +264,7 @@ class Workspace:
             self._backend_of[run.id] = place
             if inline is not None:
                 inline.expect(run.id, calls[run.position])
-        made = self.db.add_submission(made, runs, kind=EventKind.RUN_QUEUED)
+        made = self.db.add_submission(made, runs, kind=EventKind.RUN_QUEUED, admit=admit)
         self._dispatcher.wake()
         return SubmissionHandle(self, competition, made, runs)
 

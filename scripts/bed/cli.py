@@ -19,12 +19,13 @@ from pathlib import Path
 from images import Store, images
 from machine import BED, USER, BedError, ensure_user, install, is_root, locked, say
 from objects import KEYS, S3
+from postgres import Postgres
 from services import BRIDGE_ADDRESS, BlindDocker, Docker, Podman, RootlessPodman, Service, unmount_below
 
 
 def services() -> list[Service]:
     """All of them, in the order in which they start."""
-    return [Docker("docker"), BlindDocker("blind"), Podman(), RootlessPodman(), S3()]
+    return [Docker("docker"), BlindDocker("blind"), Podman(), RootlessPodman(), S3(), Postgres()]
 
 
 def chosen(names: list[str]) -> list[Service]:
@@ -94,6 +95,7 @@ def environment() -> dict[str, str]:
         "CODABENCH_TEST_S3_SECRET": KEYS["owner"][1],
         "CODABENCH_TEST_S3_GUEST_KEY": KEYS["guest"][0],
         "CODABENCH_TEST_S3_GUEST_SECRET": KEYS["guest"][1],
+        "CODABENCH_TEST_POSTGRES": url["postgres"],
         "CODABENCH_TEST_HOST": BRIDGE_ADDRESS.partition("/")[0],
         "CODABENCH_TEST_IMAGE": "codabench/test-python:1",
         "CODABENCH_TEST_IMAGE_TINY": "codabench/test-tiny:1",

@@ -30,6 +30,7 @@ PROGRAMS = {
     "newuidmap": "uidmap",
     "slirp4netns": "slirp4netns",
     "docker-registry": "docker-registry",
+    "initdb": "postgresql",
     "ip": "iproute2",
     "iptables": "iptables",
     "setpriv": "util-linux",
@@ -57,7 +58,8 @@ def find(program: str) -> str | None:
     """Like which, but sees the directories of daemons also when PATH does not name them."""
     if program == "docker-init" and Path("/usr/libexec/docker/docker-init").exists():
         return "/usr/libexec/docker/docker-init"
-    for extra in ("/usr/lib/podman", "/usr/libexec/podman"):
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: float(each.parent.name), reverse=True)
+    for extra in ("/usr/lib/podman", "/usr/libexec/podman", *versions):
         if os.access(f"{extra}/{program}", os.X_OK):
             return f"{extra}/{program}"
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")

@@ -34,6 +34,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTHING_SELECTED = 5
 OWN_ENGINES = ("CODABENCH_TEST_DOCKER", "CODABENCH_TEST_DOCKER_BLIND", "CODABENCH_TEST_PODMAN_ROOTLESS")
 OWN_STORES = tuple(f"CODABENCH_TEST_S3{word}" for word in ("", "_KEY", "_SECRET", "_GUEST_KEY", "_GUEST_SECRET"))
+OWN_DATABASES = ("CODABENCH_TEST_POSTGRES",)
+OWN = (*OWN_ENGINES, *OWN_STORES, *OWN_DATABASES)
 """What an ordinary user may set to test without the test bed."""
 BEYOND_UNIT = ["tests", "--ignore=tests/unit"]
 WHOLE = [*BEYOND_UNIT, "-m", "not engine and not bundles", "-n", "auto"]
@@ -100,13 +102,15 @@ def engines(parts: Parts, python: Path, bundles: Path | None) -> None:
     started: list[str] = []
     bed = {**cli.environment(), "CODABENCH_TEST_REQUIRE_ENGINES": "1"}
     me = getpass.getuser()
-    own = {} if is_root() else {name: os.environ[name] for name in OWN_ENGINES + OWN_STORES if name in os.environ}
+    own = {} if is_root() else {name: os.environ[name] for name in OWN if name in os.environ}
     try:
         if own:
             bed |= own
         else:
             started = cli.up([])
         parts.pytest(f"engine tests as {me}", python, ENGINES, env={**environment(), **bed})
+        chosen = ["tests/unit/db", "--database", "postgres", "-n", "auto"]
+        parts.pytest("database tests on PostgreSQL", python, chosen, env={**environment(), **bed})
         if is_root():
             as_ordinary_user(parts, bed)
         else:

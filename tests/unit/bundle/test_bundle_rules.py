@@ -360,7 +360,10 @@ APART = {
     "tests/unit/storage/test_protocols.py": "CB045",
     "tests/storage/test_contract.py": "CB355",
     "tests/unit/storage/test_store.py": "CB701 CB702",
-    "tests/unit/db/test_db_database.py": "CB711 CB721",
+    "tests/unit/db/test_db_database.py": "CB711",
+    "tests/unit/db/test_db_evaluations.py": "CB712",
+    "tests/unit/db/test_db_migrations.py": "CB721 CB725",
+    "tests/unit/db/test_db_places.py": "CB707 CB724",
 }
 """Codes that no edit of a bundle earns: those of submissions, of what is written, of engines and of machines."""
 RAISED = {c.default_code for c in vars(errors).values() if isinstance(c, type) and issubclass(c, CodabenchError)}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import pytest
+from db_samples import AT, TREE, K, NewUrl, admitted, end, started, submission
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -18,39 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from codabench.core.competition import CompetitionSpec
 from codabench.core.errors import NotFound, StateError, StorageError
 from codabench.core.events import TRANSITIONS, EventKind, fold
-from codabench.core.records import Outcome, Run, RunOptions, Status, Submission
-from codabench.core.trees import TreeRef
+from codabench.core.problems import Fault
+from codabench.core.records import Outcome, RunOptions, Status
 from codabench.db.database import Database
 
-AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
-TREE = TreeRef(digest="sha256:x", archive="y", size=3, files=1)
-K = EventKind
 LIVE = [K.PREDICTION_STARTED, K.PREDICTION_FINISHED, K.SCORING_STARTED, K.SCORING_FINISHED, K.SCORES_PARSED]
-
-
-@pytest.fixture(params=["memory", "file"])
-def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    made = Database("sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path / 'x.db'}")
-    made.add_competition("c", CompetitionSpec(title="C"), source="there", at=AT)
-    yield made
-    made.close()
-
-
-def submission(id: str = "s", *, participant: str = "p", phase: int = 0, at: datetime = AT, **more: Any) -> Submission:
-    return Submission(
-        id=id, competition="c", phase=phase, name=f"{id}.zip", participant=participant, tree=TREE, created_at=at, **more
-    )
-
-
-def admitted(db: Database, id: str = "s", runs: int = 1, kind: EventKind = K.RUN_QUEUED, **more: Any) -> list[str]:
-    made = [Run(id=f"{id}-{n}", submission=id, task=n, position=n, created_at=AT) for n in range(runs)]
-    db.add_submission(submission(id, **more), made, kind=kind)
-    return [run.id for run in made]
-
-
-def started(db: Database, run: str, attempt: str = "a1", token: str = "t1") -> dict[str, Any]:
-    db.start_attempt(run, attempt=attempt, token=token, at=AT)
-    return {"at": AT, "attempt": attempt, "token": token}
 
 
 # ---------------------------------------------------------------- what is kept
@@ -97,14 +68,39 @@ def test_trees_are_replaced_by_path(db: Database) -> None:
     assert db.trees("x") == {}
 
 
+ENDS = [
+    (K.RUN_FAILED, Fault.PARTICIPANT, True),
+    (K.RUN_FAILED, Fault.ORGANIZER, True),
+    (K.RUN_FAILED, Fault.OPERATOR, False),
+    (K.RUN_FAILED, None, True),
+    (K.RUN_CANCELLED, Fault.PARTICIPANT, True),
+    (K.RUN_CANCELLED, Fault.ORGANIZER, False),
+    (K.RUN_CANCELLED, Fault.OPERATOR, False),
+    (K.RUN_CANCELLED, None, True),
+]
+
+
+@pytest.mark.parametrize(("kind_of_end", "fault", "counts"), ENDS)
+def test_whose_fault_it_was_says_whether_it_counts(
+    db: Database, kind_of_end: EventKind, fault: Fault | None, counts: bool
+) -> None:
+    (run,) = admitted(db)
+    end(db, run, kind_of_end, fault)
+    assert db.run(run).fault is fault
+    assert len(db.submission_times("c", 0, "p")) == counts
+
+
 def test_what_counts_against_a_limit(db: Database) -> None:
-    (good,), (bad,) = admitted(db, "good"), admitted(db, "bad")
+    admitted(db, "waits")
     admitted(db, "mixed", runs=2)
     admitted(db, "other", participant="q")
     admitted(db, "phase", phase=1)
-    for run in (bad, "mixed-0"):
-        db.append(run, [K.RUN_FAILED], at=AT)
-    db.append(good, [K.RUN_CANCELLED], at=AT)
+    for n, name in enumerate(["soft", "hard"]):
+        end(db, admitted(db, name)[0], K.RUN_FAILED, Fault.PARTICIPANT)
+        db.delete_submission(name, at=AT, kind="soft" if n == 0 else "hard")
+    end(db, "mixed-0", K.RUN_FAILED, Fault.OPERATOR)
+    assert len(db.submission_times("c", 0, "p")) == 3  # waits, mixed, soft
+    end(db, "mixed-1", K.RUN_FAILED, Fault.OPERATOR)
     assert len(db.submission_times("c", 0, "p")) == 2
 
 
@@ -186,8 +182,8 @@ def test_queued_runs_are_the_oldest_that_wait(db: Database) -> None:
 
 
 @pytest.mark.parametrize("threads", [2, 8])
-def test_of_many_that_start_a_run_one_does(tmp_path: Path, threads: int) -> None:
-    url = f"sqlite:///{tmp_path / 'x.db'}"
+def test_of_many_that_start_a_run_one_does(new_url: NewUrl, threads: int) -> None:
+    url = new_url()
     databases = [Database(url) for _ in range(threads)]
     databases[0].add_competition("c", CompetitionSpec(title="C"), source="", at=AT)
     runs = [admitted(databases[0], f"s{n}")[0] for n in range(10)]
@@ -218,9 +214,11 @@ def test_of_many_that_start_a_run_one_does(tmp_path: Path, threads: int) -> None
 class Histories(RuleBasedStateMachine):
     """Whatever is tried, in whatever order: status and number are the fold of the events that were taken."""
 
+    new_url: ClassVar[NewUrl]
+
     @initialize()
     def begin(self) -> None:
-        self.db = Database()
+        self.db = Database(type(self).new_url())
         self.db.add_competition("c", CompetitionSpec(title="C"), source="", at=AT)
         self.run = admitted(self.db)[0]
         self.attempts: list[tuple[str, str]] = []
@@ -277,6 +275,12 @@ TestHistories = Histories.TestCase
 TestHistories.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
 
 
+@pytest.fixture(autouse=True)
+def _machines_use(request: pytest.FixtureRequest, new_url: NewUrl) -> None:
+    on_postgres = request.config.getoption("--database") == "postgres"
+    Histories.new_url = staticmethod(new_url if on_postgres else lambda: "sqlite://")
+
+
 # ---------------------------------------------------------------- the lease
 def lease(db: Database, token: str, second: float, seconds: float = 30) -> bool:
     return db.take_lease("d", holder="h", token=token, now=AT + timedelta(seconds=second), seconds=seconds)
@@ -305,8 +309,8 @@ def test_leases_of_different_names_are_independent(db: Database) -> None:
 
 
 # ---------------------------------------------------------------- files
-def test_a_file_is_opened_again(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'x.db'}"
+def test_it_is_opened_again(new_url: NewUrl) -> None:
+    url = new_url()
     first = Database(url)
     first.add_competition("c", CompetitionSpec(title="C"), source="", at=AT)
     (run,) = admitted(first)
@@ -314,17 +318,6 @@ def test_a_file_is_opened_again(tmp_path: Path) -> None:
     second = Database(url)
     assert second.run(run).status is Status.SUBMITTED
     second.close()
-
-
-def test_the_format_is_written_and_a_later_one_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    Database(f"sqlite:///{path}").close()
-    with sqlite3.connect(path) as raw:
-        assert raw.execute("select value from meta where key = 'format'").fetchall() == [("1",)]
-        raw.execute("update meta set value = '99'")
-    with pytest.raises(StorageError, match="has format 99; this version knows 1") as caught:
-        Database(f"sqlite:///{path}")
-    assert caught.value.code == "CB721"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,172 @@
+"""Connections: how the two kinds of databases are opened, and transactions on them."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, Row, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from codabench.core.errors import StorageError
+from codabench.db.places import network_file_system
+
+BUSY_SECONDS = 30
+"""How long a writer of SQLite waits for another one."""
+
+_READ = {"codabench_reads": True}
+
+
+class Connected:
+    """An open database. Writers exclude each other on SQLite; on PostgreSQL they lock rows.
+
+    Parameters
+    ----------
+    url
+        An SQLAlchemy URL; ``sqlite://`` is in memory and lives as long as this object.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be opened (``CB720``), or lies on a network file system that SQLite cannot use (``CB724``).
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._closed = False
+        try:
+            made = make_url(url)
+            self.url = made.render_as_string(hide_password=True)
+            self._engine = make_engine(made)
+        except (SQLAlchemyError, ImportError) as error:
+            raise self._unopened(error) from error
+        self.in_memory = _in_memory(made)
+        self.is_sqlite = self._engine.dialect.name == "sqlite"
+        # Writers of one process wait here: SQLite makes them wait, too, but not in turn. In memory there is one
+        # connection, and readers need it for themselves.
+        self._writing: Any = threading.RLock() if self.is_sqlite else nullcontext()
+        self._reading: Any = self._writing if self.in_memory else nullcontext()
+
+    def _unopened(self, error: Exception) -> StorageError:
+        return StorageError(f"the database {self.url} cannot be opened: {error}", code="CB720")
+
+    @contextmanager
+    def _change(self) -> Iterator[Connection]:
+        """A transaction that may write; nothing of it stays if it raises."""
+        with self._writing, self._failures(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of SQLite; on PostgreSQL each statement sees what is committed."""
+        with (
+            self._reading,
+            self._failures(),
+            self._engine.connect().execution_options(**_READ) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        """A long look at one state of everything, while others write."""
+        level: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with (
+            self._reading,
+            self._failures(),
+            self._engine.connect().execution_options(**_READ, **level) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        if self._closed:
+            raise StorageError(f"the database {self.url} is closed", code="CB723")
+        try:
+            yield
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None)
+            full = isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+            raise StorageError(
+                f"the database {self.url} failed: {error}",
+                code="CB707" if full else "CB722",
+                hint="make room; nothing of what was asked has been written" if full else None,
+            ) from error
+
+    def _insert(self, table: Table) -> Any:
+        """An INSERT that can say what happens if the row is there; both kinds of databases have the same words."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def now(self) -> datetime:
+        """The time by the clock of the database, which all who share it see. SQLite's is that of this host."""
+        if self.is_sqlite:
+            return datetime.now(UTC)
+        with self._read() as db:
+            found: datetime = db.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return found.astimezone(UTC)
+
+    def close(self) -> None:
+        """Let go of all connections; whatever is asked later is refused."""
+        with self._writing:
+            self._closed = True
+        self._engine.dispose()
+
+
+Found = Row[Any]
+"""A row as it was read."""
+
+
+def make_engine(url: URL) -> Engine:
+    """An engine whose transactions begin as this package wants them."""
+    if url.get_backend_name() != "sqlite":
+        # A server that was started again has closed what lay in the pool.
+        return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=32)
+    # One connection for a database in memory: each connection would have a database of its own.
+    options: dict[str, Any] = {"poolclass": StaticPool} if _in_memory(url) else {}
+    if not _in_memory(url):
+        _refuse_network(url)
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS}, **options)
+    event.listen(engine, "connect", _sqlite_pragmas)
+    event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _in_memory(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
+def _refuse_network(url: URL) -> None:
+    path = Path(str(url.database)).absolute()
+    kind = network_file_system(path.parent)
+    if kind is not None:
+        raise StorageError(
+            f"the database {path} lies on a network file system ({kind}): SQLite's log in shared memory does not work "
+            "there, and two machines would destroy the file",
+            code="CB724",
+            hint="keep the files there and the database on a disk of this machine (db='sqlite:////var/lib/lab.db'), "
+            "or use PostgreSQL",
+        )
+
+
+def _sqlite_pragmas(connection: Any, _record: Any) -> None:
+    # The driver must not begin transactions by itself: we say BEGIN IMMEDIATE, so that a writer waits at its start.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Any) -> None:
+    reads = connection.get_execution_options().get("codabench_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""Revisions of the tables, for alembic. A revision that was released is never changed."""

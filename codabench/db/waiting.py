@@ -1,0 +1,229 @@
+"""The queue: who is next, leases and heartbeats, taking over. Many dispatchers may share it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, func, or_, select, update
+
+from codabench.core.errors import StateError
+from codabench.core.events import EventKind
+from codabench.core.problems import Fault
+from codabench.core.records import Attempt, Run, Status
+from codabench.db.convert import attempt_from, run_from
+from codabench.db.runs import Runs
+from codabench.db.tables import ATTEMPT, LEASE, RUN, SLOT, SUBMISSION
+
+_LIVE = RUN.c.status.in_([Status.PREPARING.value, Status.RUNNING.value, Status.SCORING.value])
+_WAITS = RUN.c.status == Status.SUBMITTED.value
+_GROUP = (RUN.c.priority, RUN.c.scoring_only, RUN.c.competition, RUN.c.participant)
+_TRIES = 16
+"""How many groups are tried if others hold the oldest run of the first ones."""
+
+
+class Queue(Runs):
+    """Runs that wait, and those that somebody drives."""
+
+    def queued(self, limit: int) -> list[Run]:
+        """Runs that wait, oldest first."""
+        query = (
+            select(RUN)
+            .join(SUBMISSION, RUN.c.submission == SUBMISSION.c.id)
+            .where(_WAITS)
+            .order_by(SUBMISSION.c.sequence, RUN.c.position)
+            .limit(limit)
+        )
+        with self._read() as db:
+            return [run_from(row) for row in db.execute(query)]
+
+    def waiting_before(self, run: str) -> int:
+        """How many runs that wait are older than this one."""
+        here = select(SUBMISSION.c.sequence, RUN.c.position).join(RUN, RUN.c.submission == SUBMISSION.c.id)
+        with self._read() as db:
+            mine = db.execute(here.where(RUN.c.id == run)).one()
+            older = (SUBMISSION.c.sequence < mine.sequence) | (
+                (SUBMISSION.c.sequence == mine.sequence) & (RUN.c.position < mine.position)
+            )
+            count = select(func.count()).select_from(RUN).join(SUBMISSION, RUN.c.submission == SUBMISSION.c.id)
+            return int(db.execute(count.where(_WAITS, older)).scalar() or 0)
+
+    def take_run(
+        self, holder: str, *, attempt: str, token: str, now: datetime, seconds: float
+    ) -> tuple[Run, Attempt] | None:
+        """Take the next run that waits and begin an attempt at it; None if there is nothing for this holder.
+
+        The order is fair: larger priorities first, then those that only need scoring; among them the participant with
+        the fewest runs under way, who was served longest ago; of that participant the competition that was served
+        longest ago; there the oldest run. Two who take at the same time get different runs.
+
+        Parameters
+        ----------
+        holder
+            Who takes it; a run that is pinned to another one is left alone.
+        attempt, token
+            Id and token of the attempt.
+        seconds
+            How long nobody else takes it, unless `heartbeat` is called before that.
+        """
+        with self._change() as db:
+            for group in db.execute(_next_groups(holder, now)).all():
+                row = self._oldest(db, group, holder, now)
+                if row is not None:
+                    made = self._start(db, self._run_row(db, row.id), attempt, token, now, holder, seconds)
+                    slot = (SLOT.c.competition == row.competition) & (SLOT.c.participant == row.participant)
+                    db.execute(update(SLOT).where(slot).values(served_at=now))
+                    taken = db.execute(select(RUN).where(RUN.c.id == row.id)).one()
+                    return run_from(taken), made
+        return None
+
+    def _oldest(self, db: Connection, group: Any, holder: str, now: datetime) -> Any:
+        mine = [column == group[n] for n, column in enumerate(_GROUP)]
+        query = select(RUN.c.id, RUN.c.competition, RUN.c.participant).where(_takeable(holder, now), *mine)
+        order = (RUN.c.created_at, RUN.c.position, RUN.c.id)
+        return db.execute(query.order_by(*order).limit(1).with_for_update(skip_locked=True)).first()
+
+    def in_flight(self, holder: str | None = None) -> list[tuple[Run, Attempt]]:
+        """The attempts that go on, of one holder or of all, oldest first."""
+        mine = _LIVE if holder is None else _LIVE & (ATTEMPT.c.holder == holder)
+        return self._flights(mine)
+
+    def expired(self, now: datetime) -> list[tuple[Run, Attempt]]:
+        """The attempts whose holder was not heard of in time, oldest first."""
+        return self._flights(_LIVE & or_(ATTEMPT.c.expires_at.is_(None), ATTEMPT.c.expires_at <= now))
+
+    def _flights(self, which: Any) -> list[tuple[Run, Attempt]]:
+        columns = [column.label(f"attempt_{column.name}") for column in ATTEMPT.c]
+        query = select(RUN, *columns).join(ATTEMPT, RUN.c.attempt == ATTEMPT.c.id).where(which)
+        with self._read() as db:
+            rows = db.execute(query.order_by(ATTEMPT.c.started_at, ATTEMPT.c.id)).all()
+        return [(run_from(row), attempt_from(_Prefixed(row))) for row in rows]
+
+    def heartbeat(self, holder: str, *, now: datetime, seconds: float) -> set[str]:
+        """Say that a holder is still there; returns the ids of those of its attempts that still count.
+
+        What is not among them was taken over by somebody else, or is over: its work is to be stopped.
+        """
+        current = select(RUN.c.attempt).where(_LIVE)
+        mine = (ATTEMPT.c.holder == holder) & ATTEMPT.c.id.in_(current)
+        values = {"heartbeat_at": now, "expires_at": now + timedelta(seconds=seconds)}
+        with self._change() as db:
+            return set(db.execute(update(ATTEMPT).where(mine).values(**values).returning(ATTEMPT.c.id)).scalars())
+
+    def cancels(self, holder: str) -> list[tuple[str, str, Fault]]:
+        """(run, reason, who) of the runs in this holder's hands that somebody wants cancelled."""
+        query = select(RUN.c.id, RUN.c.cancel_reason, RUN.c.cancel_fault).join(ATTEMPT, RUN.c.attempt == ATTEMPT.c.id)
+        query = query.where(_LIVE, ATTEMPT.c.holder == holder, RUN.c.cancel_reason.is_not(None))
+        with self._read() as db:
+            return [(row.id, row.cancel_reason, Fault(row.cancel_fault)) for row in db.execute(query)]
+
+    def lose_attempt(
+        self,
+        run: str,
+        attempt: str,
+        *,
+        at: datetime,
+        holder: str | None = None,
+        not_before: datetime | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> Status:
+        """Give an attempt up: its run waits again, and nothing that the attempt reports counts any more.
+
+        Parameters
+        ----------
+        holder
+            Its holder gives it up itself; None: its lease must have expired.
+        not_before
+            When the run may be taken again.
+        data
+            Kept with the event: why.
+
+        Raises
+        ------
+        StateError
+            If it is not the run's attempt any more, or its holder was heard of in the meantime.
+        """
+        with self._change() as db:
+            row = self._run_row(db, run)
+            if row.attempt != attempt:
+                raise StateError(f"attempt {attempt} of run {run} does not count any more", code="CB711")
+            held = row.holder != holder if holder is not None else row.expires_at is not None and row.expires_at > at
+            if held:
+                raise StateError(f"attempt {attempt} of run {run} is in the hands of {row.holder}", code="CB711")
+            status = self._append(db, row, EventKind.ATTEMPT_LOST, at, None, data or {})
+            db.execute(update(RUN).where(RUN.c.id == run).values(not_before=not_before))
+        return status
+
+    # ------------------------------------------------------------------ leases by name
+    def take_lease(self, name: str, *, holder: str, token: str, now: datetime, seconds: float) -> bool:
+        """Take or renew a lease; False if somebody else holds it and it has not expired."""
+        values = {"holder": holder, "token": token, "expires_at": now + timedelta(seconds=seconds)}
+        with self._change() as db:
+            row = db.execute(select(LEASE).where(LEASE.c.name == name).with_for_update()).first()
+            if row is None:
+                first = self._insert(LEASE).values(name=name, **values).on_conflict_do_nothing()
+                return db.execute(first.returning(LEASE.c.name)).first() is not None
+            if row.token != token and row.expires_at > now:
+                return False
+            mine = (LEASE.c.name == name) & (LEASE.c.token == row.token)
+            return db.execute(update(LEASE).where(mine).values(**values)).rowcount == 1
+
+    def lease_holder(self, name: str, *, now: datetime) -> str | None:
+        """Who holds a lease that has not expired."""
+        with self._read() as db:
+            row = db.execute(select(LEASE).where(LEASE.c.name == name)).first()
+        return str(row.holder) if row is not None and row.expires_at > now else None
+
+    def release_lease(self, name: str, *, token: str) -> None:
+        """Let go of a lease that is ours."""
+        with self._change() as db:
+            db.execute(delete(LEASE).where(LEASE.c.name == name, LEASE.c.token == token))
+
+
+class _Prefixed:
+    """The attempt in a row that also holds its run."""
+
+    def __init__(self, row: Any) -> None:
+        self._row = row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, f"attempt_{name}")
+
+
+def _takeable(holder: str, now: datetime) -> Any:
+    due = or_(RUN.c.not_before.is_(None), RUN.c.not_before <= now)
+    mine = or_(RUN.c.pinned.is_(None), RUN.c.pinned == holder)
+    return _WAITS & due & mine & RUN.c.cancel_reason.is_(None)
+
+
+def _next_groups(holder: str, now: datetime) -> Select[Any]:
+    """Runs that wait, by what decides who is next: the first group is."""
+    waiting = select(*_GROUP, func.min(RUN.c.created_at).label("oldest")).where(_takeable(holder, now))
+    group = waiting.group_by(*_GROUP).subquery("waiting")
+    under_way = (
+        select(RUN.c.participant, func.count().label("runs")).where(_LIVE).group_by(RUN.c.participant).subquery("busy")
+    )
+    waits = select(group.c.participant)
+    person = (
+        select(SLOT.c.participant, func.max(SLOT.c.served_at).label("served_at"))
+        .where(SLOT.c.participant.in_(waits))
+        .group_by(SLOT.c.participant)
+        .subquery("person")
+    )
+    here = (SLOT.c.competition == group.c.competition) & (SLOT.c.participant == group.c.participant)
+    return (
+        select(group.c.priority, group.c.scoring_only, group.c.competition, group.c.participant)
+        .outerjoin(under_way, under_way.c.participant == group.c.participant)
+        .outerjoin(person, person.c.participant == group.c.participant)
+        .outerjoin(SLOT, here)
+        .order_by(
+            group.c.priority.desc(),
+            group.c.scoring_only.desc(),
+            func.coalesce(under_way.c.runs, 0),
+            person.c.served_at.nulls_first(),
+            SLOT.c.served_at.nulls_first(),
+            group.c.oldest,
+            group.c.competition,
+        )
+        .limit(_TRIES)
+    )

@@ -1,0 +1,239 @@
+"""The queue: fair order, leases of attempts, heartbeats, taking over, wishes to cancel."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from db_samples import AT, K, NewUrl, admitted, submission
+
+from codabench.core.competition import CompetitionSpec
+from codabench.core.errors import StateError
+from codabench.core.problems import Fault
+from codabench.core.records import Attempt, Run, Status
+from codabench.db.database import Database
+
+_numbers = itertools.count()
+
+
+def seconds(after: float) -> Any:
+    return AT + timedelta(seconds=after)
+
+
+def waiting(db: Database, id: str, who: str = "p", *, at: float = 0, competition: str = "c", **run: Any) -> str:
+    made = submission(id, participant=who, at=seconds(at)).model_copy(update={"competition": competition})
+    row = Run(id=id, submission=id, task=0, position=0, created_at=seconds(at), **run)
+    db.add_submission(made, [row], kind=K.RUN_QUEUED)
+    return id
+
+
+def take(db: Database, holder: str = "h", *, at: float = 100, lease: float = 30) -> tuple[Run, Attempt] | None:
+    number = next(_numbers)
+    return db.take_run(holder, attempt=f"a{number}", token=f"t{number}", now=seconds(at), seconds=lease)
+
+
+def order(db: Database, **options: Any) -> list[str]:
+    """Which runs are taken, one after the other."""
+    found = []
+    while (taken := take(db, at=100 + len(found), **options)) is not None:
+        found.append(taken[0].id)
+    return found
+
+
+# ---------------------------------------------------------------- who is next
+def test_of_one_participant_the_oldest_is_next(db: Database) -> None:
+    for id, at in (("b", 2), ("a", 1), ("c", 3)):
+        waiting(db, id, at=at)
+    assert order(db) == ["a", "b", "c"]
+
+
+def test_participants_take_turns_however_many_one_has(db: Database) -> None:
+    for n in range(4):
+        waiting(db, f"p{n}", "p", at=n)
+    waiting(db, "q0", "q", at=50)
+    waiting(db, "r0", "r", at=60)
+    assert order(db) == ["p0", "q0", "r0", "p1", "p2", "p3"]
+
+
+def test_who_was_served_long_ago_is_next_when_nothing_is_under_way(db: Database) -> None:
+    for n in range(2):
+        waiting(db, f"p{n}", "p", at=n)
+        waiting(db, f"q{n}", "q", at=10 + n)
+    seen = []
+    for n in range(4):
+        run, attempt = take(db, at=100 + n) or pytest.fail("nothing to take")
+        seen.append(run.id)
+        db.append(run.id, [K.RUN_FAILED], at=seconds(100 + n), attempt=attempt.id, token=attempt.token)
+    assert seen == ["p0", "q0", "p1", "q1"]
+
+
+def test_a_participant_of_two_competitions_has_one_turn(db: Database) -> None:
+    db.add_competition("d", CompetitionSpec(title="D"), source="", at=AT)
+    for n, competition in enumerate("ccdd"):
+        waiting(db, f"p{n}", "p", at=n, competition=competition)
+    waiting(db, "q0", "q", at=9, competition="d")
+    assert order(db) == ["p0", "q0", "p2", "p1", "p3"]
+
+
+def test_priority_then_scoring_only(db: Database) -> None:
+    waiting(db, "batch", priority=-1, scoring_only=True)
+    waiting(db, "full", at=1)
+    waiting(db, "short", at=2, scoring_only=True)
+    waiting(db, "urgent", at=3, priority=1)
+    assert order(db) == ["urgent", "short", "full", "batch"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("pinned", "other"), ("not_before", seconds(101)), ("cancel_reason", "no more")]
+)
+def test_what_is_not_for_us_now_is_left_alone(db: Database, field: str, value: Any) -> None:
+    waiting(db, "x", **{field: value})
+    assert take(db, at=100) is None
+    waiting(db, "y", at=5)
+    assert order(db)[:1] == ["y"]
+
+
+def test_what_is_pinned_goes_to_its_holder_and_what_is_due_is_taken(db: Database) -> None:
+    waiting(db, "x", pinned="h")
+    waiting(db, "y", not_before=seconds(100), at=1)
+    assert order(db) == ["x", "y"]
+
+
+def test_a_taken_run_has_an_attempt_with_a_lease(db: Database) -> None:
+    waiting(db, "x", backend="docker", revision=3)
+    run, attempt = take(db, "me", at=100, lease=30) or pytest.fail("nothing to take")
+    assert (run.status, run.attempt, run.backend, run.revision) == (Status.PREPARING, attempt.id, "docker", 3)
+    assert (attempt.number, attempt.holder, attempt.expires_at) == (1, "me", seconds(130))
+    assert db.in_flight("me") == [(run, attempt)] == db.in_flight()
+    assert db.in_flight("other") == []
+    assert db.attempts("x") == [attempt]
+
+
+# ---------------------------------------------------------------- leases
+def test_a_heartbeat_keeps_it_and_silence_loses_it(db: Database) -> None:
+    waiting(db, "x")
+    _, attempt = take(db, at=100) or pytest.fail("nothing to take")
+    assert db.expired(seconds(129)) == []
+    assert db.heartbeat("h", now=seconds(120), seconds=30) == {attempt.id}
+    assert db.expired(seconds(149)) == []
+    assert [(r.id, a.id) for r, a in db.expired(seconds(150))] == [("x", attempt.id)]
+    with pytest.raises(StateError, match="in the hands of h") as caught:
+        db.lose_attempt("x", attempt.id, at=seconds(149))
+    assert caught.value.code == "CB711"
+    lost = db.lose_attempt("x", attempt.id, at=seconds(150), not_before=seconds(160), data={"why": "silent"})
+    assert lost is Status.SUBMITTED
+    assert db.events("x")[-1].data == {"why": "silent"}
+    assert db.heartbeat("h", now=seconds(151), seconds=30) == set()
+    assert (take(db, at=159), db.run("x").attempt) == (None, None)
+    run, second = take(db, "other", at=160) or pytest.fail("nothing to take")
+    assert (run.id, second.number) == ("x", 2)
+
+
+def test_what_a_lost_attempt_says_does_not_count(db: Database) -> None:
+    waiting(db, "x")
+    _, attempt = take(db, at=100) or pytest.fail("nothing to take")
+    db.lose_attempt("x", attempt.id, at=seconds(200))
+    for kind in (K.RUN_FAILED, K.SCORING_STARTED):
+        with pytest.raises(StateError, match="does not count") as caught:
+            db.append("x", [kind], at=seconds(201), attempt=attempt.id, token=attempt.token)
+        assert caught.value.code == "CB711"
+    with pytest.raises(StateError, match="does not count"):
+        db.lose_attempt("x", attempt.id, at=seconds(201))
+
+
+def test_a_holder_gives_up_its_own_attempt_at_once(db: Database) -> None:
+    waiting(db, "x")
+    _, attempt = take(db, "me") or pytest.fail("nothing to take")
+    with pytest.raises(StateError):
+        db.lose_attempt("x", attempt.id, at=seconds(101), holder="other")
+    assert db.lose_attempt("x", attempt.id, at=seconds(101), holder="me") is Status.SUBMITTED
+
+
+def test_an_attempt_without_a_lease_has_expired(db: Database) -> None:
+    (run,) = admitted(db)
+    db.start_attempt(run, attempt="a", token="t", at=AT)
+    assert [a.id for _, a in db.expired(AT)] == ["a"]
+
+
+def test_a_wish_to_cancel_reaches_the_holder(db: Database) -> None:
+    waiting(db, "x")
+    waiting(db, "y", at=1)
+    take(db, "me")
+    assert db.request_cancel("x", "enough", fault=Fault.PARTICIPANT)
+    assert db.cancels("me") == [("x", "enough", Fault.PARTICIPANT)]
+    assert db.cancels("other") == []
+    db.append("x", [K.RUN_CANCELLED], at=AT)
+    assert db.cancels("me") == []
+    assert not db.request_cancel("x", "again", fault=Fault.PARTICIPANT)
+
+
+def test_the_clock_of_the_database_is_ours(db: Database) -> None:
+    from datetime import UTC, datetime
+
+    assert abs((db.now() - datetime.now(UTC)).total_seconds()) < 60
+    assert db.now().tzinfo is not None
+
+
+# ---------------------------------------------------------------- many at once
+def together(count: int, work: Callable[[int], None]) -> None:
+    """Do `work` in that many threads, all at the same time; what one raises is raised."""
+    start, failed = threading.Barrier(count), []
+
+    def one(number: int) -> None:
+        start.wait()
+        try:
+            work(number)
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failed.append(error)
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def test_each_run_is_taken_by_one_of_many_dispatchers(new_url: NewUrl) -> None:
+    url = new_url()
+    databases = [Database(url) for _ in range(4)]
+    databases[0].add_competition("c", CompetitionSpec(title="C"), source="", at=AT)
+    for n in range(40):
+        waiting(databases[0], f"x{n}", f"p{n % 3}", at=n)
+    taken: list[str] = []
+
+    def dispatcher(number: int) -> None:
+        quiet = 0
+        while quiet < 3:
+            found = databases[number].take_run(
+                f"h{number}", attempt=f"{number}/{len(taken)}/{next(_numbers)}", token="t", now=seconds(100), seconds=9
+            )
+            quiet = 0 if found else quiet + 1
+            if found:
+                taken.append(found[0].id)
+
+    together(4, dispatcher)
+    assert sorted(taken) == sorted(f"x{n}" for n in range(40))
+    assert all(len(databases[0].attempts(run)) == 1 for run in taken)
+    for database in databases:
+        database.close()
+
+
+def test_a_lease_by_name_has_one_first_holder(new_url: NewUrl) -> None:
+    url = new_url()
+    databases = [Database(url) for _ in range(6)]
+    won: list[int] = []
+
+    def race(number: int) -> None:
+        if databases[number].take_lease("d", holder=f"{number}", token=f"{number}", now=AT, seconds=30):
+            won.append(number)
+
+    together(6, race)
+    assert len(won) == 1
+    for database in databases:
+        database.close()
