@@ -32,6 +32,8 @@ class Benchmark:
         reported only.
     pause
         Seconds between samples, so that what one side leaves to the background does not slow the other down.
+    most
+        Samples of each side at most, one more not counted before them: where each takes long.
     beside
         Another figure, reported in the table only: its unit, and the samples that `sides` puts there.
     """
@@ -42,6 +44,7 @@ class Benchmark:
     sides: Callable[[], AbstractContextManager[tuple[Side, Side]]]
     must: tuple[Literal["value", "ratio", "above"], float] | None = None
     pause: float = 0.0
+    most: int | None = None
     beside: tuple[str, list[float]] = ("", [])
 
     def measure(self, rounds: int, warm_up: int) -> Measured:
@@ -49,6 +52,8 @@ class Benchmark:
         values: list[float] = []
         baselines: list[float] = []
         self.beside[1].clear()
+        if self.most is not None:
+            rounds, warm_up = min(rounds, self.most), min(warm_up, 1)
         with self.sides() as (ours, baseline):
             for n in range(warm_up + rounds):
                 for side, into in ((ours, values), (baseline, baselines))[:: 1 if n % 2 else -1]:

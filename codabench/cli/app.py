@@ -8,6 +8,7 @@ from codabench.cli.check import check
 from codabench.cli.convert import convert
 from codabench.cli.demo import demo
 from codabench.cli.doctor import doctor
+from codabench.cli.gc import gc, usage
 from codabench.cli.init import init
 from codabench.cli.prune import prune
 from codabench.cli.rule import rule
@@ -39,5 +40,5 @@ def root(
     """Define, run and rank machine-learning competitions and benchmarks."""
 
 
-for command in (init, check, convert, run, demo, doctor, prune, rule, schema):
+for command in (init, check, convert, run, demo, doctor, prune, gc, usage, rule, schema):
     app.command()(command)

@@ -62,6 +62,18 @@ def execute_run(payload: dict[str, Any], host: WorkHost) -> dict[str, Any]:
     return result
 
 
+def share_storage(storage: Storage) -> None:
+    """Let the runs of this process use a storage as it was opened, with its credentials, which no plan holds."""
+    with _storages_lock:
+        _storages[storage.url, str(storage.cache)] = storage
+
+
+def unshare_storage(storage: Storage) -> None:
+    """End that."""
+    with _storages_lock:
+        _storages.pop((storage.url, str(storage.cache)), None)
+
+
 def _storage(plan: RunPlan) -> Storage:
     with _storages_lock:
         key = (plan.storage, plan.cache)

@@ -24,7 +24,8 @@ from codabench.storage.extract import full_disk
 from codabench.storage.locks import FileLock
 from codabench.storage.remote import client_errors
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
+"""Bytes that are copied at once: what is hashed and written was read just now and is still near."""
 PIECE = 8 << 20
 """Bytes that are fetched at once from somewhere else."""
 _TRIES, _PAUSE = 3, 0.2
@@ -47,6 +48,8 @@ class Objects:
     ----------
     local
         The directory of this host that they are in, if they are.
+    piece
+        Bytes that are read at once.
 
     Raises
     ------
@@ -55,6 +58,7 @@ class Objects:
     """
 
     local: Path | None = None
+    piece = PIECE
 
     def __init__(self, fs: Any, root: str, url: str) -> None:
         self._fs, self._root, self.url = fs, root.rstrip("/"), url
@@ -91,6 +95,11 @@ class Objects:
                 if len(data) >= wanted or not left:
                     break
         return data
+
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator[Callable[[int, int, int], bytes]]:
+        """`pread` of one object, for many calls."""
+        yield lambda start, end, wanted: self.pread(name, start, end, wanted)
 
     def _fetch(self, name: str, start: int, end: int) -> bytes:
         """One request; nothing from beyond the end."""
@@ -220,6 +229,7 @@ class LocalObjects(Objects):
     """Objects that are files of this host; they outlive a loss of power once they are written."""
 
     local: Path
+    piece = CHUNK
 
     def __init__(self, fs: Any, root: str, url: str) -> None:
         super().__init__(fs, root, url)
@@ -231,8 +241,13 @@ class LocalObjects(Objects):
         return self.local / name
 
     def pread(self, name: str, start: int, end: int, wanted: int) -> bytes:
+        with self.opened(name) as read:
+            return read(start, end, wanted)
+
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator[Callable[[int, int, int], bytes]]:
         with self.reading(name), open(self.local / name, "rb", buffering=0) as file:
-            return os.pread(file.fileno(), end - start, start)
+            yield lambda start, end, wanted: os.pread(file.fileno(), end - start, start)
 
     def look(self, name: str) -> Found | None:
         with self.reading(name):

@@ -142,7 +142,7 @@ class Storage:
     def open(self, ref: BlobRef) -> BinaryIO:
         """A stream of the blob's bytes; its end is not given out unless all of it has its digest."""
         checked = _Checked(self.objects, ref)
-        return io.BufferedReader(checked, min(PIECE, max(512, ref.size + 1)))
+        return io.BufferedReader(checked, min(self.objects.piece, max(512, ref.size + 1)))
 
     def get(self, ref: BlobRef) -> bytes:
         """All bytes of a blob, verified against its digest."""
@@ -305,16 +305,18 @@ class _Checked(io.RawIOBase):
         super().__init__()
         self._ref, self._name, self._at = ref, _blob(ref.sha256), 0
         self._objects, self._digest = objects, hashlib.sha256()
+        self._open = contextlib.ExitStack()
+        self._pread = self._open.enter_context(objects.opened(self._name)) if ref.size else None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         wanted = min(len(buffer), self._ref.size - self._at)
-        if not wanted:
+        if not wanted or self._pread is None:
             return 0
         # One byte beyond the promised size is enough to see that the promise is broken.
-        data = self._objects.pread(self._name, self._at, min(self._at + len(buffer), self._ref.size + 1), wanted)
+        data = self._pread(self._at, min(self._at + len(buffer), self._ref.size + 1), wanted)
         self._digest.update(data)
         self._at += len(data)
         done = self._at >= self._ref.size
@@ -322,6 +324,10 @@ class _Checked(io.RawIOBase):
             raise _changed(self._name, self._objects.url)
         buffer[: len(data)] = data
         return len(data)
+
+    def close(self) -> None:
+        self._open.close()
+        super().close()
 
 
 def _copy(stream: BinaryIO, target: BinaryIO | None) -> BlobRef:

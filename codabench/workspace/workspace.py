@@ -29,6 +29,7 @@ from codabench.core.live import AnyEvent
 from codabench.core.policy import UNBOUNDED, Policy, policy_named
 from codabench.core.records import Attempt, Outcome, Run, RunOptions, Status, Submission
 from codabench.db.database import Database
+from codabench.runner.execute import share_storage, unshare_storage
 from codabench.runner.inline import NAME as INLINE
 from codabench.runner.inline import InlineBackend, warn_not_isolated
 from codabench.runner.plan import RunPlan, SubmissionFacts
@@ -51,7 +52,9 @@ from codabench.workspace.planning import (
 )
 
 if TYPE_CHECKING:
+    from codabench.storage.sweep import Sweep
     from codabench.workspace.competition import Competition
+    from codabench.workspace.housekeeping import Usage
     from codabench.workspace.leaderboard import Leaderboard
 
 log = logging.getLogger("codabench.workspace")
@@ -111,6 +114,8 @@ class Workspace:
         if db is None:
             db = "sqlite://" if url is None or remote else f"sqlite:///{Path(self.url).absolute() / 'codabench.db'}"
         self.db = Database(db)
+        self.forgets = url is not None and self.db.url in ("sqlite://", "sqlite:///:memory:")
+        share_storage(self.storage)
         self._default_backend, self._jobs = backend, jobs
         self._backends: dict[Any, Backend] = {}
         self._own_backends: list[Backend] = []
@@ -446,6 +451,37 @@ class Workspace:
             detailed_results=spec.enable_detailed_results,
         )
 
+    # ------------------------------------------------------------------ what is kept
+    def usage(self) -> Usage:
+        """Who uses how much storage: bytes by competition, user and kind; ``.to_frame()`` for more."""
+        from codabench.workspace.housekeeping import usage
+
+        return usage(self)
+
+    def gc(self, *, dry_run: bool = True, verify: bool = False, older_than: float | str = "24h") -> Sweep:
+        """Find, and unless `dry_run` remove, what no competition, submission or run needs: in storage and in the cache.
+
+        One storage belongs to one database: what only another one names would go.
+
+        Parameters
+        ----------
+        verify
+            Also read every stored and cached byte and compare it with its digest.
+        older_than
+            Seconds, or words such as ``"7 d"``, since it was written or used. Below an hour only while nobody else
+            writes there.
+
+        Raises
+        ------
+        UsageError
+            ``CB356``: the database is in memory and would forget what is stored.
+        StorageError
+            Something cannot be listed or removed.
+        """
+        from codabench.workspace.housekeeping import collect_garbage
+
+        return collect_garbage(self, dry_run=dry_run, verify=verify, older_than=older_than)
+
     # ------------------------------------------------------------------ the end
     def close(self) -> None:
         """Cancel what is under way, wait until it is gone, let go of everything but a `Backend` that was given."""
@@ -456,6 +492,7 @@ class Workspace:
         self._own_backends.clear()
         self._backends.clear()
         self.db.close()
+        unshare_storage(self.storage)
         self.storage.close()
         self._clear()
 

@@ -22,6 +22,9 @@ NAMES = [
     "check_40_files",
     "check_1000_files",
     "log_memory",
+    "storage_gigabyte_put",
+    "storage_gigabyte_get",
+    "storage_gigabyte_tree",
 ]
 
 

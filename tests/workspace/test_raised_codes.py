@@ -130,6 +130,7 @@ RAISED: list[tuple[str, Callable[[Path], object]]] = [
     ("CB353", lambda place: seconds("soon")),
     ("CB353", lambda place: tailored("standard", memory="1k")),
     ("CB353", lambda place: tailored("standard", network="opn")),
+    ("CB356", lambda place: cb.Workspace(place / "lab", db="sqlite://").gc(dry_run=False)),
     ("CB605", no_docker_command),
     ("CB703", a_cache_that_cannot_be_filled),
     ("CB705", no_such_step),

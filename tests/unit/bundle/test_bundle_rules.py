@@ -341,7 +341,7 @@ APART = {
     "tests/workspace/test_inline.py": "CB690 CB691 CB692",
     "tests/workspace/test_workspace_runs.py": "CB331 CB332 CB333 CB405",
     "tests/workspace/test_raised_codes.py": (
-        "CB334 CB335 CB341 CB342 CB351 CB352 CB353 CB605 CB660 CB703 CB705 CB706 CB720 CB722 CB723"
+        "CB334 CB335 CB341 CB342 CB351 CB352 CB353 CB356 CB605 CB660 CB703 CB705 CB706 CB720 CB722 CB723"
     ),
     "tests/workspace/test_workspace_ceiling.py": "CB662 CB663",
     "tests/workspace/test_workspace_quota.py": "CB616",
@@ -359,6 +359,7 @@ APART = {
     "tests/unit/storage/test_remote.py": "CB041 CB042 CB043 CB044",
     "tests/unit/storage/test_protocols.py": "CB045",
     "tests/storage/test_contract.py": "CB355",
+    "tests/workspace/test_workspace_housekeeping.py": "CB357",
     "tests/unit/storage/test_store.py": "CB701 CB702",
     "tests/unit/db/test_db_database.py": "CB711",
     "tests/unit/db/test_db_evaluations.py": "CB712",

@@ -1,0 +1,108 @@
+"""What the rows of a database name in storage: what must stay there, and whose it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlmodel import SQLModel
+
+from codabench.core.records import Status
+from codabench.db.database import Database
+from codabench.db.tables import AttemptRow, CompetitionRow, RunRow, SubmissionRow, TreeRow
+
+_COMPETITION, _SUBMISSION, _RUN = CompetitionRow.__table__, SubmissionRow.__table__, RunRow.__table__  # type: ignore[attr-defined]
+_ATTEMPT, _TREE = AttemptRow.__table__, TreeRow.__table__  # type: ignore[attr-defined]
+
+_DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_FINAL = [status.value for status in Status if status.is_final]
+
+
+def named_digests(database: Database) -> set[str]:
+    """Every sha256 in any text of any table.
+
+    Not only in the columns that are known to hold one: what is forgotten here would be deleted.
+    """
+    found: set[str] = set()
+    with database._change() as db:
+        for table in SQLModel.metadata.sorted_tables:
+            for row in db.execute(select(table)).yield_per(1000):
+                for value in row:
+                    if isinstance(value, str) and len(value) >= 64:
+                        found.update(_DIGEST.findall(value))
+    return found
+
+
+def known_attempts(database: Database) -> set[str]:
+    """The identifiers of all attempts."""
+    with database._change() as db:
+        return set(db.execute(select(_ATTEMPT.c.id)).scalars())
+
+
+def busy_since(database: Database) -> datetime | None:
+    """When the oldest attempt began of a run without a final status: what it wrote since then has no row yet."""
+    query = (
+        select(_ATTEMPT.c.started_at)
+        .join(_RUN, _RUN.c.id == _ATTEMPT.c.run)
+        .where(_RUN.c.status.not_in(_FINAL))
+        .order_by(_ATTEMPT.c.started_at)
+        .limit(1)
+    )
+    with database._change() as db:
+        return db.execute(query).scalar()
+
+
+class Named(NamedTuple):
+    """A part of storage that a row names: whose it is, what it is for, its digest, its bytes.
+
+    Attributes
+    ----------
+    competition
+        Its title, and its identifier if another has the same.
+    user
+        The participant; empty for what belongs to the competition.
+    kind
+        ``data`` (programs and data), ``submission``, ``output``, ``log``.
+    """
+
+    competition: str
+    user: str
+    kind: str
+    sha256: str
+    size: int
+
+
+def named_parts(database: Database) -> Iterator[Named]:
+    """What the rows name, each name once; different rows may name the same bytes."""
+    with database._change() as db:
+        titles = {row.id: row.title for row in db.execute(select(_COMPETITION.c.id, _COMPETITION.c.title))}
+        twice = [title for title in titles.values() if list(titles.values()).count(title) > 1]
+        shown = {id: f"{title} ({id})" if title in twice else title for id, title in titles.items()}
+        for row in db.execute(select(_TREE.c.competition, _TREE.c.ref)):
+            yield from _parts(shown[row.competition], "", "data", json.loads(row.ref))
+        columns = (_SUBMISSION.c.competition, _SUBMISSION.c.participant)
+        for row in db.execute(select(*columns, _SUBMISSION.c.tree)):
+            yield from _parts(shown[row.competition], row.participant, "submission", json.loads(row.tree))
+        runs = select(*columns, _RUN.c.outcome).join(_SUBMISSION, _RUN.c.submission == _SUBMISSION.c.id)
+        for row in db.execute(runs.where(_RUN.c.outcome.is_not(None))).yield_per(1000):
+            outcome = json.loads(row.outcome)
+            outcome.pop("provenance", None)  # names what went in, which is counted where it comes from
+            yield from _parts(shown[row.competition], row.participant, "", outcome)
+
+
+def _parts(competition: str, user: str, kind: str, value: Any) -> Iterator[Named]:
+    """The references to trees and blobs in a JSON value."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _parts(competition, user, kind, item)
+    elif isinstance(value, dict) and "archive" in value and "size" in value:
+        yield Named(competition, user, kind or "output", value["archive"], value["size"])
+    elif isinstance(value, dict) and "sha256" in value and "size" in value:
+        yield Named(competition, user, kind or "log", value["sha256"], value["size"])
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _parts(competition, user, kind, item)

@@ -1,0 +1,116 @@
+"""What a workspace keeps: nothing that a row names goes, what no row names does; who uses how much."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny import bundle
+from typer.testing import CliRunner
+
+import codabench as cb
+from codabench.cli.app import app
+from codabench.db import naming
+
+
+def written(folder: Path, **values: float) -> Path:
+    folder.mkdir()
+    (folder / "answer.json").write_text(json.dumps(values))
+    return folder
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """A workspace with two runs, and something nobody needs."""
+    place = tmp_path / "lab"
+    with cb.load(bundle(tmp_path / "bundle")) as comp, cb.Workspace(place, backend="process") as ws:
+        ws.add(comp)
+        for n in range(2):
+            mine = written(tmp_path / f"mine{n}", score=n)
+            assert ws.submit(comp, mine, participant=f"user{n}").wait().run.scores["score"] == n
+        ws.storage.put(b"nobody needs this")
+    return place
+
+
+def stored(place: Path) -> dict[str, bytes]:
+    found = (p for name in ("blobs", "trees", "attempts") for p in (place / name).rglob("*"))
+    return {str(p.relative_to(place)): p.read_bytes() for p in found if p.is_file()}
+
+
+def test_what_rows_name_stays(lab: Path, tmp_path: Path) -> None:
+    before = stored(lab)
+    with cb.Workspace(lab, backend="process") as ws:
+        assert ws.gc(dry_run=False).items == ()  # all of it is young
+        (item,) = ws.gc(older_than=0).items
+        assert item.size == len(b"nobody needs this")
+        assert stored(lab) == before
+        done = ws.gc(dry_run=False, older_than=0, verify=True)
+        assert [each.name for each in done.items] == [item.name]
+        assert done.damaged == ()
+    assert stored(lab) == {name: data for name, data in before.items() if name != item.name}
+    with cb.load(tmp_path / "bundle") as comp, cb.Workspace(lab, backend="process") as ws:
+        for handle in ws.submissions(comp):
+            assert "scoring" in handle.logs["scoring_stdout"]
+            assert handle.run.output("scoring").read_bytes("scores.json")
+            assert list(handle.run.events())
+
+
+def test_a_collection_that_forgets_what_is_named_is_found(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin: without the look at all tables, what is needed would go."""
+    monkeypatch.setattr(naming, "_DIGEST", naming.re.compile("nothing"))
+    with cb.Workspace(lab, backend="process") as ws:
+        assert len(ws.gc(older_than=0).items) > 5
+
+
+def test_what_a_run_under_way_has_written_stays(tmp_path: Path) -> None:
+    with cb.load(bundle(tmp_path / "bundle")) as comp, cb.Workspace(tmp_path / "lab", backend="process") as ws:
+        ws.add(comp)
+        going = ws.submit(comp, written(tmp_path / "mine", score=1, sleep=3))
+        for event in going.run.events():
+            if event.type == "log":
+                break
+        loose = ws.storage.put(b"of this run, and no row names it yet")
+        assert ws.gc(dry_run=False, older_than=0).items == ()
+        assert ws.storage.get(loose)
+        going.wait()
+        assert ws.gc(older_than=0).size == loose.size
+
+
+def test_usage(lab: Path) -> None:
+    with cb.Workspace(lab, backend="process") as ws:
+        found = ws.usage()
+        frame = found.to_frame()
+    assert list(frame.columns) == ["competition", "user", "kind", "objects", "size"]
+    assert {(row.user, row.kind) for row in found.rows} >= {
+        ("", "data"),
+        *((f"user{n}", kind) for n in range(2) for kind in ("submission", "output", "log")),
+    }
+    assert set(frame["competition"]) == {"Tiny"}
+    assert 0 < found.size <= frame["size"].sum()
+    named = sum(p.stat().st_size for p in (lab / "blobs").rglob("*") if p.is_file()) - len(b"nobody needs this")
+    assert found.size == named
+
+
+def test_the_commands(lab: Path, tmp_path: Path) -> None:
+    def cli(*words: object) -> tuple[int, dict[str, object]]:
+        done = CliRunner().invoke(app, [*map(str, words), "--json"], prog_name="codabench")
+        return done.exit_code, json.loads(done.stdout)
+
+    code, found = cli("gc", "-w", lab, "--older-than", "0s", "--dry-run")
+    assert (code, found["dry_run"], found["size"]) == (0, True, 17)
+    code, found = cli("gc", "-w", lab, "--older-than", "0s", "--verify")
+    assert (code, found["dry_run"], found["size"]) == (0, False, 17)
+    assert cli("gc", "-w", lab, "--older-than", "0s")[1]["items"] == []
+    code, found = cli("usage", "-w", lab)
+    assert code == 0
+    assert found["rows"]
+    next(p for p in (lab / "blobs").rglob("*") if p.is_file()).write_bytes(b"changed")
+    code, found = cli("gc", "-w", lab, "--verify")
+    assert (code, found["ok"]) == (1, False)
+    code, found = cli("gc", "-w", tmp_path)
+    assert code == 2
+    assert found["error"]["code"] == "CB357"
+    assert not (tmp_path / "codabench.db").exists()
+    shown = CliRunner().invoke(app, ["usage", "-w", str(lab)])
+    assert "Tiny · user1" in shown.stdout
