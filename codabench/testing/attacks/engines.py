@@ -131,11 +131,15 @@ def _search(where: tuple[StepName, Role], *, mount: bool) -> Play:
     """Look for the reference data, which is mounted too where the defence is off."""
 
     def play(ground: Ground) -> str:
-        place = str(ground.storage.cached(ground.tree("reference_data"), mounted=True))
-        off = _mounting(Mount(source=place, target=REFERENCE, read_only=True)) if mount else None
-        return ground.shoot(programs.SEARCH, ground.word, where=where, change=off)
+        with ground.storage.cached(ground.tree("reference_data"), mounted=True) as held:
+            off = _mounting(Mount(source=str(held.path), target=REFERENCE, read_only=True)) if mount else None
+            return ground.shoot(programs.SEARCH, ground.word, where=where, change=off)
 
     return play
+
+
+def _change_inputs(change: Change | None) -> Play:
+    return lambda ground: ground.shoot(programs.CHANGE_INPUT, change=change, own_inputs=True)
 
 
 def _other_run(ground: Ground, *, mount: bool) -> str:
@@ -315,8 +319,8 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     Attack("C09", "ignored signals", "ignore every signal that can be", _overstays(programs.IGNORE, 1.5), _polite),
     Attack("C10", "daemon", "leave a process behind", _daemon, _daemon_of_the_host),
     Attack("C11", "held pipe", "keep the output open after the end", _pipe, _pipe_of_the_host),
-    _program("C12", "changed input", "change the input data", programs.CHANGE_INPUT, _writable,
-             rests_on="read_only_mounts"),
+    Attack("C12", "changed input", "change the input data", _change_inputs(None), _change_inputs(_writable),
+           rests_on="read_only_mounts"),
     Attack(
         "C13", "reference data", "find the reference data in the prediction step",
         _search(("prediction", "program"), mount=False), _search(("prediction", "program"), mount=True),

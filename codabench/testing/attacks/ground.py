@@ -7,6 +7,7 @@ import itertools
 import os
 import secrets
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -186,12 +187,15 @@ class Ground:
     def shoot(
         self, program: str, *words: str, where: tuple[StepName, Role] = ("prediction", "program"),
         policy: Policy | None = None, change: Change | None = None, command: str | None = None, limit: float = 60,
+        own_inputs: bool = False,
         look: Callable[[Shot], str] | None = None,
     ) -> str:  # fmt: skip
         """Run `program` in the container that the runner would give it, changed by `change`; how it broke out.
 
         Parameters
         ----------
+        own_inputs
+            The modes of its inputs allow everything, so that only their mounts keep it from changing them.
         look
             Judges instead of the program's own last line, while the run directory is still there.
         """
@@ -203,7 +207,7 @@ class Ground:
             text = plan.step(step).programs[-1].commands[0]
             argv = command_line(text, step, role)
             spec = container_spec(plan, directory, self.image, step, role, argv, {})
-            self._open(spec)
+            spec = self._own_inputs(spec, directory) if own_inputs else spec
             spec = change(spec) if change is not None else spec
             shot = self._run(spec, limit, directory.root)
             return look(shot) if look is not None else shot.how
@@ -214,13 +218,19 @@ class Ground:
         out, err = (kept.data[name].decode(errors="replace") for name in ("stdout", "stderr"))
         return Shot(end, out, err, place, time.monotonic() - began)
 
-    def _open(self, spec: ContainerSpec) -> None:
-        """Let modes allow everything to everybody, so that nothing but the mount keeps a program from its input."""
+    def _own_inputs(self, spec: ContainerSpec, directory: RunDirectory) -> ContainerSpec:
+        """Copies of what is read-only, with modes that allow everything to everybody."""
+        mounts: list[Mount] = []
         for mount in spec.mounts:
-            if mount.read_only and mount.source.startswith(str(self.folder)):
-                for top, folders, files in os.walk(mount.source):
+            if mount.read_only:
+                place = directory.path(f"own-{len(mounts)}")
+                shutil.copytree(mount.source, place)
+                for top, folders, files in os.walk(place):
                     for name in (".", *folders, *files):
                         os.chmod(os.path.join(top, name), 0o777)
+                mount = mount.model_copy(update={"source": str(place)})
+            mounts.append(mount)
+        return spec.model_copy(update={"mounts": tuple(mounts)})
 
     # -- a whole run -----------------------------------------------------------------------------------------------
 
