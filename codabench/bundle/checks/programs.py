@@ -7,17 +7,22 @@ from collections.abc import Iterator
 from codabench.bundle.checks.python import Sight
 from codabench.bundle.checks.sources import ProgramText
 from codabench.bundle.checks.subject import Subject
+from codabench.bundle.fields import shorten
 from codabench.core.problems import Problem, Severity
+from codabench.core.text import did_you_mean
 
 
 def check_programs(subject: Subject) -> Iterator[Problem]:
     """One note for each program and each kind of thing it does."""
-    seen = set()
+    seen: set[object] = set()
     for role, programs in (("ingestion", subject.ingestion), ("scoring", subject.scoring)):
         for program in programs:
             if program.fetch and program.path not in seen:
                 seen.add(program.path)
                 yield _needs_network(role, program, *program.fetch)
+            if program.absent and (program.path, "") not in seen:
+                seen.add((program.path, ""))
+                yield _starts_nothing(subject, role, program, program.absent)
     for program in subject.scoring:
         yield from _trusts_results(program)
 
@@ -30,6 +35,17 @@ def _needs_network(role: str, program: ProgramText, file: str, sight: Sight) -> 
         "the network is off by default",
         where=program.place(file, sight),
         hint="put it into the image or the bundle; or run with the network on",
+    )
+
+
+def _starts_nothing(subject: Subject, role: str, program: ProgramText, script: str) -> Problem:
+    near = did_you_mean(script, program.texts)
+    return Problem(
+        code="CB511",
+        severity=Severity.WARNING,
+        message=f"the {role} program will not start: its command runs {shorten(script)}, which is not in it",
+        where=subject.place_of(f"{role}_program", program.path),
+        hint=f"did you mean {shorten(near)}?" if near else "put it into the program, or correct the command",
     )
 
 

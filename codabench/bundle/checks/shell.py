@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 _LONGEST = 2000
@@ -12,7 +13,22 @@ _INSTALL = re.compile(
 _FETCH = re.compile(r"(?:^|[\s;&|(/])(wget|curl|git\s+clone)\s+([^;&|\n]*)")
 _ADDRESS = re.compile(r"://|@|[$\N{REPLACEMENT CHARACTER}]")
 _HERE = re.compile(r"localhost|127\.0\.0\.1|\[::1\]|file:", re.IGNORECASE)
+_STARTS = re.compile(
+    r"(?:python[0-9.]*|bash|sh|Rscript|perl|julia)(?: -u)? +(?:/app/program/|\$program/)?"
+    r"([\w.][\w./-]*\.(?:py|sh|R|pl|jl))"
+    r"(?: +[\w./$=:-]+)* *"
+    r"\Z"
+)
+"""One program that runs one script: nothing before it may change the directory or write the script."""
 _LOCAL = (".", "/", "$")
+
+
+def script(command: str) -> str | None:
+    """The script of its program that a command starts, by its path there; None if that is in doubt."""
+    if len(command) > _LONGEST or (match := _STARTS.match(command)) is None:
+        return None
+    path = posixpath.normpath(match[1])
+    return None if path.startswith(("/", "..")) else path
 
 
 def fetches(command: str) -> str | None:

@@ -7,7 +7,7 @@ import posixpath
 import re
 
 from codabench.bundle.checks.python import Facts, Sight, look_at
-from codabench.bundle.checks.shell import fetches
+from codabench.bundle.checks.shell import fetches, script
 from codabench.bundle.metadata import LITTER, METADATA
 from codabench.core.problems import Location
 from codabench.storage.sources import TreeSource
@@ -40,6 +40,8 @@ class ProgramText:
         What stands in its Python files.
     fetch
         The first place that installs or downloads something, with its file.
+    absent
+        A script that a command starts and that is not there.
     complete
         Everything that could matter was read and understood.
     """
@@ -48,6 +50,7 @@ class ProgramText:
     texts: dict[str, str] = dataclasses.field(default_factory=dict)
     facts: dict[str, Facts] = dataclasses.field(default_factory=dict)
     fetch: tuple[str, Sight] | None = None
+    absent: str | None = None
     complete: bool = True
 
     def place(self, file: str, sight: Sight) -> Location:
@@ -62,6 +65,7 @@ class ProgramText:
 def read_program(tree: TreeSource, path: str, commands: tuple[str, ...], budget: Budget) -> ProgramText:
     """Read the sources of a program; one that is too large is read in part, or not at all."""
     program = ProgramText(path)
+    program.absent = next((name for c in commands if (name := script(c)) and not tree.exists(name)), None)
     entries = [e for e in tree.entries() if e.kind == "file" and not _NO_PART & set(e.path.split("/"))]
     if len(entries) > _FILES:
         program.complete = False

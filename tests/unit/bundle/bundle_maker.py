@@ -53,6 +53,7 @@ FILES = {
     "scoring/metadata": b"command: python3 score.py\n",
     "scoring/score.py": b"",
     "ingestion/metadata.yaml": b"command: python3 ingest.py $input\n",
+    "ingestion/ingest.py": b"",
     "data/x.csv": b"1\n",
 }
 

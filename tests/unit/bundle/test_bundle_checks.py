@@ -119,6 +119,26 @@ CASES = [
     Case("CB506", True, {"ingestion/setup.sh": "set -e\nwget -q https://example.org/model.bin\n"}),
     Case("CB506", True, {"ingestion/get.sh": "huggingface-cli download org/model --local-dir /tmp/m\n"}),
     Case("CB506", True, {"ingestion/get.sh": "git clone --depth 1 https://example.org/x.git\n"}),
+    # --- commands that start nothing
+    *[
+        Case("CB511", says, {"scoring/metadata.yaml": f"command: {command}\n"})
+        for says, command in [
+            (True, "python3 scorer.py"),
+            (True, "python3 -u scorer.py $input $output"),
+            (True, "python /app/program/scorer.py /app/input /app/output"),
+            (True, "bash run.sh --all"),
+            (True, "python $program/sub/score.py"),
+            (False, "python3 ./score.py /app/input/res"),
+            (False, "python3 $program/score.py"),
+            (False, "python3 -m scorer.py"),
+            (False, "python3 ../shared/scorer.py"),
+            (False, "python3 /opt/scorer.py"),
+            (False, "cd sub && python3 scorer.py"),
+            (False, "python3 scorer.py; true"),
+            (False, "python3 $ingestion_program/scorer.py"),
+            (False, "bash -c 'python3 scorer.py'"),
+        ]
+    ],
     Case("CB506", False, {"ingestion/get.sh": "git clone /app/program/x.git && curl file:///app/x\n"}),
     Case("CB503", False, {SCORER: written('json.dump({"score": 1, "Loss": 2}, f)'), "scoring/keys.txt": "loss"}),
     Case("CB506", True, {"scoring/metadata": "command: pip install scipy && python3 score.py\n"}),
@@ -192,7 +212,7 @@ def test_what_is_said(case: Case, tmp_path: Path) -> None:
     problems = found(tmp_path, case)
     assert [p.code for p in problems] == [case.code] * case.says
     for problem in problems:
-        assert problem.severity is (Severity.WARNING if case.code < "CB505" else Severity.NOTE)
+        assert problem.severity is (Severity.WARNING if case.code < "CB505" or case.code == "CB511" else Severity.NOTE)
         assert problem.hint
         assert problem.where.line
         assert marked(problem)
@@ -245,7 +265,7 @@ def test_programs_and_data_in_archives_are_looked_into(tmp_path: Path) -> None:
         "reference_data: data", "reference_data: ref.zip"
     )
     write(tmp_path, text, data__labels_DOT_csv=LABELS)
-    program = {"metadata": b"command: python3 a.py", "é.py": "é = 1; import requests; requests.get(é)".encode()}
+    program = {"metadata": "command: python3 é.py".encode(), "é.py": "é = 1; import requests; requests.get(é)".encode()}
     for name, files in {"scoring.zip": program, "ref.zip": {"labels.csv": LABELS}}.items():
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             for inner, data in files.items():

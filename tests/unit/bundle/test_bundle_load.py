@@ -34,7 +34,7 @@ def test_a_directory_a_zip_and_urls_say_the_same(tmp_path: Path) -> None:
     for source in (folder, str(archive), f"file://{archive}", "memory://bundles/b.zip", "memory://bundles/b"):
         with read_bundle(source) as bundle:
             assert bundle.spec is not None, str(bundle.report)
-            assert bundle.report.files == 8
+            assert bundle.report.files == 9
             specs.append(bundle.spec)
     assert all(spec == specs[0] for spec in specs)
 

@@ -98,13 +98,15 @@ def test_macosx_around_a_wrapped_bundle(tmp_path: Path) -> None:
 
 
 def test_macosx_inside_a_nested_zip(tmp_path: Path) -> None:
-    inner = pack([("metadata", b"command: python3 score.py"), ("__MACOSX/._metadata", APPLE_DOUBLE)])
+    inner = pack([("metadata", b"command: python3 score.py"), ("score.py", b""), ("__MACOSX/._metadata", APPLE_DOUBLE)])
     text = GOOD.replace("scoring_program: scoring", "scoring_program: scoring.zip").encode()
     check(tmp_path, pack([*(SOUND | {"competition.yaml": text, "scoring.zip": inner}).items()]))
 
 
 def test_macosx_inside_a_nested_and_wrapped_program_of_the_old_format(tmp_path: Path) -> None:
-    inner = pack([("p/metadata", b"command: python3 score.py"), ("__MACOSX/p/._metadata", APPLE_DOUBLE)])
+    inner = pack(
+        [("p/metadata", b"command: python3 score.py"), ("p/score.py", b""), ("__MACOSX/p/._metadata", APPLE_DOUBLE)]
+    )
     text = OLD.replace("scoring_program: scoring", "scoring_program: scoring.zip").encode()
     with opened(tmp_path, pack([*(SOUND | {"competition.yaml": text, "scoring.zip": inner}).items()])) as bundle:
         assert said(bundle) == ["CB312"]
@@ -189,7 +191,7 @@ def test_streamed_entries_with_data_descriptors(method: int, tmp_path: Path) -> 
 def test_zips_in_zips(tmp_path: Path) -> None:
     """What is a program or data set is unpacked one level; what is in it, and a starting kit, stays packed."""
     innermost, sample = pack([("x.csv", b"1\n")]), pack([("sample.csv", b"2\n")])
-    program = pack([("metadata", b"command: python3 score.py"), ("helpers.zip", innermost)])
+    program = pack([("metadata", b"command: python3 score.py"), ("score.py", b""), ("helpers.zip", innermost)])
     text = (
         GOOD.replace("scoring_program: scoring", "scoring_program: scoring.zip")
         .replace("reference_data: data", "reference_data: truth.zip")
@@ -215,7 +217,9 @@ def test_zips_in_zips(tmp_path: Path) -> None:
 
 
 def test_zips_in_programs_of_the_old_format_are_unpacked(tmp_path: Path) -> None:
-    program = pack([("metadata", b"command: python3 score.py"), ("helpers.zip", pack([("h.py", b"pass")]))])
+    program = pack(
+        [("metadata", b"command: python3 score.py"), ("score.py", b""), ("helpers.zip", pack([("h.py", b"pass")]))]
+    )
     text = OLD.replace("scoring_program: scoring", "scoring_program: scoring.zip").encode()
     with opened(tmp_path, pack((SOUND | {"competition.yaml": text, "scoring.zip": program}).items())) as bundle:
         assert said(bundle) == ["CB312"]
