@@ -24,7 +24,10 @@ BARE = "no containers without its defences"
 """The sandbox has its own twins (test_c_sandbox)."""
 
 
-@pytest.fixture(scope="module", params=["docker", "podman", "sandbox"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("docker", marks=pytest.mark.once), "podman", pytest.param("sandbox", marks=pytest.mark.once)],
+)
 def verdicts(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any, dict[str, Verdict]]]:
     """What became of the attacks that were selected, several at a time."""
     name = request.param
