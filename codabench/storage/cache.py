@@ -27,7 +27,7 @@ from codabench.core.errors import ArchiveError, StorageError
 from codabench.core.trees import tree_digest
 from codabench.storage.archive import manifest
 from codabench.storage.directory import DirectorySource
-from codabench.storage.extract import full_disk, remove_tree
+from codabench.storage.extract import DISK_IS_FULL, full_disk, remove_tree
 from codabench.storage.locks import FileLock
 from codabench.storage.objects import CHUNK
 from codabench.storage.ranges import LocalFile
@@ -93,19 +93,19 @@ class Cache:
         fetch
             Writes it to a file that is not there, and raises if it cannot, or has another digest.
         """
-        place = self._place(ARCHIVES, sha256)
-        with FileLock(_beside(place, "made")):
-            found = _sound(place, sha256)
-            if missing := found is None:
-                partial = _beside(place, "partial")
-                partial.unlink(missing_ok=True)
-                try:
-                    with full_disk(self.root):
-                        fetch(partial)
-                    partial.replace(place)
-                finally:
+        with full_disk(self.root):
+            place = self._place(ARCHIVES, sha256)
+            with FileLock(_beside(place, "made")):
+                found = _sound(place, sha256)
+                if missing := found is None:
+                    partial = _beside(place, "partial")
                     partial.unlink(missing_ok=True)
-                found = LocalFile(place)
+                    try:
+                        fetch(partial)
+                        partial.replace(place)
+                    finally:
+                        partial.unlink(missing_ok=True)
+                    found = LocalFile(place)
         if missing:
             self.trim()
         return found
@@ -121,18 +121,17 @@ class Cache:
         mounted
             Its files have ordinary modes.
         """
-        place = self._place(MOUNTED if mounted else TREES, digest.replace(":", "-"))
-        lock = FileLock(_beside(place, "used"))
-        lock.acquire(shared=True)
-        try:
+        with full_disk(self.root), contextlib.ExitStack() as stack:
+            place = self._place(MOUNTED if mounted else TREES, digest.replace(":", "-"))
+            lock = FileLock(_beside(place, "used"))
+            lock.acquire(shared=True)
+            stack.callback(lock.release)
             if not _unchanged(place):
                 with FileLock(_beside(place, "made")):
                     if not _unchanged(place):
                         self._make(place, extract)
                 self.trim()
-        except BaseException:
-            lock.release()
-            raise
+            stack.pop_all()
         return Held(place, lock)
 
     def _make(self, place: Path, extract: Callable[[Path], None]) -> None:
@@ -143,17 +142,16 @@ class Cache:
             with contextlib.suppress(FileNotFoundError):
                 # Runs that have it mounted keep what they have.
                 place.rename(_beside(place, f"bad-{uuid.uuid4().hex[:8]}"))
-            with full_disk(self.root):
-                partial.mkdir(mode=0o700)
-                extract(partial)
-                # Programs that read it run as somebody else; the directories above keep other people out.
-                partial.chmod(0o755)
-                size, seen = _seen(partial)
-                known.write_text(json.dumps({"size": size, "seen": seen}))
+            partial.mkdir(mode=0o700)
+            extract(partial)
+            # Programs that read it run as somebody else; the directories above keep other people out.
+            partial.chmod(0o755)
+            size, seen = _seen(partial)
+            known.write_text(json.dumps({"size": size, "seen": seen}))
             # Renamed when complete: another process finds all of it or nothing.
             partial.rename(place)
         except OSError as error:
-            if isinstance(error, StorageError):
+            if isinstance(error, StorageError) or error.errno in DISK_IS_FULL:
                 raise
             hint = "is the cache directory writable?"
             raise StorageError(f"{place} could not be made: {error}", code="CB703", hint=hint) from error
@@ -164,6 +162,8 @@ class Cache:
         try:
             (self.root / kind).mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            if error.errno in DISK_IS_FULL:
+                raise
             hint = "is the cache directory writable?"
             raise StorageError(f"{self.root} cannot be made: {error}", code="CB703", hint=hint) from error
         return self.root / kind / name
@@ -205,7 +205,9 @@ class Cache:
                 return False
             if kept.kind != ARCHIVES and not used.acquire(wait=False):
                 return False
-            place.unlink(missing_ok=True) if kept.kind == ARCHIVES else remove_tree(place)
+            with contextlib.suppress(FileNotFoundError):
+                # Whoever is killed from here on leaves nothing that looks like a tree.
+                place.rename(_beside(place, f"gone-{uuid.uuid4().hex[:8]}"))
             for left in place.parent.glob(f".{place.name}.*"):
                 remove_tree(left) if left.is_dir() else left.unlink(missing_ok=True)
             return True

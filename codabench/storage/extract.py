@@ -15,6 +15,7 @@ from codabench.storage.names import shown
 from codabench.storage.tree import CHUNK, ArchiveLimits, SourceEntry, TreeSource
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -63,7 +64,7 @@ def full_disk(where: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or isinstance(error, StorageError):
+        if error.errno not in DISK_IS_FULL or isinstance(error, StorageError):
             raise
         raise StorageError(
             f"the disk has no more room for {where}",

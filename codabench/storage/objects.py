@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from codabench.core.errors import StorageError
-from codabench.storage.extract import full_disk
+from codabench.storage.extract import DISK_IS_FULL, full_disk
 from codabench.storage.locks import FileLock
 from codabench.storage.remote import client_errors
 
@@ -219,7 +219,7 @@ def again(action: Callable[[], Any]) -> Any:
         except (PermissionError, FileNotFoundError):
             raise
         except OSError as error:
-            if not left or error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if not left or error.errno in DISK_IS_FULL:
                 raise
             time.sleep(_PAUSE * (_TRIES - left))
     return None
@@ -276,7 +276,7 @@ class LocalObjects(Objects):
             place = self.here(INCOMING)
             place.mkdir(exist_ok=True)
             waiting = open(place / f"spool-{uuid.uuid4().hex}", "xb+")  # noqa: SIM115
-        with waiting as file, full_disk(self.url):
+        with full_disk(self.url), waiting as file:
             try:
                 yield file
             finally:
