@@ -28,7 +28,7 @@ def named_digests(database: Database) -> set[str]:
     Not only in the columns that are known to hold one: what is forgotten here would be deleted.
     """
     found: set[str] = set()
-    with database._change() as db:
+    with database._snapshot() as db:
         for table in SQLModel.metadata.sorted_tables:
             for row in db.execute(select(table)).yield_per(1000):
                 for value in row:
@@ -39,7 +39,7 @@ def named_digests(database: Database) -> set[str]:
 
 def known_attempts(database: Database) -> set[str]:
     """The identifiers of all attempts."""
-    with database._change() as db:
+    with database._snapshot() as db:
         return set(db.execute(select(_ATTEMPT.c.id)).scalars())
 
 
@@ -52,7 +52,7 @@ def busy_since(database: Database) -> datetime | None:
         .order_by(_ATTEMPT.c.started_at)
         .limit(1)
     )
-    with database._change() as db:
+    with database._snapshot() as db:
         return db.execute(query).scalar()
 
 
@@ -78,7 +78,7 @@ class Named(NamedTuple):
 
 def named_parts(database: Database) -> Iterator[Named]:
     """What the rows name, each name once; different rows may name the same bytes."""
-    with database._change() as db:
+    with database._snapshot() as db:
         titles = {row.id: row.title for row in db.execute(select(_COMPETITION.c.id, _COMPETITION.c.title))}
         twice = [title for title in titles.values() if list(titles.values()).count(title) > 1]
         shown = {id: f"{title} ({id})" if title in twice else title for id, title in titles.items()}
