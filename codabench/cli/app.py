@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from codabench.cli.backup import backup, database, restore
 from codabench.cli.check import check
 from codabench.cli.convert import convert
 from codabench.cli.demo import demo
@@ -40,5 +41,6 @@ def root(
     """Define, run and rank machine-learning competitions and benchmarks."""
 
 
-for command in (init, check, convert, run, demo, doctor, prune, gc, usage, rule, schema):
+for command in (init, check, convert, run, demo, doctor, prune, gc, usage, backup, restore, rule, schema):
     app.command()(command)
+app.add_typer(database)

@@ -6,12 +6,21 @@ The subjects are in modules of their own: `competitions`, `submissions`, `runs`,
 
 from __future__ import annotations
 
+import sqlite3
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from codabench.core.errors import StateError
+from codabench.core.events import EventKind, next_status
+from codabench.core.records import Status
 from codabench.db.batches import Batches
 from codabench.db.competitions import Competitions
 from codabench.db.schema import prepare
 from codabench.db.submissions import Submissions
+from codabench.db.tables import EVENT, RUN
 from codabench.db.waiting import Queue
 
 
@@ -36,3 +45,45 @@ class Database(Competitions, Submissions, Queue, Batches):
                 prepare(connection, self.url)
         except SQLAlchemyError as error:
             raise self._unopened(error) from error
+
+    def check(self) -> list[str]:
+        """What does not agree: damaged pages, rows that refer to nothing, statuses that do not follow from history."""
+        wrong: list[str] = [] if self.in_memory or not self.is_sqlite else _damaged(str(self._engine.url.database))
+        if wrong:  # nothing else can be relied on
+            return wrong
+        with self._snapshot() as db:
+            if self.is_sqlite:
+                loose = db.exec_driver_sql("PRAGMA foreign_key_check").all()
+                wrong += [f"a row of {row[0]} refers to a row of {row[2]} that is not there" for row in loose]
+            histories = select(EVENT.c.run, EVENT.c.kind, EVENT.c.sequence).order_by(EVENT.c.run, EVENT.c.sequence)
+            kept = {row.id: row for row in db.execute(select(RUN.c.id, RUN.c.status, RUN.c.last_event))}
+            rows = db.execute(histories.execution_options(yield_per=1000))
+            for run, events in groupby(rows, key=lambda row: str(row.run)):
+                wrong += _disagreement(run, list(events), kept.pop(run, None))
+        return wrong + [f"run {run} has no history" for run in kept]
+
+
+def _damaged(path: str) -> list[str]:
+    raw = sqlite3.connect(path)
+    try:
+        found = [str(row[0]) for row in raw.execute("PRAGMA integrity_check")]
+    except sqlite3.DatabaseError as error:  # so much so that it cannot be told
+        found = [str(error)]
+    finally:
+        raw.close()
+    return [f"the file is damaged: {text}" for text in found if text != "ok"]
+
+
+def _disagreement(run: str, events: list[Any], row: Any) -> list[str]:
+    status: Status | None = None
+    try:
+        for event in events:
+            status = next_status(status, EventKind(event.kind))
+    except (StateError, ValueError) as error:
+        return [f"the history of run {run} is not legal: {error}"]
+    if [event.sequence for event in events] != list(range(1, len(events) + 1)):
+        return [f"the history of run {run} has a gap"]
+    said = (row.status, row.last_event) if row is not None else None
+    if said != (status and status.value, len(events)):
+        return [f"run {run} is {said}, and by its history {(status and status.value, len(events))}"]
+    return []

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy.engine import make_url
 
 from codabench.core.errors import StorageError
+from codabench.db.connection import Connected
 from codabench.db.tables import FORMAT, HEAD, META, METADATA, VERSION
 
 log = logging.getLogger("codabench.db")
@@ -34,6 +36,19 @@ def current(db: Connection) -> str | None:
         if found is not None:
             return str(found)
     return "0001" if tables.has_table(META.name) else None
+
+
+def look(url: str) -> str | None:
+    """The revision of a database as it is; nothing is changed, and a file that is not there is not made."""
+    made = make_url(url)
+    if made.get_backend_name() == "sqlite" and not Path(str(made.database)).is_file():
+        return None
+    database = Connected(url)
+    try:
+        with database._read() as db:
+            return current(db)
+    finally:
+        database.close()
 
 
 def prepare(db: Connection, url: str) -> None:

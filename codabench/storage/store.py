@@ -194,6 +194,24 @@ class Storage:
             self.objects.put_bytes(_tree(made.digest), json.dumps(listing, separators=(",", ":")).encode())
         return made
 
+    def copy(self, ref: BlobRef | TreeRef, source: Storage) -> None:
+        """Take a blob or a tree from another storage; every byte is hashed on the way.
+
+        Raises
+        ------
+        StorageError
+            ``CB701``: it is not there. ``CB702``: it was changed there.
+        """
+        if isinstance(ref, TreeRef):
+            if tree_digest(source.entries(ref)) != ref.digest:
+                raise _changed(_tree(ref.digest), source.url)
+            self.copy(BlobRef(sha256=ref.archive, size=ref.size), source)
+            if not self._has(_tree(ref.digest)):
+                self.objects.put_bytes(_tree(ref.digest), source.objects.read(_tree(ref.digest)))
+        elif not self._has(_blob(ref.sha256), ref.size):
+            with source.open(ref) as stream:
+                self.put(stream)
+
     def entries(self, ref: TreeRef) -> tuple[TreeEntry, ...]:
         """The manifest of a stored tree."""
         rows = json.loads(self.objects.read(_tree(ref.digest)))["entries"]

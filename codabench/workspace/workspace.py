@@ -53,6 +53,7 @@ from codabench.workspace.planning import (
 
 if TYPE_CHECKING:
     from codabench.storage.sweep import Sweep
+    from codabench.workspace.backup import Backup
     from codabench.workspace.competition import Competition
     from codabench.workspace.housekeeping import Usage
     from codabench.workspace.leaderboard import Leaderboard
@@ -61,6 +62,9 @@ log = logging.getLogger("codabench.workspace")
 
 _LOOK = 0.1
 """Seconds between two looks at a run that this process does not drive."""
+
+_FORGETFUL = ("sqlite://", "sqlite:///:memory:")
+"""Databases that are gone with the process."""
 
 BackendLike = Any
 """A word (``"auto"``, ``"docker"``), an engine, or a `Backend`."""
@@ -107,14 +111,14 @@ class Workspace:
         # Also where nobody calls `close`; at the end of the process `_close_all` does, in its order.
         self._clear = weakref.finalize(self, remove_tree, self.scratch)
         self._clear.atexit = False
-        self.url = os.fspath(url).removeprefix("file://") if url is not None else str(self.scratch / "storage")
+        self.url = _plain_url(url) if url is not None else str(self.scratch / "storage")
         remote = "://" in self.url
         cache = self.scratch / "cache" if remote else None
         self.storage = Storage(self.url, cache=cache, options=storage_options)
         if db is None:
-            db = "sqlite://" if url is None or remote else f"sqlite:///{Path(self.url).absolute() / 'codabench.db'}"
+            db = "sqlite://" if url is None else usual_database(self.url)
         self.db = Database(db)
-        self.forgets = url is not None and self.db.url in ("sqlite://", "sqlite:///:memory:")
+        self.forgets = url is not None and self.db.url in _FORGETFUL
         share_storage(self.storage)
         self._default_backend, self._jobs = backend, jobs
         self._backends: dict[Any, Backend] = {}
@@ -482,6 +486,68 @@ class Workspace:
 
         return collect_garbage(self, dry_run=dry_run, verify=verify, older_than=older_than)
 
+    def backup(self, dest: str | os.PathLike[str], *, options: dict[str, Any] | None = None) -> Backup:
+        """Copy everything to an empty directory, or a place at any fsspec URL, while work goes on.
+
+        The rows are those of one moment; then every stored byte that they name is copied, and hashed on the way.
+
+        Parameters
+        ----------
+        options
+            Passed to the file system of `dest`.
+
+        Returns
+        -------
+        Backup
+            How much there is. What the storage lacks is in ``missing``; the rest is in the backup all the same.
+
+        Raises
+        ------
+        StorageError
+            ``CB732``: the place is not empty. ``CB704``, ``CB707``: it cannot be written.
+        """
+        from codabench.workspace.backup import back_up
+
+        return back_up(self, dest, options)
+
+    @classmethod
+    def restore(
+        cls,
+        source: str | os.PathLike[str],
+        url: str | os.PathLike[str],
+        *,
+        db: str | None = None,
+        options: dict[str, Any] | None = None,
+        storage_options: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> Workspace:
+        """Make a workspace of a backup, in an empty place and an empty database of either kind, and open it.
+
+        Parameters
+        ----------
+        options
+            Passed to the file system of `source`.
+        more
+            As for `Workspace`.
+
+        Raises
+        ------
+        StorageError
+            ``CB730``: there is no whole backup. ``CB731``: its rows were changed. ``CB732``, ``CB733``: the place, or
+            the database, is not empty. ``CB702``: stored bytes were changed. ``CB721``: a later version made it.
+        UsageError
+            ``CB356``: the database would be in memory.
+        """
+        from codabench.workspace.backup import restore
+
+        place = _plain_url(url)
+        into = db or usual_database(place)
+        if into in _FORGETFUL:
+            hint = "name a database (db=...)"
+            raise UsageError("what is restored would be forgotten: the database is in memory", code="CB356", hint=hint)
+        restore(source, place, into, options=options, storage_options=storage_options)
+        return cls(place, db=into, storage_options=storage_options, **more)
+
     # ------------------------------------------------------------------ the end
     def close(self) -> None:
         """Cancel what is under way, wait until it is gone, let go of everything but a `Backend` that was given."""
@@ -504,6 +570,15 @@ class Workspace:
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} db={self.db.url}>"
+
+
+def _plain_url(url: str | os.PathLike[str]) -> str:
+    return os.fspath(url).removeprefix("file://")
+
+
+def usual_database(url: str) -> str:
+    """A file beside the storage if that is a local directory, else in memory."""
+    return "sqlite://" if "://" in url else f"sqlite:///{Path(url).absolute() / 'codabench.db'}"
 
 
 _open_workspaces: weakref.WeakSet[Workspace] = weakref.WeakSet()
