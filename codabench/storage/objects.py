@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -325,6 +326,29 @@ def _sync_folder(place: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def synced_beside(file: BinaryIO) -> Iterator[None]:
+    """Send what is written to the disk while more is written, so that little is left to wait for at the end."""
+    done, failed = threading.Event(), []
+
+    def sync() -> None:
+        try:
+            while not done.wait(0.05):
+                os.fsync(file.fileno())
+        except OSError as error:
+            failed.append(error)  # the system tells of it once only
+
+    thread = threading.Thread(target=sync, name="codabench-sync")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    if failed:
+        raise failed[0]
 
 
 def _moment(info: dict[str, Any]) -> float:

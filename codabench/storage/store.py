@@ -38,12 +38,14 @@ from codabench.core.trees import BlobRef, TreeEntry, TreeRef, tree_digest
 from codabench.storage.archive import ZipSource
 from codabench.storage.cache import CAP, Cache, Held, digest_of
 from codabench.storage.extract import full_disk
-from codabench.storage.objects import CHUNK, INCOMING, PIECE, Objects, objects_at
+from codabench.storage.objects import CHUNK, INCOMING, PIECE, Objects, objects_at, synced_beside
 from codabench.storage.ranges import LocalFile, stream_of
 from codabench.storage.sources import TreeSource, extract, manifest, remove_tree, whole, write_zip
 
 _LARGE = 8 << 20
 """Archives from this size on are hashed and copied while their files are hashed."""
+_EARLY = 64 << 20
+"""Bytes after which a disk is given work while more is hashed."""
 _YOUNG = 3600.0
 """Seconds for which an object needs no renewal when the same content comes again; see `storage.sweep`."""
 _LONGEST = 7 * 24 * 3600
@@ -125,7 +127,7 @@ class Storage:
     def _spooled(self, stream: BinaryIO) -> Iterator[tuple[BinaryIO, BlobRef]]:
         """A copy of a stream that waits for its name."""
         with self.objects.spool() as file:
-            yield file, _copy(stream, file)
+            yield file, _copy(stream, file, early=self.objects.local is not None)
 
     def _keep(self, file: BinaryIO, ref: BlobRef) -> BlobRef:
         if not self._has(_blob(ref.sha256), ref.size):
@@ -357,14 +359,17 @@ class _Checked(io.RawIOBase):
         super().close()
 
 
-def _copy(stream: BinaryIO, target: BinaryIO | None) -> BlobRef:
-    """What a stream holds, copied on the way."""
+def _copy(stream: BinaryIO, target: BinaryIO | None, *, early: bool = False) -> BlobRef:
+    """What a stream holds, copied on the way; `early`: much of it is sent to the disk before the end."""
     digest, size = hashlib.sha256(), 0
-    while chunk := stream.read(CHUNK):
-        digest.update(chunk)
-        size += len(chunk)
-        if target is not None:
-            target.write(chunk)
+    with contextlib.ExitStack() as beside:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            if target is not None:
+                target.write(chunk)
+                if early and size < _EARLY <= size + len(chunk):
+                    beside.enter_context(synced_beside(target))
+            size += len(chunk)
     return BlobRef(sha256=digest.hexdigest(), size=size)
 
 
