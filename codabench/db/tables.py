@@ -133,6 +133,19 @@ class SubmissionRow(SQLModel, table=True):
     origin_kind: str | None = None
 
 
+QUEUE = (
+    "priority",
+    "scoring_only",
+    "competition",
+    "participant",
+    "created_at",
+    "not_before",
+    "pinned",
+    "cancel_reason",
+)
+"""All that is asked of runs that wait to say who is next, so that no row is read for it."""
+
+
 class RunRow(SQLModel, table=True):
     """`status` and `last_event` are a cache of the fold of the run's status events.
 
@@ -164,7 +177,7 @@ class RunRow(SQLModel, table=True):
     not_before: datetime | None = _moment(default=None)
     finished_at: datetime | None = _moment(default=None)
     __table_args__ = (
-        Index("ix_run_queue", "status", "priority", "scoring_only", "competition", "participant", "created_at"),
+        Index("ix_run_queue", "status", *QUEUE),
         Index("ix_run_batch", "batch"),
         Index(
             "ux_run_shown",

@@ -22,6 +22,7 @@ NAMES = [
     "check_40_files",
     "check_1000_files",
     "log_memory",
+    "open_workspace",
     "storage_gigabyte_put",
     "storage_gigabyte_get",
     "storage_gigabyte_tree",

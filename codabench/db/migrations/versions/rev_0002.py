@@ -197,8 +197,8 @@ def _step(row: Any, step: dict[str, Any]) -> dict[str, Any]:
 
 def _indexes() -> None:
     op.create_index("ix_submission_phase", "submission", ["competition", "phase", "participant"])
-    queue = ["status", "priority", "scoring_only", "competition", "participant", "created_at"]
-    op.create_index("ix_run_queue", "run", queue)
+    queue = ["priority", "scoring_only", "competition", "participant", "created_at"]
+    op.create_index("ix_run_queue", "run", ["status", *queue, "not_before", "pinned", "cancel_reason"])
     op.create_index("ix_run_batch", "run", ["batch"])
     shown: dict[str, Any] = {"sqlite_where": sa.text("shown"), "postgresql_where": sa.text("shown")}
     op.create_index("ux_run_shown", "run", ["submission", "task"], unique=True, **shown)
