@@ -37,15 +37,14 @@ from codabench.core.errors import StorageError, UsageError
 from codabench.core.trees import BlobRef, TreeEntry, TreeRef, tree_digest
 from codabench.storage.archive import ZipSource
 from codabench.storage.cache import CAP, Cache, Held, digest_of
+from codabench.storage.contents import CheckedBlob, StoredObject, blob_name, copied, digest_of_file, was_changed
 from codabench.storage.extract import full_disk
-from codabench.storage.objects import CHUNK, INCOMING, PIECE, Objects, objects_at, synced_beside
+from codabench.storage.objects import CHUNK, INCOMING, PIECE, Objects, objects_at
 from codabench.storage.ranges import LocalFile, stream_of
 from codabench.storage.sources import TreeSource, extract, manifest, remove_tree, whole, write_zip
 
 _LARGE = 8 << 20
 """Archives from this size on are hashed and copied while their files are hashed."""
-_EARLY = 64 << 20
-"""Bytes after which a disk is given work while more is hashed."""
 _YOUNG = 3600.0
 """Seconds for which an object needs no renewal when the same content comes again; see `storage.sweep`."""
 _LONGEST = 7 * 24 * 3600
@@ -114,8 +113,8 @@ class Storage:
         """Store bytes, a local file or a stream; content that is already there is not written again."""
         if isinstance(data, bytes):
             ref = BlobRef(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-            if not self._has(_blob(ref.sha256), ref.size):
-                self.objects.put_bytes(_blob(ref.sha256), data)
+            if not self._has(blob_name(ref.sha256), ref.size):
+                self.objects.put_bytes(blob_name(ref.sha256), data)
             return ref
         if isinstance(data, Path):
             with open(data, "rb") as stream:
@@ -127,11 +126,11 @@ class Storage:
     def _spooled(self, stream: BinaryIO) -> Iterator[tuple[BinaryIO, BlobRef]]:
         """A copy of a stream that waits for its name."""
         with self.objects.spool() as file:
-            yield file, _copy(stream, file, early=self.objects.local is not None)
+            yield file, copied(stream, file, early=self.objects.local is not None)
 
     def _keep(self, file: BinaryIO, ref: BlobRef) -> BlobRef:
-        if not self._has(_blob(ref.sha256), ref.size):
-            self.objects.put(_blob(ref.sha256), file, ref.size, ref.sha256)
+        if not self._has(blob_name(ref.sha256), ref.size):
+            self.objects.put(blob_name(ref.sha256), file, ref.size, ref.sha256)
         return ref
 
     def _has(self, name: str, size: int | None = None) -> bool:
@@ -143,7 +142,7 @@ class Storage:
 
     def open(self, ref: BlobRef) -> BinaryIO:
         """A stream of the blob's bytes; its end is not given out unless all of it has its digest."""
-        checked = _Checked(self.objects, ref)
+        checked = CheckedBlob(self.objects, ref)
         return io.BufferedReader(checked, min(self.objects.piece, max(512, ref.size + 1)))
 
     def get(self, ref: BlobRef) -> bytes:
@@ -153,7 +152,7 @@ class Storage:
 
     def save(self, ref: BlobRef, dest: Path) -> None:
         """Write a blob to a file that is not there, verified, in constant memory; on failure nothing is left."""
-        name = _blob(ref.sha256)
+        name = blob_name(ref.sha256)
         with full_disk(dest):
             file = open(dest, "xb")  # noqa: SIM115 - closed below, where a disk that is full at last is noticed
             try:
@@ -164,8 +163,8 @@ class Storage:
                     # The system copies faster than we do; then it is the copy that is verified.
                     with file, self.objects.reading(name):
                         shutil.copyfile(self.objects.here(name), dest)
-                    if _digest(dest) != ref:
-                        raise _changed(name, self.url)
+                    if digest_of_file(dest) != ref:
+                        raise was_changed(name, self.url)
             except BaseException:
                 dest.unlink(missing_ok=True)
                 raise
@@ -179,7 +178,7 @@ class Storage:
                 packed = stack.enter_context(self.objects.spool())
                 entries = write_zip(near, packed, level=0 if self.objects.local else 1)
                 packed.seek(0)
-                kept = self._keep(packed, _copy(packed, None))
+                kept = self._keep(packed, copied(packed, None))
             elif archive.size < _LARGE:
                 entries = manifest(near)
                 kept = self.put(stream_of(archive))
@@ -206,11 +205,11 @@ class Storage:
         """
         if isinstance(ref, TreeRef):
             if tree_digest(source.entries(ref)) != ref.digest:
-                raise _changed(_tree(ref.digest), source.url)
+                raise was_changed(_tree(ref.digest), source.url)
             self.copy(BlobRef(sha256=ref.archive, size=ref.size), source)
             if not self._has(_tree(ref.digest)):
                 self.objects.put_bytes(_tree(ref.digest), source.objects.read(_tree(ref.digest)))
-        elif not self._has(_blob(ref.sha256), ref.size):
+        elif not self._has(blob_name(ref.sha256), ref.size):
             with source.open(ref) as stream:
                 self.put(stream)
 
@@ -224,14 +223,14 @@ class Storage:
         return self._opened(ref, checked=False)
 
     def _opened(self, ref: TreeRef, *, checked: bool) -> TreeSource:
-        name = _blob(ref.archive)
+        name = blob_name(ref.archive)
         if self.objects.local is None:
             file = self.kept.archive(ref.archive, lambda dest: self._fetch(ref, dest))
         else:
             with self.objects.reading(name):
                 file = LocalFile(self.objects.here(name))
             if checked and digest_of(file) != ref.archive:
-                raise _changed(name, self.url)
+                raise was_changed(name, self.url)
         # An archive of our own: names that only some file systems tell apart are taken, and it may hold nothing.
         return ZipSource(file, name=ref.digest[:19], allow_twins=True)
 
@@ -276,7 +275,7 @@ class Storage:
 
         None if the store cannot sign (a directory, ``memory://``): then the bytes have to pass through here.
         """
-        name = _blob(ref.archive if isinstance(ref, TreeRef) else ref.sha256)
+        name = blob_name(ref.archive if isinstance(ref, TreeRef) else ref.sha256)
         return self.objects.sign_get(name, _seconds(expires))
 
     def put_url(self, size: int, *, content_type: str = "application/zip", expires: int = 900) -> Upload | None:
@@ -301,7 +300,7 @@ class Storage:
             raise StorageError(f"nothing was uploaded as {upload.key} to {self.url}", code="CB701")
         if found.size != upload.size:
             raise StorageError(f"{upload.key} has {found.size} bytes, not {upload.size}", code="CB702")
-        ref = self.put(stream_of(_Object(self.objects, upload.key, found.size), PIECE))
+        ref = self.put(stream_of(StoredObject(self.objects, upload.key, found.size), PIECE))
         self.objects.remove(upload.key, float("inf"))
         return ref
 
@@ -311,86 +310,10 @@ class Storage:
             self._clear()
 
 
-class _Object:
-    """An object by position."""
-
-    far = True
-
-    def __init__(self, objects: Objects, name: str, size: int) -> None:
-        self._objects, self._name, self.size = objects, name, size
-
-    def pread(self, size: int, at: int) -> bytes:
-        wanted = min(size, self.size - at)
-        return self._objects.pread(self._name, at, at + wanted, wanted)
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class _Checked(io.RawIOBase):
-    """The bytes of a blob from its beginning; the last of them come when all have the digest."""
-
-    def __init__(self, objects: Objects, ref: BlobRef) -> None:
-        super().__init__()
-        self._ref, self._name, self._at = ref, _blob(ref.sha256), 0
-        self._objects, self._digest = objects, hashlib.sha256()
-        self._open = contextlib.ExitStack()
-        self._pread = self._open.enter_context(objects.opened(self._name)) if ref.size else None
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        wanted = min(len(buffer), self._ref.size - self._at)
-        if not wanted or self._pread is None:
-            return 0
-        # One byte beyond the promised size is enough to see that the promise is broken.
-        data = self._pread(self._at, min(self._at + len(buffer), self._ref.size + 1), wanted)
-        self._digest.update(data)
-        self._at += len(data)
-        done = self._at >= self._ref.size
-        if len(data) != wanted or (done and self._digest.hexdigest() != self._ref.sha256):
-            raise _changed(self._name, self._objects.url)
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self._open.close()
-        super().close()
-
-
-def _copy(stream: BinaryIO, target: BinaryIO | None, *, early: bool = False) -> BlobRef:
-    """What a stream holds, copied on the way; `early`: much of it is sent to the disk before the end."""
-    digest, size = hashlib.sha256(), 0
-    with contextlib.ExitStack() as beside:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-            if target is not None:
-                target.write(chunk)
-                if early and size < _EARLY <= size + len(chunk):
-                    beside.enter_context(synced_beside(target))
-            size += len(chunk)
-    return BlobRef(sha256=digest.hexdigest(), size=size)
-
-
-def _digest(path: Path) -> BlobRef:
-    with open(path, "rb") as file:
-        return BlobRef(sha256=hashlib.file_digest(file, "sha256").hexdigest(), size=os.fstat(file.fileno()).st_size)
-
-
-def _changed(name: str, url: str) -> StorageError:
-    what = f"{name} in {url} does not have its digest: it was changed"
-    return StorageError(what, code="CB702", hint="restore it from a backup")
-
-
 def _seconds(expires: int) -> int:
     if not 1 <= expires <= _LONGEST:
         raise UsageError(f"a URL is good for 1 to {_LONGEST} seconds, not {expires}", code="CB355")
     return expires
-
-
-def _blob(sha256: str) -> str:
-    return f"blobs/{sha256[:2]}/{sha256}"
 
 
 def _tree(digest: str) -> str:
