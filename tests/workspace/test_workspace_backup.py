@@ -89,6 +89,18 @@ def made_size(place: Path) -> list[int]:
     return [p.stat().st_size for p in (place / "blobs").rglob("*") if p.is_file()]
 
 
+def test_to_a_place_that_is_no_directory(lab: Path, tmp_path: Path) -> None:
+    place = f"memory://{uuid.uuid4().hex}"
+    with cb.Workspace(lab, backend="process") as ws:
+        ws.backup(f"{place}/monday")
+        with pytest.raises(StorageError, match="not empty: it has backup.json"):
+            ws.backup(f"{place}/monday")
+        database = f"sqlite:///{tmp_path}/x.db"
+        with cb.Workspace.restore(f"{place}/monday", f"{place}/lab", db=database, backend="process") as back:
+            same(ws, back)
+            assert scores(back, tmp_path) == [0, 1, 2]
+
+
 def test_from_one_kind_of_database_to_the_other_and_back(lab: Path, tmp_path: Path, postgres_url: str) -> None:
     with cb.Workspace(lab, backend="process") as ws:
         ws.backup(tmp_path / "one")
