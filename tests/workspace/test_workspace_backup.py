@@ -93,7 +93,7 @@ def test_to_a_place_that_is_no_directory(lab: Path, tmp_path: Path) -> None:
     place = f"memory://{uuid.uuid4().hex}"
     with cb.Workspace(lab, backend="process") as ws:
         ws.backup(f"{place}/monday")
-        with pytest.raises(StorageError, match="not empty: it has backup.json"):
+        with pytest.raises(StorageError, match="not empty: it has backup"):
             ws.backup(f"{place}/monday")
         database = f"sqlite:///{tmp_path}/x.db"
         with cb.Workspace.restore(f"{place}/monday", f"{place}/lab", db=database, backend="process") as back:
