@@ -52,7 +52,7 @@ class Postgres(Service):
             run([*made, "--no-sync"], env=environment, **who)
         (data / "postmaster.pid").unlink(missing_ok=True)  # of a server that was killed; nothing of ours runs here
         options = [f"--{name}={value}" for name, value in SETTINGS.items()]
-        options += [f"--port={self.port}", f"--unix_socket_directories={self.home}"]
+        options += [f"--port={self.port}", "--unix_socket_directories="]  # a socket has a lock file that stays, too
         del who["cwd"]
         return self.spawn([_program("postgres"), "-D", str(data), *options], env=environment, **who)
 
