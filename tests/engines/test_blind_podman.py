@@ -12,7 +12,7 @@ from codabench.backends.podman import PodmanEngine
 from codabench.backends.visibility import Visibility
 from codabench.testing.bundles import write_bundle, write_files
 
-pytestmark = [pytest.mark.engine, pytest.mark.podman]
+pytestmark = [pytest.mark.engine, pytest.mark.podman, pytest.mark.once]
 
 INGEST = """
     import os, runpy, shutil
