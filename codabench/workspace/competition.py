@@ -453,7 +453,7 @@ class Competition:
                 # Ctrl-C, or a later submission that was refused: nothing is left running.
                 ids = [r.id for h in handles for r in h.runs]
                 workspace.cancel(ids, "interrupted")
-                workspace.wait(ids)
+                workspace.wait(ids, work=False)
                 raise
         return handles
 

@@ -192,7 +192,7 @@ class RunHandle:
     def cancel(self, reason: str = "cancelled") -> None:
         """Have it stopped, and return when it is gone."""
         self._workspace.cancel([self.id], reason)
-        self._workspace.wait([self.id])
+        self._workspace.wait([self.id], work=False)
 
     def __repr__(self) -> str:
         scores = "   ".join(f"{k} {v:g}" for k, v in self.scores.items())
@@ -289,7 +289,7 @@ class SubmissionHandle:
         """Have every run stopped, and return when all are gone."""
         ids = [r.id for r in self.runs]
         self._workspace.cancel(ids, reason)
-        self._workspace.wait(ids)
+        self._workspace.wait(ids, work=False)
 
     def raise_for_status(self) -> SubmissionHandle:
         """Raise `RunFailed` unless every run finished."""

@@ -310,8 +310,11 @@ class Workspace:
         for run in runs:
             self._dispatcher.cancel(run, reason)
 
-    def wait(self, runs: Sequence[str], timeout: float | None = None) -> bool:
-        """Wait until every one of these runs has a final status; False if the time is over first."""
+    def wait(self, runs: Sequence[str], timeout: float | None = None, *, work: bool = True) -> bool:
+        """Wait until every one of these runs has a final status; False if the time is over first.
+
+        Functions that were submitted with ``backend="inline"`` are called meanwhile, unless `work` is False.
+        """
         pending = list(runs)
 
         def done() -> bool:
@@ -321,7 +324,7 @@ class Workspace:
 
         if not done():
             self._dispatcher.wake()
-        inline = self._backends.get((INLINE, None))
+        inline = self._backends.get((INLINE, None)) if work else None
         return self._dispatcher.wait(done, timeout, inline.take if isinstance(inline, InlineBackend) else lambda: None)
 
     def error_of(self, run: str) -> BaseException | None:

@@ -41,6 +41,7 @@ def bundle(folder: Path, text: str) -> Path:
     (folder / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (folder / "terms.md").write_text("Be fair.")
     (folder / "scoring" / "metadata").write_text("command: python3 score.py")
+    (folder / "scoring" / "score.py").write_text("")
     return folder
 
 
