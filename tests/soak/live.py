@@ -66,7 +66,7 @@ def soak(scale: float, folder: Path) -> dict[str, object]:
 
 
 def _watched(ws: cb.Workspace, comp: cb.Competition, submission: Path) -> dict[str, list[tuple[int, float]]]:
-    run = ws.submit(comp, submission).run
+    run = ws.submit(comp, submission, enforce=False).run
     seen: dict[str, list[tuple[int, float]]] = {"early": [], "late": []}
 
     def read(reader: str) -> None:
