@@ -409,9 +409,7 @@ class Competition:
             # All are looked at before the first one starts: a bad archive costs nobody a run.
             with opened_submission(self, submission):
                 pass
-        place = workspace._resolve_backend(
-            workspace._default_backend if backend is None else backend, jobs, image=image
-        )
+        place = workspace.places.get(backend, jobs, image=image)
         if isinstance(local_data, Mapping):
             workspace.local_data.offer(local_data)
         chosen = tailored(

@@ -4,52 +4,35 @@ from __future__ import annotations
 
 import atexit
 import concurrent.futures.thread  # noqa: F401 - see `_close_all`: it registers first
-import contextlib
-import getpass
-import logging
 import os
 import tempfile
 import threading
-import time
-import uuid
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from codabench.backends.backend import Backend
 from codabench.backends.local_data import LocalData
-from codabench.bundle.fact_sheet import check_answers
-from codabench.core.competition import TaskSpec
-from codabench.core.errors import SubmissionRejected, UsageError
-from codabench.core.events import EventKind
+from codabench.core.errors import UsageError
 from codabench.core.live import AnyEvent
 from codabench.core.policy import UNBOUNDED, Policy, policy_named
-from codabench.core.records import Attempt, Outcome, Run, RunOptions, Status, Submission
+from codabench.core.records import Run, RunOptions
 from codabench.db.database import Database
 from codabench.runner.execute import share_storage, unshare_storage
-from codabench.runner.inline import NAME as INLINE
-from codabench.runner.inline import InlineBackend, warn_not_isolated
-from codabench.runner.plan import RunPlan, SubmissionFacts
 from codabench.storage.sources import remove_tree
 from codabench.storage.store import Storage
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import Dispatcher, utc_now
+from codabench.workspace.feeds import Feeds
 from codabench.workspace.handles import RunHandle, SubmissionHandle
-from codabench.workspace.inline import inline_calls
-from codabench.workspace.live import Feed, statuses, stored_events
-from codabench.workspace.planning import (
-    Submitted,
-    is_object,
-    make_plan,
-    name_of,
-    opened_submission,
-    stored_name,
-    stored_parts,
-    submission_facts,
-)
+from codabench.workspace.live import Feed
+from codabench.workspace.places import BackendLike, Places
+from codabench.workspace.planning import Submitted
+from codabench.workspace.plans import Plans
+from codabench.workspace.stored import StoredTrees
+from codabench.workspace.submitting import admitted
 
 if TYPE_CHECKING:
     from codabench.storage.sweep import Sweep
@@ -58,16 +41,8 @@ if TYPE_CHECKING:
     from codabench.workspace.housekeeping import Usage
     from codabench.workspace.leaderboard import Leaderboard
 
-log = logging.getLogger("codabench.workspace")
-
-_LOOK = 0.1
-"""Seconds between two looks at a run that this process does not drive."""
-
 _FORGETFUL = ("sqlite://", "sqlite:///:memory:")
 """Databases that are gone with the process."""
-
-BackendLike = Any
-"""A word (``"auto"``, ``"docker"``), an engine, or a `Backend`."""
 
 
 class Workspace:
@@ -120,21 +95,22 @@ class Workspace:
         self.db = Database(db)
         self.forgets = url is not None and self.db.url in _FORGETFUL
         share_storage(self.storage)
-        self._default_backend, self._jobs = backend, jobs
-        self._backends: dict[Any, Backend] = {}
-        self._own_backends: list[Backend] = []
-        self._backend_of: dict[str, Any] = {}
-        self._observers: list[Callable[[dict[str, Any]], None]] = []
-        self._feeds: dict[str, Feed] = {}
-        self._facts: dict[str, SubmissionFacts] = {}
-        self._stored: weakref.WeakKeyDictionary[Competition, set[str]] = weakref.WeakKeyDictionary()
-        self._lock = threading.RLock()
+        self.trees, self.plans = StoredTrees(self.db, self.storage), Plans(self.db, self.storage)
+        self._feeds = Feeds(self.db, self.storage)
+        self.places = Places(
+            backend,
+            jobs=jobs,
+            scratch=self.scratch,
+            ceiling=ceiling,
+            local_data=self.local_data,
+            nudge=lambda: self._dispatcher.nudge(),
+        )
         self._dispatcher = Dispatcher(
             self.db,
-            plan=self._plan,
-            backend_of=self._backend_for,
-            notify=self._notify,
-            seal=self._seal,
+            plan=self.plans.make,
+            backend_of=self._place_of,
+            notify=self._feeds.notify,
+            seal=self._feeds.seal,
         )
         _open_workspaces.add(self)
 
@@ -142,7 +118,7 @@ class Workspace:
     def add(self, competition: Competition) -> Competition:
         """Keep a competition here: its spec, its programs and its data. Its runs go to this workspace from now on."""
         self._attach(competition)
-        self._store_trees(competition, competition.spec.tasks)
+        self.trees.keep(competition, competition.spec.tasks)
         competition._use(self)
         return competition
 
@@ -152,21 +128,6 @@ class Workspace:
 
     def _attach(self, competition: Competition) -> None:
         self.db.add_competition(competition.id, competition.spec, source=competition.source, at=utc_now())
-
-    def _store_trees(self, competition: Competition, tasks: Sequence[TaskSpec], *, inline: bool = False) -> None:
-        """Store what tasks need and is not stored yet; a local run of one task leaves the other data alone."""
-        with self._lock:
-            known = self._stored.setdefault(competition, set())
-            specs = {stored_name(p, inline=inline): p for task in tasks for p in task.parts.values()}
-            # What another object of this competition stored is looked at again: its files may have changed since.
-            new = {name: spec for name, spec in specs.items() if name is not None and name not in known}
-            if new:
-                trees = {
-                    name: competition.called(spec) if name != spec.tree else competition.tree(spec)
-                    for name, spec in new.items()
-                }
-                self.db.set_trees(competition.id, {name: self.storage.put_tree(tree) for name, tree in trees.items()})
-                known.update(new)
 
     # ------------------------------------------------------------------ submissions
     def submit(
@@ -224,14 +185,6 @@ class Workspace:
             No engine answers.
         """
         self._attach(competition)
-        spec, now = competition.spec, utc_now()
-        chosen, tasks = admission.aim(spec, submission, phase, task, now)
-        person = participant or _user_name()
-        # Refused before anything is stored, where that is known already; what decides is asked with the insert below.
-        admit = partial(admission.admit, spec, chosen, now) if enforce else None
-        if admit is not None:
-            admit(self.db.submission_times(competition.id, chosen.index, person))
-        self._check_answers(competition, fact_sheet, enforce=enforce)
         options = RunOptions(
             policy=policy_named(policy) if isinstance(policy, str) else policy,
             image=image,
@@ -240,51 +193,24 @@ class Workspace:
             time_limit=time_limit,
             keep=keep,
         )
-        place = self._resolve_backend(backend if backend is not None else self._default_backend, image=image)
-        inline = place if isinstance(place, InlineBackend) else None
-        if inline is None and is_object(submission):
-            hint = "give a folder or a zip, or backend='inline'"
-            raise UsageError(f"a {type(submission).__name__} cannot be put into a container", code="CB692", hint=hint)
-        with opened_submission(competition, submission) as source:
-            facts = submission_facts(source)
-            calls = [inline_calls(competition, t, submission, facts, chosen) for t in tasks] if inline else []
-            tree = self.storage.put_tree(source)
-        self._store_trees(competition, tasks, inline=inline is not None)
-        made = Submission(
-            id=uuid.uuid4().hex,
-            competition=competition.id,
-            phase=chosen.index,
-            name=name or name_of(submission),
-            participant=person,
-            tree=tree,
-            created_at=now,
-            tasks=tuple(t.index for t in tasks),
-            fact_sheet=None if fact_sheet is None and params is None else {**(fact_sheet or {}), **(params or {})},
+        made, runs = admitted(
+            self,
+            competition,
+            submission,
+            phase=phase,
+            task=task,
+            participant=participant,
+            name=name,
+            fact_sheet=fact_sheet,
+            params=params,
+            backend=backend,
             options=options,
+            enforce=enforce,
         )
-        runs = [
-            Run(id=uuid.uuid4().hex, submission=made.id, task=t.index, position=n, created_at=now)
-            for n, t in enumerate(tasks)
-        ]
-        self._facts[made.id] = facts
         if keep:
             self._clear.detach()
-        for run in runs:
-            self._backend_of[run.id] = place
-            if inline is not None:
-                inline.expect(run.id, calls[run.position])
-        made = self.db.add_submission(made, runs, kind=EventKind.RUN_QUEUED, admit=admit)
         self._dispatcher.wake()
         return SubmissionHandle(self, competition, made, runs)
-
-    def _check_answers(self, competition: Competition, answers: Mapping[str, Any] | None, *, enforce: bool) -> None:
-        questions = competition.spec.fact_sheet
-        if answers is None and not enforce:
-            return
-        problems = check_answers(questions, dict(answers) if answers is not None else None)
-        if problems:
-            listed = "; ".join(p.message for p in problems)
-            raise SubmissionRejected(f"the fact sheet is not complete: {listed}", code="CB334")
 
     def submissions(self, competition: Competition, phase: int | str | None = None) -> list[SubmissionHandle]:
         """The submissions to a competition, oldest first."""
@@ -324,8 +250,7 @@ class Workspace:
 
         if not done():
             self._dispatcher.wake()
-        inline = self._backends.get((INLINE, None)) if work else None
-        return self._dispatcher.wait(done, timeout, inline.take if isinstance(inline, InlineBackend) else lambda: None)
+        return self._dispatcher.wait(done, timeout, self.places.take if work else lambda: None)
 
     def error_of(self, run: str) -> BaseException | None:
         """What made the machine fail during a run of this process, if anything did."""
@@ -337,126 +262,18 @@ class Workspace:
 
         Returns a function that ends it. Observers are called from threads of the workspace and must be quick.
         """
-        self._observers.append(observer)
-
-        def end() -> None:
-            with contextlib.suppress(ValueError):
-                self._observers.remove(observer)
-
-        return end
+        return self._feeds.observe(observer)
 
     def events(self, run: str, *, after: int = 0, follow: bool = True) -> Iterator[AnyEvent]:
         """The live events of a run, each once; see `RunHandle.events`."""
-        while True:
-            feed = self._feeds.get(run)
-            if feed is not None:
-                yield from feed.read(after, follow=follow, check=self._dispatcher.check)
-                return
-            row, history = self.db.run(run), statuses(self.db.events(run))
-            if row.status.is_final:
-                everything = stored_events(self.storage, row, history)
-                yield from (event for event in everything if event.sequence > after)
-                return
-            if row.status in (Status.SUBMITTED, Status.SUBMITTING):
-                fresh = [event for event in history if event.sequence > after]
-                yield from fresh
-                after += len(fresh)
-            if not follow:
-                return
-            # It waits, or another process drives it: what that one hears comes when the run is over.
-            time.sleep(_LOOK)
+        return self._feeds.read(run, after=after, follow=follow, check=self._dispatcher.check)
 
     def live(self, run: str) -> Feed | None:
         """What a run that this process drives has reported so far; None for others."""
-        return self._feeds.get(run)
+        return self._feeds.live(run)
 
-    def _feed(self, event: dict[str, Any]) -> None:
-        """Keep an event for readers; from the first status on that this process gives the run."""
-        run = event["run"]
-        feed = self._feeds.get(run)
-        if feed is None:
-            if event["type"] != "status" or event["status"].is_final:
-                return
-            keep = self.db.submission(event["submission"]).options.policy.log_keep
-            feed = Feed(run, keep, utc_now)
-            for known in statuses(self.db.events(run))[:-1]:
-                feed.add({"type": "status", "status": known.status, "at": known.at})
-            self._feeds[run] = feed
-        feed.add(event)
-        if event["type"] == "status" and event["status"].is_final:
-            del self._feeds[run]
-
-    def _seal(self, run: Run, outcome: Outcome) -> Outcome:
-        feed = self._feeds.get(run.id)
-        return outcome if feed is None else outcome.model_copy(update={"events": feed.seal(self.storage)})
-
-    def _notify(self, event: dict[str, Any]) -> None:
-        self._feed(event)
-        for observer in list(self._observers):
-            try:
-                observer(event)
-            except Exception:  # the outermost frame of foreign code: a bad observer must not end the work
-                log.exception("an observer failed and is not called again")
-                with contextlib.suppress(ValueError):
-                    self._observers.remove(observer)
-
-    # ------------------------------------------------------------------ where and how
-    def _resolve_backend(self, value: BackendLike, jobs: int | None = None, *, image: str | None = None) -> Backend:
-        """The backend that a word, an engine or a `Backend` stands for; one pool for each number of jobs."""
-        from codabench.backends.select import backend_from, word_for
-
-        value = word_for(value, image)
-        jobs = None if value == INLINE else self._jobs if jobs is None else jobs
-        key = (value if isinstance(value, str) else id(value), jobs)
-        with self._lock:
-            if any(value is known for known in self._backends.values()):
-                return cast("Backend", value)
-            if key not in self._backends:
-                place: Backend
-                if value == INLINE:
-                    warn_not_isolated()
-                    place = InlineBackend(self.scratch, self._dispatcher.nudge, self.ceiling)
-                else:
-                    place = backend_from(
-                        value, jobs=jobs, scratch=self.scratch, ceiling=self.ceiling, local_data=self.local_data
-                    )
-                self._backends[key] = place
-                if place is not value:
-                    self._own_backends.append(place)
-            return self._backends[key]
-
-    def _backend_for(self, run: Run) -> Backend:
-        place: Backend | None = self._backend_of.get(run.id)
-        if place is not None:
-            return place
-        asked = self.db.submission(run.submission).options.image
-        return self._resolve_backend(self._default_backend, image=asked)
-
-    def _plan(self, run: Run, attempt: Attempt) -> RunPlan:
-        submission = self.db.submission(run.submission)
-        spec = self.db.competition(submission.competition)
-        phase, task = spec.phases[submission.phase], spec.task(run.task)
-        facts = self._facts.get(submission.id)
-        if facts is None:
-            with self.storage.open_tree(submission.tree) as source:
-                facts = self._facts[submission.id] = submission_facts(source)
-        stored = self.db.trees(submission.competition)
-        return make_plan(
-            run=run.id,
-            attempt=attempt,
-            storage=self.storage,
-            image=submission.options.image or spec.docker_image,
-            options=submission.options,
-            phase=phase,
-            task=task,
-            facts=facts,
-            trees={
-                "submission": submission.tree,
-                **stored_parts(task, stored, inline=isinstance(self._backend_of.get(run.id), InlineBackend)),
-            },
-            columns=spec.written,
-            detailed_results=spec.enable_detailed_results,
-        )
+    def _place_of(self, run: Run) -> Backend:
+        return self.places.of(run, image=self.db.submission(run.submission).options.image)
 
     # ------------------------------------------------------------------ what is kept
     def usage(self) -> Usage:
@@ -556,10 +373,7 @@ class Workspace:
         """Cancel what is under way, wait until it is gone, let go of everything but a `Backend` that was given."""
         _open_workspaces.discard(self)
         self._dispatcher.close()
-        for place in self._own_backends:
-            place.close()
-        self._own_backends.clear()
-        self._backends.clear()
+        self.places.close()
         self.db.close()
         unshare_storage(self.storage)
         self.storage.close()
@@ -595,10 +409,3 @@ def _close_all() -> None:
 # Before the pools of threads are waited for, or the end of a program would wait for the end of its runs. They register
 # in the same place when they are imported, and the last one to come is asked first.
 getattr(threading, "_register_atexit", atexit.register)(_close_all)
-
-
-def _user_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "me"

@@ -21,7 +21,7 @@ def test_runs_and_housekeeping(s3: Any, tmp_path: Path, monkeypatch: Any) -> Non
         monkeypatch.delenv(name, raising=False)
     plans = []
     monkeypatch.setattr(
-        "codabench.workspace.workspace.make_plan", lambda **k: plans.append(make_plan(**k)) or plans[-1]
+        "codabench.workspace.plans.make_plan", lambda **k: plans.append(make_plan(**k)) or plans[-1]
     )
     fs = s3fs.S3FileSystem(**s3.options(), skip_instance_cache=True)
     bucket = f"workspace-{uuid.uuid4().hex[:12]}"

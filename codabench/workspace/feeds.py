@@ -1,0 +1,99 @@
+"""What is heard of runs: events for observers, and one `Feed` for each run that this process drives."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from codabench.core.live import AnyEvent
+from codabench.core.records import Outcome, Run, Status
+from codabench.db.database import Database
+from codabench.storage.store import Storage
+from codabench.workspace.dispatcher import utc_now
+from codabench.workspace.live import Feed, statuses, stored_events
+
+log = logging.getLogger("codabench.workspace")
+
+_LOOK = 0.1
+"""Seconds between two looks at a run that this process does not drive."""
+
+Observer = Callable[[dict[str, Any]], None]
+
+
+class Feeds:
+    """Takes events in and hands them on."""
+
+    def __init__(self, db: Database, storage: Storage) -> None:
+        self._db, self._storage = db, storage
+        self._observers: list[Observer] = []
+        self._feeds: dict[str, Feed] = {}
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Call `observer` with every event from now on; what is returned ends that."""
+        self._observers.append(observer)
+
+        def end() -> None:
+            with contextlib.suppress(ValueError):
+                self._observers.remove(observer)
+
+        return end
+
+    def read(self, run: str, *, after: int, follow: bool, check: Callable[[], None]) -> Iterator[AnyEvent]:
+        """The events of a run, each once; see `RunHandle.events`. `check` raises if nothing more will come."""
+        while True:
+            feed = self._feeds.get(run)
+            if feed is not None:
+                yield from feed.read(after, follow=follow, check=check)
+                return
+            row, history = self._db.run(run), statuses(self._db.events(run))
+            if row.status.is_final:
+                everything = stored_events(self._storage, row, history)
+                yield from (event for event in everything if event.sequence > after)
+                return
+            if row.status in (Status.SUBMITTED, Status.SUBMITTING):
+                fresh = [event for event in history if event.sequence > after]
+                yield from fresh
+                after += len(fresh)
+            if not follow:
+                return
+            # It waits, or another process drives it: what that one hears comes when the run is over.
+            time.sleep(_LOOK)
+
+    def live(self, run: str) -> Feed | None:
+        """What a run that this process drives has reported so far; None for others."""
+        return self._feeds.get(run)
+
+    def notify(self, event: dict[str, Any]) -> None:
+        """Keep an event for readers and tell the observers."""
+        self._keep(event)
+        for observer in list(self._observers):
+            try:
+                observer(event)
+            except Exception:  # the outermost frame of foreign code: a bad observer must not end the work
+                log.exception("an observer failed and is not called again")
+                with contextlib.suppress(ValueError):
+                    self._observers.remove(observer)
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        """From the first status on that this process gives the run."""
+        run = event["run"]
+        feed = self._feeds.get(run)
+        if feed is None:
+            if event["type"] != "status" or event["status"].is_final:
+                return
+            keep = self._db.submission(event["submission"]).options.policy.log_keep
+            feed = Feed(run, keep, utc_now)
+            for known in statuses(self._db.events(run))[:-1]:
+                feed.add({"type": "status", "status": known.status, "at": known.at})
+            self._feeds[run] = feed
+        feed.add(event)
+        if event["type"] == "status" and event["status"].is_final:
+            del self._feeds[run]
+
+    def seal(self, run: Run, outcome: Outcome) -> Outcome:
+        """Before an outcome is recorded: store what was heard of the run."""
+        feed = self._feeds.get(run.id)
+        return outcome if feed is None else outcome.model_copy(update={"events": feed.seal(self._storage)})

@@ -1,0 +1,102 @@
+"""Where runs are carried out: one backend for each word, engine or `Backend` that somebody asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from codabench.backends.backend import Backend
+from codabench.backends.local_data import LocalData
+from codabench.core.policy import Policy
+from codabench.core.records import Run
+from codabench.runner.inline import NAME as INLINE
+from codabench.runner.inline import InlineBackend, warn_not_isolated
+
+BackendLike = Any
+"""A word (``"auto"``, ``"docker"``), an engine, or a `Backend`."""
+
+
+class Places:
+    """The backends of one workspace.
+
+    Parameters
+    ----------
+    default
+        Where runs are carried out unless a submission says otherwise.
+    jobs
+        Runs at the same time on this host; None: as many as it has cores.
+    nudge
+        Called when there is work that only the thread that waits can do.
+    """
+
+    def __init__(
+        self,
+        default: BackendLike,
+        *,
+        jobs: int | None,
+        scratch: Path,
+        ceiling: Policy,
+        local_data: LocalData,
+        nudge: Callable[[], None],
+    ) -> None:
+        self.default = default
+        self._jobs, self._scratch, self._nudge = jobs, scratch, nudge
+        self._ceiling, self._local_data = ceiling, local_data
+        self._known: dict[Any, Backend] = {}
+        self._own: list[Backend] = []
+        self._assigned: dict[str, Backend] = {}
+        self._lock = threading.Lock()
+
+    def get(self, value: BackendLike = None, jobs: int | None = None, *, image: str | None = None) -> Backend:
+        """The backend that a word, an engine or a `Backend` stands for; None: the default. One for each number of jobs.
+
+        Raises
+        ------
+        UsageError, EngineError
+            There is no such backend, or it does not answer.
+        """
+        from codabench.backends.select import word_for
+
+        value = word_for(self.default if value is None else value, image)
+        jobs = None if value == INLINE else self._jobs if jobs is None else jobs
+        key = (value if isinstance(value, str) else id(value), jobs)
+        with self._lock:
+            if any(value is known for known in self._known.values()):
+                return cast("Backend", value)
+            if key not in self._known:
+                place = self._made(value, jobs)
+                self._known[key] = place
+                if place is not value:
+                    self._own.append(place)
+            return self._known[key]
+
+    def _made(self, value: BackendLike, jobs: int | None) -> Backend:
+        from codabench.backends.select import backend_from
+
+        if value == INLINE:
+            warn_not_isolated()
+            inline: Backend = InlineBackend(self._scratch, self._nudge, self._ceiling)
+            return inline
+        return backend_from(value, jobs=jobs, scratch=self._scratch, ceiling=self._ceiling, local_data=self._local_data)
+
+    def assign(self, run: str, place: Backend) -> None:
+        """Say where a run of this process is carried out."""
+        self._assigned[run] = place
+
+    def of(self, run: Run, *, image: str | None) -> Backend:
+        """Where a run is carried out."""
+        return self._assigned.get(run.id) or self.get(run.backend, image=image)
+
+    def take(self) -> Callable[[], None] | None:
+        """The next work that only the thread that waits can do, if there is any."""
+        inline = self._known.get((INLINE, None))
+        return inline.take() if isinstance(inline, InlineBackend) else None
+
+    def close(self) -> None:
+        """Close every backend that was made here; one that was given belongs to its caller."""
+        for place in self._own:
+            place.close()
+        self._own.clear()
+        self._known.clear()
