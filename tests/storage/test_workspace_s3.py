@@ -20,9 +20,7 @@ def test_runs_and_housekeeping(s3: Any, tmp_path: Path, monkeypatch: Any) -> Non
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     plans = []
-    monkeypatch.setattr(
-        "codabench.workspace.plans.make_plan", lambda **k: plans.append(make_plan(**k)) or plans[-1]
-    )
+    monkeypatch.setattr("codabench.workspace.plans.make_plan", lambda **k: plans.append(make_plan(**k)) or plans[-1])
     fs = s3fs.S3FileSystem(**s3.options(), skip_instance_cache=True)
     bucket = f"workspace-{uuid.uuid4().hex[:12]}"
     fs.mkdir(bucket)
