@@ -6,26 +6,23 @@ import contextlib
 import importlib
 import logging
 import os
-import queue
 import shutil
 import tempfile
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from codabench.backends.backend import BackendInfo, Handle, HandleStatus, Needs, Work, WorkHost
-from codabench.backends.engine import ContainerEngine, Emit, StopSignal
+from codabench.backends.backend import BackendInfo, Handle, Needs, Work, WorkHost
+from codabench.backends.engine import ContainerEngine, Emit
+from codabench.backends.handle import WorkHandle
 from codabench.backends.local_data import LocalData
-from codabench.core.errors import EngineError, Interrupted, UsageError
+from codabench.core.errors import EngineError, UsageError
 from codabench.core.policy import UNBOUNDED, Policy
 
 _log = logging.getLogger("codabench.backends")
 _ALLOWED = "codabench."
-_EVENTS_KEPT = 1_000
-"""For who asks later; an event of a log has up to 4 KiB of it."""
 
 
 class LocalBackend:
@@ -65,7 +62,7 @@ class LocalBackend:
         self._lock = threading.Lock()
         self._scratch = Path(scratch) if scratch is not None else None
         self._temporary: str | None = None
-        self._handles: dict[str, LocalHandle] = {}
+        self._handles: dict[str, WorkHandle] = {}
         self._pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="codabench-work")
         self._closed = False
         self._reaper: threading.Thread | None = None
@@ -88,7 +85,7 @@ class LocalBackend:
         needs: Needs | None = None,
         on_event: Emit | None = None,
         on_done: Callable[[Handle], None] | None = None,
-    ) -> LocalHandle:
+    ) -> WorkHandle:
         """As `Backend.submit`.
 
         Raises
@@ -104,7 +101,14 @@ class LocalBackend:
             ceiling=self.ceiling,
             local_data=self.local_data,
         )
-        handle = LocalHandle(key, on_event)
+
+        def done() -> None:
+            with self._lock:
+                self._handles.pop(key, None)
+            if on_done is not None:
+                on_done(handle)
+
+        handle = WorkHandle(key, on_event, done)
         host.emit, host.stop = handle.put_event, handle.stop
         with self._lock:
             if self._closed:
@@ -115,15 +119,7 @@ class LocalBackend:
             if self._reaper is None:
                 self._reaper = threading.Thread(target=self._reap, name="codabench-reap", daemon=True)
                 self._reaper.start()
-
-            def done() -> None:
-                with self._lock:
-                    self._handles.pop(key, None)
-                if on_done is not None:
-                    on_done(handle)
-
-            handle.on_finished = done
-            self._pool.submit(handle.run, function, work.payload, host)
+            self._pool.submit(_carry_out, handle, function, work.payload, host)
         return handle
 
     def _reap(self) -> None:
@@ -159,85 +155,18 @@ class LocalBackend:
         self.close()
 
 
-class LocalHandle:
-    """Work in the pool."""
-
-    def __init__(self, key: str, on_event: Emit | None) -> None:
-        self.key = key
-        self.stop = StopSignal()
-        self.on_finished: Callable[[], None] = _nothing
-        self._lock = threading.Lock()
-        self._status = HandleStatus.WAITING
-        self._done = threading.Event()
-        self._result: dict[str, Any] = {}
-        self._error: BaseException | None = None
-        self._on_event = on_event
-        self._events: deque[dict[str, Any]] = deque(maxlen=_EVENTS_KEPT)
-        self._readers: list[queue.SimpleQueue[dict[str, Any] | None]] = []
-        self._deliver = threading.Lock()
-
-    def status(self) -> HandleStatus:
-        return self._status
-
-    def result(self, timeout: float | None = None) -> dict[str, Any]:
-        if not self._done.wait(timeout):
-            raise TimeoutError(f"the work {self.key!r} is not done after {timeout} s")
-        if self._error is not None:
-            raise self._error
-        return self._result
-
-    def events(self) -> Iterator[dict[str, Any]]:
-        inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        with self._lock:
-            for event in self._events:
-                inbox.put(event)
-            if self._done.is_set():
-                inbox.put(None)
-            else:
-                self._readers.append(inbox)
-        yield from iter(inbox.get, None)
-
-    def cancel(self, reason: str = "cancelled") -> None:
-        with self._lock:
-            dropped = self._status is HandleStatus.WAITING
-            if dropped:
-                self._status = HandleStatus.CANCELLED
-        self.stop.set(reason)
-        if dropped:
-            self._end(HandleStatus.CANCELLED, Interrupted(f"{self.key}: {reason} before it began"))
-
-    def put_event(self, event: dict[str, Any]) -> None:
-        """Keep an event and hand it out, in the order in which events come."""
-        with self._deliver:
-            with self._lock:
-                self._events.append(event)
-                readers = list(self._readers)
-            for reader in readers:
-                reader.put(event)
-            if self._on_event is not None:
-                self._on_event(event)
-
-    def run(self, function: Callable[..., dict[str, Any]], payload: dict[str, Any], host: WorkHost) -> None:
-        """Do it, unless it was cancelled before."""
-        with self._lock:
-            if self._status is not HandleStatus.WAITING:
-                return
-            self._status = HandleStatus.RUNNING
-        try:
-            self._result = function(payload, host)
-        except BaseException as error:  # noqa: BLE001 - the outermost frame of a thread; `result` raises it
-            self._end(HandleStatus.ERROR, error)
-        else:
-            self._end(HandleStatus.DONE, None)
-
-    def _end(self, status: HandleStatus, error: BaseException | None) -> None:
-        with self._deliver, self._lock:
-            self._status, self._error = status, error
-            self._done.set()
-            for reader in self._readers:
-                reader.put(None)
-            self._readers.clear()
-        self.on_finished()
+def _carry_out(
+    handle: WorkHandle, function: Callable[..., dict[str, Any]], payload: dict[str, Any], host: WorkHost
+) -> None:
+    """Do it, unless it was cancelled before."""
+    if not handle.begin():
+        return
+    try:
+        result = function(payload, host)
+    except BaseException as error:  # noqa: BLE001 - the outermost frame of a thread; `result` raises it
+        handle.fail(error)
+    else:
+        handle.finish(result)
 
 
 def function_named(name: str) -> Callable[..., dict[str, Any]]:
@@ -268,7 +197,3 @@ def available_cores() -> int:
 
 def _ignore(event: dict[str, Any]) -> None:
     del event
-
-
-def _nothing() -> None:
-    return
