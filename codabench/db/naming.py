@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import select, true
 from sqlmodel import SQLModel
 
 from codabench.core.records import Status
@@ -18,29 +18,42 @@ from codabench.db.tables import AttemptRow, CompetitionRow, RunRow, SubmissionRo
 _COMPETITION, _SUBMISSION, _RUN = CompetitionRow.__table__, SubmissionRow.__table__, RunRow.__table__  # type: ignore[attr-defined]
 _ATTEMPT, _TREE = AttemptRow.__table__, TreeRow.__table__  # type: ignore[attr-defined]
 
+_DELETED = select(_SUBMISSION.c.id).where(_SUBMISSION.c.deleted_at.is_not(None))
+_DELETED_RUNS = select(_RUN.c.id).where(_RUN.c.submission.in_(_DELETED))
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _FINAL = [status.value for status in Status if status.is_final]
 
 
 def named_digests(database: Database) -> set[str]:
-    """Every sha256 in any text of any table.
+    """Every sha256 in any text of any table, but for the rows of submissions that were deleted.
 
     Not only in the columns that are known to hold one: what is forgotten here would be deleted.
     """
     found: set[str] = set()
     with database._snapshot() as db:
         for table in SQLModel.metadata.sorted_tables:
-            for row in db.execute(select(table)).yield_per(1000):
+            for row in db.execute(select(table).where(_kept(table))).yield_per(1000):
                 for value in row:
                     if isinstance(value, str) and len(value) >= 64:
                         found.update(_DIGEST.findall(value))
     return found
 
 
+def _kept(table: Any) -> Any:
+    """Which rows of a table name something that must stay: not those of a deleted submission, or of its runs."""
+    if table is _SUBMISSION:
+        return _SUBMISSION.c.deleted_at.is_(None)
+    if table is _RUN:
+        return _RUN.c.submission.not_in(_DELETED)
+    if "run" in table.c and not table.c.run.nullable:
+        return table.c.run.not_in(_DELETED_RUNS)
+    return true()
+
+
 def known_attempts(database: Database) -> set[str]:
-    """The identifiers of all attempts."""
+    """The identifiers of all attempts whose results stay."""
     with database._snapshot() as db:
-        return set(db.execute(select(_ATTEMPT.c.id)).scalars())
+        return set(db.execute(select(_ATTEMPT.c.id).where(_kept(_ATTEMPT))).scalars())
 
 
 def busy_since(database: Database) -> datetime | None:
@@ -77,7 +90,7 @@ class Named(NamedTuple):
 
 
 def named_parts(database: Database) -> Iterator[Named]:
-    """What the rows name, each name once; different rows may name the same bytes."""
+    """What the rows name that must stay, each name once; different rows may name the same bytes."""
     with database._snapshot() as db:
         titles = {row.id: row.title for row in db.execute(select(_COMPETITION.c.id, _COMPETITION.c.title))}
         twice = [title for title in titles.values() if list(titles.values()).count(title) > 1]
@@ -85,10 +98,10 @@ def named_parts(database: Database) -> Iterator[Named]:
         for row in db.execute(select(_TREE.c.competition, _TREE.c.ref)):
             yield from _parts(shown[row.competition], "", "data", json.loads(row.ref))
         columns = (_SUBMISSION.c.competition, _SUBMISSION.c.participant)
-        for row in db.execute(select(*columns, _SUBMISSION.c.tree)):
+        for row in db.execute(select(*columns, _SUBMISSION.c.tree).where(_kept(_SUBMISSION))):
             yield from _parts(shown[row.competition], row.participant, "submission", json.loads(row.tree))
         runs = select(*columns, _RUN.c.outcome).join(_SUBMISSION, _RUN.c.submission == _SUBMISSION.c.id)
-        for row in db.execute(runs.where(_RUN.c.outcome.is_not(None))).yield_per(1000):
+        for row in db.execute(runs.where(_RUN.c.outcome.is_not(None), _kept(_SUBMISSION))).yield_per(1000):
             outcome = json.loads(row.outcome)
             outcome.pop("provenance", None)  # names what went in, which is counted where it comes from
             yield from _parts(shown[row.competition], row.participant, "", outcome)

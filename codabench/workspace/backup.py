@@ -122,7 +122,8 @@ def restore(
         if _sha256(file) != about.rows_sha256:
             raise StorageError(f"{ROWS} in {place} was changed: it does not have its digest", code="CB731")
         with closing(Storage(f"{place.rstrip('/')}/storage", options=options)) as kept:
-            named = {ref for text in _lines(file) for ref in references(json.loads(text)[1])}
+            needed = Needed()
+            named = {ref for text in _lines(file) for ref in needed.of(*json.loads(text))}
             for ref in sorted(named, key=_name):
                 if _name(ref) not in about.missing:
                     target.copy(ref, kept)
@@ -149,10 +150,11 @@ def _write_rows(workspace: Workspace, file: IO[bytes]) -> tuple[dict[str, int], 
     """All rows into a file: quickly, because while it lasts the database keeps what it was."""
     counts: Counter[str] = Counter()
     named: set[BlobRef | TreeRef] = set()
+    needed = Needed()
     with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=3, mtime=0) as packed:
         for table, row in dump(workspace.db):
             counts[table] += 1
-            named.update(references(row))
+            named.update(needed.of(table, row))
             packed.write(line(table, row).encode())
     return dict(counts), named
 
@@ -175,6 +177,22 @@ def _copy(named: set[BlobRef | TreeRef], source: Storage, target: Storage) -> di
                 raise
             missing[_name(ref)] = error.message
     return missing
+
+
+class Needed:
+    """Which trees and blobs rows need: what submissions had that were deleted may be gone. Told of rows as `dump` gives
+    them, those that others refer to first."""
+
+    def __init__(self) -> None:
+        self._deleted: set[str] = set()
+
+    def of(self, table: str, row: dict[str, Any]) -> Iterator[BlobRef | TreeRef]:
+        """The trees and blobs that a row needs."""
+        owners = {row.get("submission"), row.get("run")}
+        if owners & self._deleted or (table == "submission" and row["deleted_at"]):
+            self._deleted.update([row["id"]] if table in ("submission", "run") else ())
+        else:
+            yield from references(row)
 
 
 def references(value: Any) -> Iterator[BlobRef | TreeRef]:

@@ -10,6 +10,7 @@ from typing import Any
 from codabench.core.errors import UsageError
 from codabench.core.policy import Network, Policy, policy_named
 from codabench.core.text import did_you_mean, parse_duration, parse_size
+from codabench.storage.cache import CAP
 
 _DEVICE = r"[a-z0-9.-]+/[A-Za-z0-9_.-]+=[A-Za-z0-9_.:-]+"
 _HOST = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
@@ -77,6 +78,20 @@ def seconds(timeout: float | str | None) -> int | None:
     if not 0 < found < math.inf:
         raise UsageError(f"a time limit must be more than 0 seconds, not {found:g}", code="CB353")
     return max(1, round(found))
+
+
+def cache_cap(value: int | str | None) -> int:
+    """Bytes that the cache of this host may have.
+
+    Raises
+    ------
+    UsageError
+        If it is no size.
+    """
+    try:
+        return CAP if value is None else parse_size(value)
+    except ValueError as error:
+        raise UsageError(str(error), code="CB353") from None
 
 
 def pull_policy(word: str) -> str:

@@ -23,7 +23,7 @@ from codabench.db.database import Database
 from codabench.runner.execute import share_storage, unshare_storage
 from codabench.storage.sources import remove_tree
 from codabench.storage.store import Storage
-from codabench.workspace import admission
+from codabench.workspace import admission, settings
 from codabench.workspace.dispatcher import Dispatcher, utc_now
 from codabench.workspace.feeds import Feeds
 from codabench.workspace.handles import RunHandle, SubmissionHandle
@@ -63,6 +63,16 @@ class Workspace:
         What runs on this host are granted at most, whatever they ask for.
     local_data
         Directories of this host that runs may ask for by name.
+    cache
+        Directory of this host for extracted data, and for archives of remote files. None: a folder beside the files if
+        they are on this host, else a temporary directory that goes with this object.
+    cache_bytes
+        What the cache may have, in bytes or as ``"20 GiB"``; None: 50 GiB.
+
+    Raises
+    ------
+    UsageError
+        ``CB353``: that is no size.
 
     Examples
     --------
@@ -80,16 +90,18 @@ class Workspace:
         storage_options: dict[str, Any] | None = None,
         ceiling: Policy = UNBOUNDED,
         local_data: Mapping[str, str | os.PathLike[str]] | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        cache_bytes: int | str | None = None,
     ) -> None:
+        cap = settings.cache_cap(cache_bytes)
         self.ceiling, self.local_data = ceiling, LocalData(local_data or {})
         self.scratch = Path(tempfile.mkdtemp(prefix="codabench-"))
         # Also where nobody calls `close`; at the end of the process `_close_all` does, in its order.
         self._clear = weakref.finalize(self, remove_tree, self.scratch)
         self._clear.atexit = False
         self.url = _plain_url(url) if url is not None else str(self.scratch / "storage")
-        remote = "://" in self.url
-        cache = self.scratch / "cache" if remote else None
-        self.storage = Storage(self.url, cache=cache, options=storage_options)
+        kept = Path(cache).absolute() if cache is not None else self.scratch / "cache" if "://" in self.url else None
+        self.storage = Storage(self.url, cache=kept, cap=cap, options=storage_options)
         if db is None:
             db = "sqlite://" if url is None else usual_database(self.url)
         self.db = Database(db)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from typer.testing import CliRunner
 
 import codabench as cb
 from codabench.cli.app import app
+from codabench.core.errors import UsageError
 from codabench.db import naming
+from codabench.storage.cache import Cache
+from codabench.workspace.dispatcher import utc_now
 
 
 def written(folder: Path, **values: float) -> Path:
@@ -77,6 +81,32 @@ def test_what_a_run_under_way_has_written_stays(tmp_path: Path) -> None:
         assert ws.gc(older_than=0).size == loose.size
 
 
+def test_what_only_a_deleted_submission_had_goes(lab: Path, tmp_path: Path) -> None:
+    with cb.load(tmp_path / "bundle") as comp, cb.Workspace(lab, backend="process") as ws:
+        gone, stays = ws.submissions(comp)
+        theirs, others = (set(named_by(each)) for each in (gone, stays))
+        ws.db.delete_submission(gone.id, at=utc_now(), kind="hard")
+        assert {row.user for row in ws.usage().rows} == {"", "user1"}
+        ws.backup(tmp_path / "before")
+        swept = {item.name.rpartition("/")[2] for item in ws.gc(dry_run=False, older_than=0).items}
+        assert theirs - others <= swept
+        assert swept.isdisjoint(others)
+        assert gone.run.record.attempt in swept
+        after = ws.backup(tmp_path / "after")
+        assert after.missing == {}
+        for name in ("before", "after"):
+            with cb.Workspace.restore(tmp_path / name, tmp_path / f"new-{name}", backend="process") as back:
+                assert [handle.run.scores["score"] for handle in back.submissions(comp)] == [1]
+                assert back.gc(older_than=0).items == ()
+
+
+def named_by(handle: cb.SubmissionHandle) -> list[str]:
+    outcome = handle.run.record.outcome
+    assert outcome
+    outputs = [step.output.archive for step in outcome.steps if step.output]
+    return [handle.record.tree.archive, *outputs, *(log.blob.sha256 for step in outcome.steps for log in step.logs)]
+
+
 def test_usage(lab: Path) -> None:
     with cb.Workspace(lab, backend="process") as ws:
         found = ws.usage()
@@ -114,3 +144,22 @@ def test_the_commands(lab: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "codabench.db").exists()
     shown = CliRunner().invoke(app, ["usage", "-w", str(lab)])
     assert "Tiny · user1" in shown.stdout
+
+
+def test_the_cache_is_where_and_as_large_as_one_says(tmp_path: Path) -> None:
+    place, remote = tmp_path / "cache", f"memory://{uuid.uuid4().hex}"
+    with (
+        cb.load(bundle(tmp_path / "bundle")) as comp,
+        cb.Workspace(remote, backend="process", cache=place, cache_bytes="20 MiB") as ws,
+    ):
+        assert ws.storage.kept.cap == 20 << 20
+        ws.add(comp)
+        ws.submit(comp, {"answer.json": {"score": 1}}).wait()
+    made = {(kept.kind, kept.name) for kept in Cache(place).kept()}  # it outlives the workspace
+    assert {kind for kind, _ in made} >= {"archives", "trees"}
+    with cb.Workspace(remote, cache=place, cache_bytes=0) as ws:
+        ws.storage.kept.trim()
+    assert not list(Cache(place).kept())
+    with pytest.raises(UsageError) as caught:
+        cb.Workspace(tmp_path / "lab", cache_bytes="much")
+    assert caught.value.code == "CB353"
