@@ -18,6 +18,7 @@ from codabench.workspace import admission
 if TYPE_CHECKING:
     import pandas as pd
 
+    from codabench.leaderboard.diff import BoardDiff
     from codabench.workspace.competition import Competition
     from codabench.workspace.handles import SubmissionHandle
     from codabench.workspace.workspace import Workspace
@@ -67,6 +68,12 @@ class Leaderboard:
         known = sorted(self.names.values())
         one, other = (admission.pick(known, wanted, "submission", lambda n: n, lambda n: n) for wanted in (a, b))
         return self._shown().explain(printable(one), printable(other))
+
+    def diff(self, later: Leaderboard) -> BoardDiff:
+        """What changed from this board to a later one: places, values, and why; ``.to_frame()``, ``.plot()``."""
+        from codabench.leaderboard.diff import compare
+
+        return compare(self.board, later.board, {**self.names, **later.names})
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each submission, indexed by rank; columns by key, missing values NaN.
