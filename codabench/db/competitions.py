@@ -124,6 +124,13 @@ class Competitions(Connected):
         with self._read() as db:
             return [revision_from(row) for row in db.execute(query.order_by(REVISION.c.task, REVISION.c.number))]
 
+    def revision(self, competition: str, task: int | str, number: int) -> Revision | None:
+        """One revision of a task; None if the task was never changed."""
+        mine = (REVISION.c.competition == competition) & (REVISION.c.task == json.dumps(task))
+        with self._read() as db:
+            row = db.execute(select(REVISION).where(mine, REVISION.c.number == number)).first()
+        return None if row is None else revision_from(row)
+
     # ------------------------------------------------------------------ phases
     def mark_migrated(self, competition: str, phase: int, *, at: datetime) -> bool:
         """Note that a phase got the submissions of the one before it; False if somebody did so already."""

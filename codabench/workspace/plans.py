@@ -8,6 +8,7 @@ from codabench.runner.inline import NAME as INLINE
 from codabench.runner.plan import RunPlan, SubmissionFacts
 from codabench.storage.store import Storage
 from codabench.workspace.planning import make_plan, stored_parts, submission_facts
+from codabench.workspace.revisions import task_of
 
 
 class Plans:
@@ -39,8 +40,8 @@ class Plans:
         """
         submission = self._db.submission(run.submission)
         spec = self._db.competition(submission.competition)
-        phase, task = spec.phases[submission.phase], spec.task(run.task)
-        stored = self._db.trees(submission.competition)
+        phase = spec.phases[submission.phase]
+        task, stored = task_of(self._db, submission.competition, run)
         return make_plan(
             run=run.id,
             attempt=attempt,
