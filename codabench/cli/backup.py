@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from codabench.cli.gc import DB, WORKSPACE, opened
 from codabench.cli.output import FAILED, handled, print_json, say
-
-JSON = typer.Option(False, "--json", help="Print one JSON document.")
+from codabench.cli.workspaces import DB, JSON, WORKSPACE, meant, opened
 
 
 @handled
 def backup(
     dest: str = typer.Argument(..., help="An empty directory, or a URL (s3://bucket/prefix)."),
-    workspace: str = WORKSPACE,
+    workspace: str | None = WORKSPACE,
     db: str | None = DB,
     as_json: bool = JSON,
 ) -> None:
@@ -57,16 +55,15 @@ database = typer.Typer(name="db", help="Look at the database of a workspace, and
 
 @database.command()
 @handled
-def current(workspace: str = WORKSPACE, db: str | None = DB, as_json: bool = JSON) -> None:
+def current(workspace: str | None = WORKSPACE, db: str | None = DB, as_json: bool = JSON) -> None:
     """Show which revision its tables have, and the newest; changes nothing.
 
     Exit code 0: they are the same. 1: it is older; opening it brings it up to date. 3: it cannot be opened.
     """
     from codabench.db.schema import look
     from codabench.db.tables import HEAD
-    from codabench.workspace.workspace import usual_database
 
-    found = look(db or usual_database(workspace))
+    found = look(meant(workspace, db)[1])
     if as_json:
         print_json({"ok": found == HEAD, "revision": found, "newest": HEAD})
     else:
@@ -77,7 +74,7 @@ def current(workspace: str = WORKSPACE, db: str | None = DB, as_json: bool = JSO
 
 @database.command()
 @handled
-def upgrade(workspace: str = WORKSPACE, db: str | None = DB) -> None:
+def upgrade(workspace: str | None = WORKSPACE, db: str | None = DB) -> None:
     """Bring its tables up to date, after a copy was made. Every command that opens it does so, too."""
     from codabench.db.tables import HEAD
 
@@ -87,7 +84,7 @@ def upgrade(workspace: str = WORKSPACE, db: str | None = DB) -> None:
 
 @database.command()
 @handled
-def check(workspace: str = WORKSPACE, db: str | None = DB, as_json: bool = JSON) -> None:
+def check(workspace: str | None = WORKSPACE, db: str | None = DB, as_json: bool = JSON) -> None:
     """Compare what the rows say with the history that it follows from.
 
     Exit code 0: they agree. 1: they do not; restore a backup.

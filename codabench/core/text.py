@@ -6,6 +6,7 @@ import difflib
 import html
 import itertools
 import re
+import unicodedata
 from collections.abc import Iterable
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", re.IGNORECASE)
@@ -96,6 +97,25 @@ def parse_duration(value: float | str) -> float:
         raise ValueError(f"not a duration: {value!r} (write 90, 20 min or 1.5 h)")
     unit = (match[2] or "s").lower()
     return float(match[1]) * _SECONDS["ms" if unit == "ms" else unit[0]]
+
+
+def text_width(text: str) -> int:
+    """Columns of a terminal that `text` takes: East Asian wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text: str, width: int) -> str:
+    """`text` in at most `width` columns of a terminal; what is left out is shown by an ellipsis."""
+    if text_width(text) <= width:
+        return text
+    kept = ""
+    for c in text:
+        if text_width(kept + c) > width - 1:
+            break
+        kept += c
+    return kept + "…"
 
 
 def human_size(size: float) -> str:

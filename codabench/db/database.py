@@ -1,7 +1,8 @@
 """`Database`: guarded changes and plain questions. Every public method is one transaction.
 
 The subjects are in modules of their own: `competitions`, `submissions`, `runs`, `waiting` (the queue and its leases),
-`batches` (steps that are reused, re-evaluations). `connection` opens, `schema` brings older tables up to date.
+`batches` (steps that are reused, re-evaluations), `finding` (what people call things). `connection` opens, `schema`
+brings older tables up to date.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from codabench.core.events import EventKind, next_status
 from codabench.core.records import Status
 from codabench.db.batches import Batches
 from codabench.db.competitions import Competitions
+from codabench.db.finding import Finding
 from codabench.db.schema import prepare
 from codabench.db.submissions import Submissions
 from codabench.db.tables import EVENT, RUN
 from codabench.db.waiting import Queue
 
 
-class Database(Competitions, Submissions, Queue, Batches):
+class Database(Competitions, Submissions, Queue, Batches, Finding):
     """The rows of one workspace.
 
     Parameters

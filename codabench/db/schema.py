@@ -40,11 +40,10 @@ def current(db: Connection) -> str | None:
 
 def look(url: str) -> str | None:
     """The revision of a database as it is; nothing is changed, and a file that is not there is not made."""
-    made = make_url(url)
-    if made.get_backend_name() == "sqlite" and not Path(str(made.database)).is_file():
-        return None
     database = Connected(url)
     try:
+        if database.is_sqlite and not Path(str(make_url(url).database)).is_file():
+            return None
         with database._read() as db:
             return current(db)
     finally:

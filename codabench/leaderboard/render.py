@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import html
 import textwrap
-import unicodedata
 from collections.abc import Sequence
 
 from codabench.core.competition import ColumnSpec, Sorting
-from codabench.core.text import plural, printable
+from codabench.core.text import cut, plural, printable, text_width
 from codabench.leaderboard.board import Board, Row
 from codabench.leaderboard.values import comparable, display
 
@@ -160,7 +159,7 @@ def _several_people(board: Board) -> bool:
 
 
 def _name(text: str) -> str:
-    return _cut(printable(text).replace("\n", " "), _NAME_MAX)
+    return cut(printable(text).replace("\n", " "), _NAME_MAX)
 
 
 def _escape(text: str) -> str:
@@ -168,24 +167,8 @@ def _escape(text: str) -> str:
 
 
 # ---------------------------------------------------------------- columns of a terminal
-def _width(text: str) -> int:
-    """Columns that `text` takes: East Asian wide characters two, combining ones none."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _cut(text: str, width: int) -> str:
-    if _width(text) <= width:
-        return text
-    kept = ""
-    for c in text:
-        if _width(kept + c) > width - 1:
-            break
-        kept += c
-    return kept + "…"
-
-
 def _cells(column: Sequence[str]) -> int:
-    return max(map(_width, column))
+    return max(map(text_width, column))
 
 
 def _total(table: Sequence[Sequence[str]]) -> int:
@@ -200,12 +183,12 @@ def _shorten(left: list[list[str]], names: range, room: int) -> None:
         target = max(_NAME_MIN, _cells(left[widest]) - over)
         if target == _cells(left[widest]) or _cells(left[widest]) <= _NAME_MIN:
             return
-        left[widest] = [_cut(text, target) for text in left[widest]]
+        left[widest] = [cut(text, target) for text in left[widest]]
 
 
 def _line(table: Sequence[Sequence[str]], n: int, names: range) -> str:
     cells = []
     for place, column in enumerate(table):
-        pad = " " * (_cells(column) - _width(column[n]))
+        pad = " " * (_cells(column) - text_width(column[n]))
         cells.append(column[n] + pad if place in names else pad + column[n])
     return "  ".join(cells)

@@ -1,0 +1,80 @@
+"""The submission or run that somebody means; where it may be several, which ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codabench.core.errors import NotFound
+from codabench.core.records import Run, Submission
+from codabench.core.text import printable
+from codabench.db.finding import SHORTEST, Finding
+
+SHORT = 8
+"""Characters of an id that people are shown."""
+
+
+def short(id: str) -> str:
+    """An id as people are shown it; at least four of its characters are enough to name it."""
+    return id[:SHORT]
+
+
+def the_submission(db: Finding, wanted: str, competition: str | None = None) -> Submission:
+    """The submission that is meant: by its id or the beginning of it, its name, or ``participant#number``.
+
+    Raises
+    ------
+    NotFound
+        There is none, or (``CB343``) it may be several; the message lists them.
+    """
+    found = db.find_submissions(wanted, competition)
+    if len(found) == 1:
+        return found[0]
+    raise _refused("submission", wanted, [_said(each) for each in found])
+
+
+def the_run(db: Finding, wanted: str) -> Run:
+    """The run that is meant: by its id, or the beginning of it.
+
+    Raises
+    ------
+    NotFound
+        See `the_submission`.
+    """
+    found = db.find_runs(wanted)
+    if len(found) == 1:
+        return found[0]
+    raise _refused("run", wanted, [_run(each) for each in found])
+
+
+def run_or_submission(db: Finding, wanted: str) -> Run | Submission:
+    """The run, or the submission, that is meant.
+
+    Raises
+    ------
+    NotFound
+        See `the_submission`.
+    """
+    runs, submissions = db.find_runs(wanted), db.find_submissions(wanted)
+    found: list[Run | Submission] = [*submissions, *runs]
+    if len(found) == 1:
+        return found[0]
+    raise _refused("run or submission", wanted, [*map(_said, submissions), *map(_run, runs)])
+
+
+def _said(each: Submission) -> str:
+    who = f"{printable(each.participant)}#{each.number}"
+    return f"submission {short(each.id)}  {who}  {printable(each.name)!r}  {each.created_at:%Y-%m-%d %H:%M}"
+
+
+def _run(each: Run) -> str:
+    return f"run {short(each.id)}  of submission {short(each.submission)}, task {each.task}  {each.status.value}"
+
+
+def _refused(what: str, wanted: str, candidates: Sequence[str]) -> NotFound:
+    shown = printable(wanted)
+    if candidates:
+        listed = "\n  ".join([f"{shown!r} may mean {len(candidates)} things:", *candidates])
+        return NotFound(listed, code="CB343", hint="write more of an id")
+    ways = f"an id or its beginning ({SHORTEST} characters or more)"
+    ways += "" if what == "run" else ", the name of a submission, or participant#number"
+    return NotFound(f"there is no {what} {shown!r}", hint=f"name it by {ways}")
