@@ -7,11 +7,11 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from codabench.backends.backend import WorkHost
 from codabench.backends.engine import Image
-from codabench.core.errors import ArchiveError, Interrupted
+from codabench.core.errors import ArchiveError, Interrupted, StorageError
 from codabench.core.policy import Network
 from codabench.core.problems import Problem
 from codabench.core.records import Exit, ExitReason, Outcome, Role, Status, StepName, StepResult, StepUsage
@@ -23,11 +23,14 @@ from codabench.runner.plan import RunPlan
 from codabench.runner.programs import StepPrograms
 from codabench.runner.provenance import provenance, step_digest
 from codabench.runner.proxy import AllowListProxy
+from codabench.runner.reuse import ReusedStep, no_reuse_note, reason_against, reuse_note
 from codabench.storage.extract import full_disk
 from codabench.storage.store import Storage
 
 _KILLED = frozenset((ExitReason.TIMEOUT, ExitReason.OUT_OF_MEMORY, ExitReason.OUTPUT_LIMIT, ExitReason.CANCELLED))
 """Ends that fail a run whichever program came to them; an exit code of the ingestion program is a warning."""
+
+_NO_ROOM = "CB707"
 
 _storages: dict[tuple[str, str | None], Storage] = {}
 _storages_lock = threading.Lock()
@@ -85,6 +88,7 @@ def _storage(plan: RunPlan) -> Storage:
 class _Execution:
     def __init__(self, plan: RunPlan, host: WorkHost, storage: Storage) -> None:
         self.plan, self.host, self.storage = plan, host, storage
+        self.asked = plan.policy
         self.engine = host.engine
         self.began = time.monotonic()
         self.steps: list[StepResult] = []
@@ -110,7 +114,8 @@ class _Execution:
             with ThreadPoolExecutor(1, thread_name_prefix="codabench-ahead") as ahead:
                 resolved = ahead.submit(self._resolve)
                 prepared = ahead.submit(self.directory.prepare, "scoring")
-                self.directory.prepare("prediction")
+                if plan.reused is None:
+                    self.directory.prepare("prediction")
                 self.image = resolved.result()
                 try:
                     return self._both_steps(ahead, prepared)
@@ -141,14 +146,18 @@ class _Execution:
         if problem := verdict.unusable_command(self.plan):
             return self._outcome(problem)
         failed: Problem | None = None
-        if self.plan.step("prediction").programs:
+        if not self.plan.step("prediction").programs:
+            scoring = ahead.submit(self._created, "scoring")
+            self._take_submission(prepared)
+        elif (reused := self._reusable()) is not None:
+            scoring = ahead.submit(self._created, "scoring")
+            if not self._take_reused(reused, prepared):
+                failed = self._prediction(self._created("prediction"), prepared)
+        else:
             prediction = self._created("prediction")
             # The scoring containers are made while prediction runs: their directories are filled before they start.
             scoring = ahead.submit(self._created, "scoring")
             failed = self._prediction(prediction, prepared)
-        else:
-            scoring = ahead.submit(self._created, "scoring")
-            self._take_submission(prepared)
         if failed is not None:
             return self._outcome(failed)
         return self._scoring(scoring.result())
@@ -170,6 +179,38 @@ class _Execution:
         self.warnings += results.place_metadata(self._received, {}, self.owner)
         self.steps.append(StepResult(name="prediction", output=tree, skipped=True))
         self._share_predictions()
+
+    def _reusable(self) -> ReusedStep | None:
+        """The step to reuse, if it is one that this run would come to."""
+        offered = self.plan.reused
+        if offered is None:
+            return None
+        digest = step_digest(self.plan, "prediction", self.image, self.engine.name)
+        why = reason_against(offered.step, digest=digest, policy=self.plan.policy, mode=offered.mode)
+        if why is None:
+            return offered
+        self.warnings.append(no_reuse_note(offered, why))
+        return None
+
+    def _take_reused(self, reused: ReusedStep, prepared: Future[None]) -> bool:
+        """Put what an earlier attempt came to where the scorer finds it; False if storage lost it.
+
+        What is stored is what the scorer was given then, ``metadata`` included: it sees the same bytes again.
+        """
+        prepared.result()
+        self._go_on()
+        step = reused.taken()
+        try:
+            self.storage.materialise(cast(TreeRef, step.output), self._received, owner=self.owner)
+        except (ArchiveError, StorageError) as error:
+            if error.code == _NO_ROOM:
+                raise
+            self.warnings.append(no_reuse_note(reused, error.message, damaged=True))
+            return False
+        self.warnings.append(reuse_note(reused))
+        self.steps.append(step)
+        self._share_predictions()
+        return True
 
     def _prediction(self, programs: StepPrograms, prepared: Future[None]) -> Problem | None:
         self._emit("PredictionStarted")
@@ -289,12 +330,13 @@ class _Execution:
             return problem
         prediction = self._step("prediction")
         ingestion = prediction.exits.get("ingestion")
-        if ingestion is not None and (earlier := self._exit_problem("prediction", "ingestion", ingestion)):
+        failed = ingestion is not None and not ingestion.ok
+        if ingestion is not None and failed and (earlier := self._exit_problem("prediction", "ingestion", ingestion)):
             self.warnings = [w for w in self.warnings if not w.message.startswith(earlier.message)]
             hint = f"then {problem.message}"
             return earlier.model_copy(update={"hint": f"{earlier.hint}; {hint}" if earlier.hint else hint})
-        if self.plan.wrapped_in:
-            return verdict.wrapped_hint(problem, self.plan.wrapped_in)
+        if self.plan.facts.wrapped_in:
+            return verdict.wrapped_hint(problem, self.plan.facts.wrapped_in)
         return problem
 
     # ------------------------------------------------------------------ what comes out
@@ -342,7 +384,7 @@ class _Execution:
             warnings=tuple(self.warnings),
             steps=tuple(self.steps),
             detailed_results=page,
-            provenance=provenance(self.plan, self.image, info, self.steps, platform.machine()),
+            provenance=provenance(self.plan, self.image, info, self.steps, platform.machine(), asked=self.asked),
             seconds=time.monotonic() - self.began,
         )
 

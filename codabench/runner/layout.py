@@ -10,7 +10,7 @@ from pathlib import Path
 from codabench.backends.engine import Mount
 from codabench.core.records import Role, StepName
 from codabench.runner.contract import PLACES, SCORER_INPUT_DATA, Place
-from codabench.runner.plan import RunPlan
+from codabench.runner.plan import RunPlan, StepsPlan
 from codabench.storage.cache import Held
 from codabench.storage.sources import remove_tree
 from codabench.storage.store import Storage
@@ -27,7 +27,7 @@ _EMPTY = (
 )
 
 
-def mounts_of(plan: RunPlan, step: StepName, role: Role) -> Iterator[tuple[Place, bool]]:
+def mounts_of(plan: StepsPlan, step: StepName, role: Role) -> Iterator[tuple[Place, bool]]:
     """The places that a program sees, and whether it may write there."""
     places = PLACES[step, role]
     if (step, role) == ("scoring", "program") and plan.during_scoring:

@@ -8,6 +8,7 @@ from codabench.core.policy import Policy
 from codabench.core.problems import Fault, Problem, Severity
 from codabench.core.records import Role, StepName
 from codabench.core.trees import TreeRef
+from codabench.runner.reuse import ReusedStep
 
 
 class ProgramPlan(Record):
@@ -45,53 +46,6 @@ class StepPlan(Record):
         return next((p for p in self.programs if p.role == role), None)
 
 
-class RunPlan(Record):
-    """Everything that an attempt needs.
-
-    Attributes
-    ----------
-    image
-        Name as asked for; resolved to a digest once, where the run takes place.
-    trees
-        By role of the data: ``submission``, ``ingestion_program``, ``scoring_program``, ``input_data``,
-        ``reference_data``.
-    columns
-        Keys that the scorer is expected to write.
-    keep
-        Leave the run directory where it is, to be looked at.
-    scorer_metadata, wrapped_in
-        For messages: the scorer's metadata file; the one folder that a submission lies in.
-    """
-
-    run: str
-    attempt: str
-    token: str
-    storage: str
-    cache: str | None = None
-    image: str
-    pull: str = "missing"
-    platform: str | None = None
-    policy: Policy
-    time_limit: int
-    trees: dict[str, TreeRef]
-    steps: tuple[StepPlan, StepPlan]
-    columns: tuple[str, ...]
-    detailed_results: bool = False
-    keep: bool = False
-    warnings: tuple[Problem, ...] = ()
-    scorer_metadata: str | None = None
-    wrapped_in: str | None = None
-
-    def step(self, name: StepName) -> StepPlan:
-        """The step of that name."""
-        return self.steps[0 if name == "prediction" else 1]
-
-    @property
-    def during_scoring(self) -> bool:
-        """Whether ingestion runs in the scoring step."""
-        return self.steps[1].program("ingestion") is not None
-
-
 class SubmissionFacts(Record):
     """What the plan has to know of a submission (contract.md 4.5).
 
@@ -111,6 +65,67 @@ class SubmissionFacts(Record):
     commands: tuple[str, ...] = ()
     wrapped_in: str | None = None
     packed_wrongly: bool = False
+
+
+class StepsPlan(Record):
+    """What decides what the steps of a run come to, but for the image.
+
+    Attributes
+    ----------
+    trees
+        By role of the data: ``submission``, ``ingestion_program``, ``scoring_program``, ``input_data``,
+        ``reference_data``.
+    """
+
+    policy: Policy
+    trees: dict[str, TreeRef]
+    steps: tuple[StepPlan, StepPlan]
+
+    def step(self, name: StepName) -> StepPlan:
+        """The step of that name."""
+        return self.steps[0 if name == "prediction" else 1]
+
+    @property
+    def during_scoring(self) -> bool:
+        """Whether ingestion runs in the scoring step."""
+        return self.steps[1].program("ingestion") is not None
+
+
+class RunPlan(StepsPlan):
+    """Everything that an attempt needs.
+
+    Attributes
+    ----------
+    image
+        Name as asked for; resolved to a digest once, where the run takes place.
+    columns
+        Keys that the scorer is expected to write.
+    keep
+        Leave the run directory where it is, to be looked at.
+    scorer_metadata
+        For messages: the scorer's metadata file.
+    facts
+        What was known of the submission: kept in the provenance, so that later plans need not open it again.
+    reused
+        A prediction step to start scoring from, if its digest is that of this run's. Else it is carried out.
+    """
+
+    run: str
+    attempt: str
+    token: str
+    storage: str
+    cache: str | None = None
+    image: str
+    pull: str = "missing"
+    platform: str | None = None
+    time_limit: int
+    columns: tuple[str, ...]
+    detailed_results: bool = False
+    keep: bool = False
+    warnings: tuple[Problem, ...] = ()
+    scorer_metadata: str | None = None
+    facts: SubmissionFacts = SubmissionFacts()
+    reused: ReusedStep | None = None
 
 
 def plan_steps(

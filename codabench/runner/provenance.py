@@ -12,13 +12,14 @@ from typing import Any
 
 from codabench._version import __version__
 from codabench.backends.engine import EngineInfo, Image
+from codabench.core.policy import Policy
 from codabench.core.records import StepName, StepResult
 from codabench.core.trees import TreeRef
 from codabench.runner.contract import CONTRACT_VERSION, ENVIRONMENT, command_line
 from codabench.runner.layout import mounts_of
-from codabench.runner.plan import RunPlan
+from codabench.runner.plan import RunPlan, StepsPlan
 
-_TREES_OF = {"submission", "ingestion_program", "scoring_program", "input_data", "reference_data"}
+_TREES_OF = {"ingestion_program", "scoring_program", "input_data", "reference_data"}
 
 
 def step_digest(plan: RunPlan, step: StepName, image: Image, engine: str, predictions: TreeRef | None = None) -> str:
@@ -29,7 +30,12 @@ def step_digest(plan: RunPlan, step: StepName, image: Image, engine: str, predic
     predictions
         What the prediction step came to: the input of scoring.
     """
-    identity = image.digest or f"{engine}:{image.id}"
+    record = step_record(plan, step, image, engine)
+    return digest_of(record, plan.trees["submission"].digest, predictions.digest if predictions else None)
+
+
+def step_record(plan: StepsPlan, step: StepName, image: Image, engine: str) -> dict[str, Any]:
+    """What decides what a step comes to, but for the files of the submission and the predictions: the same for many."""
     programs = [
         {
             "role": program.role,
@@ -38,16 +44,15 @@ def step_digest(plan: RunPlan, step: StepName, image: Image, engine: str, predic
         }
         for program in plan.step(step).programs
     ]
-    used = {place["host"] for place in _places(programs)} & _TREES_OF | {"submission"}
-    record = {
+    used = {place["host"] for place in _places(programs)} & _TREES_OF
+    return {
         "contract": CONTRACT_VERSION,
         "kind": step,
-        "image": identity,
+        "image": image.digest or f"{engine}:{image.id}",
         "platform": image.platform,
         "programs": programs,
         "copies_submission": plan.step(step).copy_submission,
         "trees": {name: plan.trees[name].digest for name in sorted(used) if name in plan.trees},
-        "predictions": predictions.digest if predictions and step == "scoring" else None,
         "environment": ENVIRONMENT,
         "network": plan.policy.network.value,
         "user": plan.policy.user.value,
@@ -55,7 +60,15 @@ def step_digest(plan: RunPlan, step: StepName, image: Image, engine: str, predic
         # Their names only: nobody has a digest of what is in them, so such a step is never reused unasked.
         "local_data": sorted(plan.policy.local_data or ()),
     }
-    return "sha256:" + hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def digest_of(record: dict[str, Any], submission: str, predictions: str | None) -> str:
+    """The digest of a step: a `step_record`, and the digests of the submission and of what scoring starts from."""
+    whole = record | {
+        "trees": record["trees"] | {"submission": submission},
+        "predictions": predictions if record["kind"] == "scoring" else None,
+    }
+    return "sha256:" + hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def _places(programs: Iterable[dict[str, Any]]) -> Iterable[dict[str, str]]:
@@ -63,16 +76,40 @@ def _places(programs: Iterable[dict[str, Any]]) -> Iterable[dict[str, str]]:
 
 
 def provenance(
-    plan: RunPlan, image: Image, engine: EngineInfo, steps: Iterable[StepResult], machine: str
+    plan: RunPlan, image: Image, engine: EngineInfo, steps: Iterable[StepResult], machine: str, *, asked: Policy
 ) -> dict[str, Any]:
-    """The record that says how to come to the same score again."""
+    """The record that says how to come to the same score again. Nothing in it is a path of this host, or secret.
+
+    Parameters
+    ----------
+    plan
+        With the policy that held.
+    asked
+        The policy that was asked for; where it is another one, its fields are kept.
+    """
+    steps = tuple(steps)
+    held = plan.policy.model_dump(mode="json")
+    wanted = asked.model_dump(mode="json")
     return {
         "contract": CONTRACT_VERSION,
         "image": image.model_dump(exclude_none=True),
         "trees": {name: ref.digest for name, ref in sorted(plan.trees.items())},
         "steps": {s.name: s.digest for s in steps if s.digest},
-        "policy": plan.policy.model_dump(mode="json"),
+        "outputs": {s.name: s.output.digest for s in steps if s.output},
+        "reused": {s.name: s.reused_from for s in steps if s.reused_from},
+        "submission": plan.facts.model_dump(mode="json"),
+        "programs": {
+            step.name: {
+                "copies_submission": step.copy_submission,
+                "commands": {program.role: list(program.commands) for program in step.programs},
+            }
+            for step in plan.steps
+        },
+        "columns": list(plan.columns),
+        "policy": held,
+        "asked": {field: value for field, value in wanted.items() if held[field] != value},
         "time_limit": plan.time_limit,
+        "environment": ENVIRONMENT,
         "engine": {
             "name": engine.name,
             "version": engine.version,
@@ -80,6 +117,6 @@ def provenance(
             "rootless": engine.rootless,
             "not_enforced": sorted(name for name, holds in engine.enforced.items() if not holds),
         },
-        "host": {"system": sys.platform, "machine": machine, "cpus": os.cpu_count()},
+        "host": {"system": sys.platform, "machine": machine, "cpus": os.cpu_count(), "gpus": list(engine.gpus)},
         "versions": {"codabench": __version__, "python": platform.python_version()},
     }

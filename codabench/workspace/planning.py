@@ -63,7 +63,7 @@ def make_plan(
         keep=options.keep,
         warnings=warnings,
         scorer_metadata=task.scoring_program.metadata if task.scoring_program else None,
-        wrapped_in=facts.wrapped_in,
+        facts=facts,
     )
 
 
