@@ -88,9 +88,8 @@ class Expectation:
         found, policy, facts = provenance.get("image"), provenance.get("policy"), provenance.get("submission")
         if not found or not policy or facts is None or (image is not None and image != found["name"]):
             return None
-        engine = provenance["engine"]["name"]
         key = (
-            engine,
+            provenance["engine"]["name"],
             *(found.get(field) for field in ("id", "digest", "platform")),
             *(policy[field] for field in _POLICY),
             *(policy["local_data"] or ()),
@@ -98,14 +97,14 @@ class Expectation:
             *facts["commands"],
         )
         if key not in self._known:
-            self._known[key] = self._made(
-                Image.model_validate(found), engine, Policy.model_validate(policy), SubmissionFacts.model_validate(facts)
-            )
+            self._known[key] = self._made(provenance)
         return self._known[key]
 
-    def _made(self, image: Image, engine: str, policy: Policy, facts: SubmissionFacts) -> _Records | None:
+    def _made(self, provenance: Mapping[str, Any]) -> _Records | None:
+        image, engine = Image.model_validate(provenance["image"]), provenance["engine"]["name"]
+        facts = SubmissionFacts.model_validate(provenance["submission"])
         steps, _ = plan_steps(self._task, facts, results_only=self._results_only)
-        plan = StepsPlan(policy=policy, trees=self._trees, steps=steps)
+        plan = StepsPlan(policy=Policy.model_validate(provenance["policy"]), trees=self._trees, steps=steps)
 
         def record(step: StepName) -> dict[str, Any]:
             return step_record(plan, step, image, engine)

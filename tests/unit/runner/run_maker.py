@@ -58,6 +58,7 @@ def plan(
         "trees": trees,
         "steps": steps,
         "warnings": warnings,
+        "facts": facts,
         "columns": ("score",),
     }
     return RunPlan.model_validate({**given, **more})
