@@ -7,6 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from codabench.cli.options import (
+    ALLOW,
+    CPUS,
+    FACT_SHEET,
+    FOLLOW,
+    GPUS,
+    IMAGE,
+    JOBS,
+    LOCAL_DATA,
+    MEMORY,
+    NETWORK,
+    PHASE,
+    POLICY,
+    PULL,
+    TASK,
+    TIMEOUT,
+    answers_in,
+    given_local_data,
+)
 from codabench.cli.output import (
     DATASET,
     FAILED,
@@ -15,7 +34,6 @@ from codabench.cli.output import (
     given_datasets,
     handled,
     print_json,
-    read_mapping,
     say,
     tell,
 )
@@ -42,28 +60,22 @@ def run(
         metavar="NAME",
         help="A solution of the bundle, by name or index; all: every one. Repeatable.",
     ),
-    phase: str = typer.Option(None, "--phase", "-p", help="Index or name; default: the phase open now."),
-    task: list[str] = typer.Option(None, "--task", "-t", help="Index or name; may be given more than once."),
+    phase: str = PHASE,
+    task: list[str] = TASK,
     backend: str = typer.Option("auto", "--backend", "-b", help="auto, docker, podman, sandbox or process."),
-    image: str = typer.Option(None, "--image", help="Instead of the bundle's; for the sandbox: host, rootfs:/path."),
-    pull: str = typer.Option("missing", "--pull", help="Images: missing, always or never."),
-    policy: str = typer.Option("standard", "--policy", help="standard, strict or trusted."),
-    network: str = typer.Option(None, "--network", help="none, proxy (see --allow) or open; none by default."),
-    allow: list[str] = typer.Option(
-        None, "--allow", metavar="HOST", help="Let programs reach this host, .example.org for all below it; no other."
-    ),
-    gpus: str = typer.Option(None, "--gpus", help="A number, or all."),
-    local_data: list[str] = typer.Option(
-        None, "--local-data", metavar="NAME=DIR", help="A directory of this host, read-only at /app/data/NAME."
-    ),
-    memory: str = typer.Option(None, "--memory", help="For each program: 512m, 4 GiB."),
-    cpus: float = typer.Option(None, "--cpus", help="For each program; may be a fraction."),
-    timeout: str = typer.Option(
-        None, "--timeout", help="Seconds for each step instead of the phase's limit; also 20min."
-    ),
-    jobs: int = typer.Option(None, "--jobs", "-j", min=1, help="Runs at the same time."),
-    fact_sheet: Path = typer.Option(None, "--fact-sheet", help="A JSON or YAML file with the answers."),
-    follow: bool = typer.Option(False, "--follow", "-f", help="Print what the programs print, as it comes."),
+    image: str = IMAGE,
+    pull: str = PULL,
+    policy: str = POLICY,
+    network: str = NETWORK,
+    allow: list[str] = ALLOW,
+    gpus: str = GPUS,
+    local_data: list[str] = LOCAL_DATA,
+    memory: str = MEMORY,
+    cpus: float = CPUS,
+    timeout: str = TIMEOUT,
+    jobs: int = JOBS,
+    fact_sheet: Path = FACT_SHEET,
+    follow: bool = FOLLOW,
     keep: bool = typer.Option(False, "--keep", help="Leave the run directories where they are, and say where."),
     shell: bool = typer.Option(False, "--shell", help="Open a shell in the container of the first step instead."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show programs, mounts and limits; start nothing."),
@@ -89,10 +101,10 @@ def run(
         "cpus": cpus,
         "allow": allow or None,
         "gpus": gpus,
-        "local_data": _local_data(local_data or []),
+        "local_data": given_local_data(local_data),
         "timeout": timeout,
     }
-    answers = None if fact_sheet is None else read_mapping(fact_sheet, "fact sheet", code="CB335")
+    answers = answers_in(fact_sheet)
     if out is not None:
         from codabench.workspace.export import check_free
 
@@ -117,23 +129,6 @@ def run(
             _run_all(competition, given, {**where, **how}, out=out, as_json=as_json)
     finally:
         competition.close()
-
-
-def _local_data(words: list[str]) -> dict[str, str]:
-    """``imagenet=/data/imagenet`` as a mapping.
-
-    Raises
-    ------
-    UsageError
-        If a word names no directory.
-    """
-    from codabench.core.errors import UsageError
-
-    pairs = {name: place for name, _, place in (word.partition("=") for word in words)}
-    for name, place in pairs.items():
-        if not place:
-            raise UsageError(f"--local-data {name} names no directory", code="CB353", hint=f"{name}=/path/of/it")
-    return pairs
 
 
 def _solutions(competition: Competition, wanted: Sequence[str]) -> list[SolutionSpec]:
@@ -256,28 +251,18 @@ def submission_document(handle: SubmissionHandle, name: str) -> dict[str, Any]:
 
 
 def _run(run: RunHandle, index: Any, name: str) -> dict[str, Any]:
+    from codabench.cli.documents import exit_codes, problem_document
+
     problem = run.problem
     return {
         "task": {"index": index, "name": name},
         "status": run.status.value,
         "scores": run.scores,
-        "problem": None if problem is None else _problem(problem),
-        "warnings": [_problem(w) for w in run.warnings],
-        "exit_codes": {
-            step: {role: run.exit_code(step, role) for role in ("program", "ingestion")}
-            for step in ("prediction", "scoring")
-        },
+        "problem": None if problem is None else problem_document(problem),
+        "warnings": [problem_document(w) for w in run.warnings],
+        "exit_codes": exit_codes(run),
         "seconds": round(run.seconds, 3),
         "provenance": run.provenance,
-    }
-
-
-def _problem(problem: Any) -> dict[str, Any]:
-    return {
-        "code": problem.code,
-        "fault": problem.fault.value if problem.fault else None,
-        "message": problem.message,
-        "hint": problem.hint,
     }
 
 

@@ -26,10 +26,15 @@ DB = typer.Option(
 JSON = typer.Option(False, "--json", help="Print one JSON document.")
 
 
-def meant(workspace: str | None, db: str | None) -> tuple[str, str]:
+def meant(workspace: str | None, db: str | None, *, new: bool = False) -> tuple[str, str]:
     """The place and the database of the workspace that is meant; it need not be there.
 
     A database that the environment names belongs to the workspace that the environment names, and to no other.
+
+    Parameters
+    ----------
+    new
+        It may be one that is about to be made: where nobody names one, that of the current directory.
 
     Raises
     ------
@@ -43,7 +48,7 @@ def meant(workspace: str | None, db: str | None) -> tuple[str, str]:
     if workspace is None and os.environ.get(PLACE):
         workspace, db = os.environ[PLACE], db or os.environ.get(DATABASE)
     if workspace is None:
-        if not (Path(HERE) if db else Path(HERE) / "codabench.db").exists():
+        if not new and not (Path(HERE) if db else Path(HERE) / "codabench.db").exists():
             hint = f"name one: --workspace DIR, or {PLACE}=DIR; `codabench add BUNDLE` makes {HERE} here"
             raise UsageError(f"no workspace is named, and there is no {HERE} here", code="CB357", hint=hint)
         workspace = HERE
@@ -55,8 +60,8 @@ def meant(workspace: str | None, db: str | None) -> tuple[str, str]:
 
 
 @contextmanager
-def opened(workspace: str | None, db: str | None, **options: Any) -> Iterator[Workspace]:
-    """The workspace that is meant. It has to be there: to look at something makes nothing.
+def opened(workspace: str | None, db: str | None, *, new: bool = False, **options: Any) -> Iterator[Workspace]:
+    """The workspace that is meant. It has to be there, unless it may be `new`: to look at something makes nothing.
 
     Parameters
     ----------
@@ -72,8 +77,8 @@ def opened(workspace: str | None, db: str | None, **options: Any) -> Iterator[Wo
     from codabench.db.schema import look
     from codabench.workspace.workspace import Workspace
 
-    place, database = meant(workspace, db)
-    if look(database) is None:
+    place, database = meant(workspace, db, new=new)
+    if not new and look(database) is None:
         hint = "name the directory or URL that it was made with, and its database (--db) if that lies elsewhere"
         raise UsageError(f"there is no workspace in {place}", code="CB357", hint=hint)
     with Workspace(place, db=database, **options) as ws:

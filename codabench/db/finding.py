@@ -59,6 +59,17 @@ class Finding(Connected):
         with self._read() as db:
             return list(db.execute(query.limit(_MOST)))
 
+    def newest_submissions(self, many: int) -> list[Submission]:
+        """The last ones that are not deleted, newest first."""
+        query = select(SUBMISSION).where(SUBMISSION.c.deleted_at.is_(None)).order_by(SUBMISSION.c.sequence.desc())
+        with self._read() as db:
+            return [submission_from(row) for row in db.execute(query.limit(many))]
+
+    def newest_runs(self, many: int) -> list[Run]:
+        """The runs that were queued last, newest first."""
+        with self._read() as db:
+            return [run_from(row) for row in db.execute(select(RUN).order_by(RUN.c.created_at.desc()).limit(many))]
+
     def run_counts(self) -> dict[str, dict[Status, int]]:
         """How many runs of each competition have each status, of submissions that are not deleted."""
         query = (

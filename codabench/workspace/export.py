@@ -33,7 +33,13 @@ def check_free(dest: Path) -> None:
 
 
 def export_results(
-    dest: Path, handles: Sequence[SubmissionHandle], boards: Sequence[Leaderboard], document: dict[str, Any]
+    dest: Path,
+    handles: Sequence[SubmissionHandle],
+    boards: Sequence[Leaderboard],
+    document: dict[str, Any],
+    *,
+    runs: bool = True,
+    submissions: bool = False,
 ) -> None:
     """Write ``result.json``, ``leaderboard.txt``, ``leaderboard.csv`` and a directory for each run.
 
@@ -42,6 +48,13 @@ def export_results(
     A run's directory holds ``logs/``, ``prediction_output/``, ``scoring_output/``, ``scores.json``,
     ``provenance.json`` and ``detailed_results.html``, as far as they exist. All of it appears when it is complete,
     ``result.json`` last.
+
+    Parameters
+    ----------
+    runs
+        Whether there are directories for runs.
+    submissions
+        Whether the directory of a submission also holds its files, in ``submission/``.
 
     Raises
     ------
@@ -55,7 +68,12 @@ def export_results(
         dest.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".codabench-", dir=dest))
         try:
-            _write(partial, handles, boards, document)
+            places = _write(partial, handles, boards, document)
+            for handle, place in zip(handles, places, strict=True):
+                if submissions:
+                    _export_submission(place, handle)
+                if runs:
+                    _export_runs(place, handle)
             for item in sorted(partial.iterdir(), key=lambda p: p.name == "result.json"):
                 item.rename(dest / item.name)
         finally:
@@ -68,26 +86,58 @@ def export_results(
 
 def _write(
     dest: Path, handles: Sequence[SubmissionHandle], boards: Sequence[Leaderboard], document: dict[str, Any]
-) -> None:
+) -> list[Path]:
+    """Write what is of all submissions together; returns the place of each of them."""
     tables = [f"leaderboard-{n}.csv" if n > 1 else "leaderboard.csv" for n in range(1, len(boards) + 1)]
     names = distinct_names(handles)
     places = _components([names[h.id] for h in handles], [*_OURS, *tables])
-    for handle, place in zip(handles, places, strict=True):
-        tasks = _components([t.name for t in handle.tasks]) if len(handle.runs) > 1 else ["."]
-        for run, task in zip(handle.runs, tasks, strict=True):
-            _export_run(dest / place / task, run)
     if boards:
         (dest / "leaderboard.txt").write_text("\n".join(f"{board!r}\n" for board in boards), encoding="utf-8")
     for name, board in zip(tables, boards, strict=True):
         (dest / name).write_text(board.to_csv(), encoding="utf-8", newline="")
     (dest / "result.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
+    return [dest / place for place in places]
+
+
+def _export_submission(place: Path, handle: SubmissionHandle) -> None:
+    files = place / "submission"
+    files.mkdir(parents=True)
+    with handle.files() as source:
+        extract(source, files)
+
+
+def _export_runs(place: Path, handle: SubmissionHandle) -> None:
+    tasks = _components([t.name for t in handle.tasks], ["submission"]) if len(handle.runs) > 1 else ["."]
+    for run, task in zip(handle.runs, tasks, strict=True):
+        _export_run(place / task, run)
+
+
+def export_logs(dest: Path, run: RunHandle, names: Sequence[str]) -> None:
+    """Write logs of a run to a directory, each as ``NAME.txt``; nothing is overwritten.
+
+    Raises
+    ------
+    UsageError
+        ``CB706``: one is there already.
+    StorageError
+        ``CB704``: it cannot be written.
+    """
+    try:
+        dest.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            with (dest / f"{name}.txt").open("xb") as file:
+                file.write(run.logs.raw(name))
+    except FileExistsError as error:
+        hint = "name another directory"
+        raise UsageError(f"{error.filename} is there already", code="CB706", hint=hint) from error
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"logs cannot be written to {dest}: {error}", code="CB704") from error
 
 
 def _export_run(place: Path, run: RunHandle) -> None:
-    logs = place / "logs"
-    logs.mkdir(parents=True)
-    for name in run.logs:
-        (logs / f"{name}.txt").write_bytes(run.logs.raw(name))
+    export_logs(place / "logs", run, list(run.logs))
     for step in run.outcome.steps if run.outcome else ():
         if step.output is not None:
             output = place / f"{step.name}_output"

@@ -227,6 +227,16 @@ class SubmissionHandle:
         """The tasks of `runs`, in their order."""
         return [self.competition.spec.task(t) for t in self.record.tasks]
 
+    def files(self) -> TreeSource:
+        """What was submitted.
+
+        Raises
+        ------
+        StorageError
+            It is not stored any more: the submission was deleted.
+        """
+        return self._workspace.storage.open_tree(self.record.tree)
+
     @property
     def status(self) -> Status:
         """Finished when every run finished, Failed when every run failed; a mixture is Finished and `incomplete`."""

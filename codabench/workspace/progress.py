@@ -7,7 +7,7 @@ import html
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -110,18 +110,31 @@ class PlainProgress(Lines):
     def changed(self, line: Line | None) -> None:
         if line is not None and line.label:
             mark, label, status, rest = line.cells()
-            print(f"{mark} {label}  {status}  {rest}".rstrip(), file=sys.stderr)  # noqa: T201 - this is the display
+            _tell(f"{mark} {label}  {status}  {rest}".rstrip())
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201 - this is the display
 
 
 class FollowProgress(PlainProgress):
-    """The lines of the programs as they come, and a line for each change."""
+    """The lines of the programs as they come, and on standard error a line for each change.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    say
+        What is called with each line of a program.
+    only
+        The name of a log, to hear nothing of others.
+    """
+
+    def __init__(self, say: Callable[[str], None] = _tell, *, only: str | None = None) -> None:
         super().__init__()
+        self._out, self._only = say, only
         self._begun: dict[tuple[str, str], str] = {}
 
     def event(self, event: dict[str, Any]) -> None:
-        if event["type"] == "log":
+        if event["type"] == "log" and self._only in (None, event["name"]):
             self._say(event["run"], event["name"], base64.b64decode(event["data"]).decode("utf-8", "replace"))
         elif event["type"] == "status" and event["status"].is_final:
             for run, name in [key for key in self._begun if key[0] == event["run"]]:
@@ -135,7 +148,7 @@ class FollowProgress(PlainProgress):
                 self._begun[run, name] = rest
             label = self.lines[run].label if run in self.lines and len(self.lines) > 1 else ""
             for line in lines:
-                print(f"{label} {name} | {printable(line)}".lstrip(), file=sys.stderr)  # noqa: T201 - this is the display
+                self._out(f"{label} {name} | {printable(line)}".lstrip() if self._only is None else printable(line))
 
 
 class RichProgress(Lines):
