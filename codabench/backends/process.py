@@ -29,6 +29,7 @@ from codabench.backends.engine import (
     Usage,
 )
 from codabench.backends.naming import architecture
+from codabench.backends.owner import Owner, myself
 from codabench.backends.probing import MEMORY_REPORT, PROPERTIES
 from codabench.core.errors import EngineError, EngineTimeout, PolicyError, UsageError
 from codabench.core.policy import Limits, Network, User
@@ -36,6 +37,8 @@ from codabench.core.records import Exit, ExitReason
 
 MARK = "CODABENCH_PROCESS"
 """An environment variable that every process of a run inherits: by it they are found, wherever they hid."""
+OWNER = "CODABENCH_OWNER"
+"""Another one: the label of who started them, so that those of a process that was killed are found."""
 
 _CHUNK = 64 * 1024
 _DRAIN_PATIENCE = 3.0
@@ -51,6 +54,9 @@ class ProcessEngine:
     """
 
     name = "process"
+
+    def __init__(self) -> None:
+        self._label = myself().label()
 
     def probe(self, image: Image | None = None) -> EngineInfo:
         names = (*PROPERTIES, MEMORY_REPORT, "read_only_mounts")
@@ -95,13 +101,14 @@ class ProcessEngine:
         for mount in spec.mounts:
             if not os.path.isdir(mount.source):
                 raise EngineError(f"the directory to mount at {mount.target} is not there: {mount.source}")
-        return ProcessContainer(spec)
+        return ProcessContainer(spec, self._label)
 
     def run(self, spec: ContainerSpec, logs: LogSink, stop: StopSignal, deadline: Deadline) -> Exit:
         return self.create(spec).run(logs, stop, deadline)
 
     def reap(self) -> list[str]:
-        return []
+        """Kill the processes of runs whose owner is dead: a process that is killed does not take its children along."""
+        return [str(pid) for pid in _orphans() if _kill(pid)]
 
     def close(self) -> None:
         pass
@@ -110,8 +117,8 @@ class ProcessEngine:
 class ProcessContainer:
     """One program, not yet started."""
 
-    def __init__(self, spec: ContainerSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: ContainerSpec, label: str = "") -> None:
+        self._spec, self._label = spec, label
         self._used = threading.Lock()
         self._mark: str | None = None
 
@@ -164,7 +171,7 @@ class ProcessContainer:
         env.setdefault("PATH", f"{os.path.dirname(sys.executable)}:{os.environ.get('PATH', os.defpath)}")
         env.setdefault("HOME", os.environ.get("HOME", "/"))
         env.setdefault("LANG", "C.UTF-8")
-        env[MARK] = mark
+        env |= {MARK: mark, OWNER: self._label}
         return subprocess.Popen(
             words,
             env=env,
@@ -328,20 +335,34 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int) -> bool:
     try:
         os.kill(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        return
+        return False
+    return True
 
 
 def marked(mark: str) -> Iterator[int]:
     """Processes of ours that carry the mark."""
     needle = f"{MARK}={mark}".encode()
+    return (pid for pid, words in _environments() if needle in words)
+
+
+def _orphans() -> Iterator[int]:
+    """Processes of runs whose owner is dead."""
+    prefix = f"{OWNER}=".encode()
+    for pid, words in _environments():
+        labels = (word.removeprefix(prefix).decode(errors="replace") for word in words if word.startswith(prefix))
+        if any(owner is not None and owner.is_dead() for owner in map(Owner.of_label, labels)):
+            yield pid
+
+
+def _environments() -> Iterator[tuple[int, list[bytes]]]:
+    """The processes of ours, and the environment that each was started with."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if needle in (entry / "environ").read_bytes().split(b"\0"):
-                yield int(entry.name)
+            yield int(entry.name), (entry / "environ").read_bytes().split(b"\0")
         except OSError:
             continue  # gone, or not ours
 
