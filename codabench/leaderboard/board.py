@@ -8,10 +8,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, FiniteFloat
 
 from codabench.core.base import Record
-from codabench.core.competition import ColumnSpec, LeaderboardSpec, Sorting
+from codabench.core.competition import ColumnSpec, LeaderboardSpec
 from codabench.core.errors import NotFound
 from codabench.core.text import did_you_mean, plural, printable
-from codabench.leaderboard import order
 from codabench.leaderboard.values import Aggregation
 
 
@@ -123,25 +122,16 @@ class Board(Record):
         raise NotFound(f"no submission {printable(submission)} on leaderboard {self.leaderboard.title}", hint=hint)
 
     def explain(self, a: str, b: str) -> str:
-        """One sentence: which of two submissions stands higher, and by which rule.
+        """Which of two submissions stands higher, and by which rule; what rounding or several tasks hide.
 
         Raises
         ------
         NotFound
             If one of them is not on the board.
         """
-        upper, lower = sorted((self.row(a), self.row(b)), key=lambda r: r.rank)
-        if upper.submission == lower.submission:
-            return printable(f"{a} is one submission, on rank {upper.rank}.")
-        columns = order.deciding_columns(self.leaderboard)
-        reason = _reason(columns, upper, lower)
-        tie = ""
-        if order.same_primary(columns, upper, lower):
-            value = upper.scores.get(columns[0].key)
-            tie = f"both have {value!r}" if value is not None else "neither has a value"
-            tie = f"{tie} in {columns[0].title}, and "
-        places = f"{upper.submission} (rank {upper.rank}) is above {lower.submission} (rank {lower.rank})"
-        return printable(f"{places} because {tie}{reason}.")
+        from codabench.leaderboard.words import explain
+
+        return explain(self, a, b)
 
     def records(self, *, per_task: bool = False) -> list[dict[str, Any]]:
         """The rows as flat dicts, for a table: rank, submission, participant, created_at, then the visible columns.
@@ -160,22 +150,3 @@ class Board(Record):
                     record.update({f"{task}.{c.key}": scores.get(c.key) for c in self.columns})
             found.append({**record, "incomplete": row.incomplete})
         return found
-
-
-def _reason(columns: list[ColumnSpec], upper: Row, lower: Row) -> str:
-    """Why `upper` is above, after "because"."""
-    better = order.decided_by(columns, upper, lower)
-    if better.column is None:
-        return {
-            order.COMPLETE: f"{upper.submission} has a result for every task and {lower.submission} has not",
-            order.TIME: f"{upper.submission} was submitted earlier: {upper.created_at:%Y-%m-%d %H:%M:%S} UTC "
-            f"before {lower.created_at:%Y-%m-%d %H:%M:%S} UTC",
-            order.ARRIVAL: f"{upper.submission} arrived first in the same instant",
-            order.IDENTITY: "its identifier comes first; nothing else tells them apart",
-        }[better.rule]
-    column = better.column
-    left, right = upper.scores.get(column.key), lower.scores.get(column.key)
-    if right is None:
-        return f"{lower.submission} has no value in {column.title}"
-    sign, which = (">", "larger") if column.sorting is Sorting.DESC else ("<", "smaller")
-    return f"{column.title} decides: {left!r} {sign} {right!r}, {which} is better"

@@ -13,6 +13,7 @@ from codabench.core.errors import Interrupted
 from codabench.core.problems import Problem, Severity
 from codabench.core.records import Exit, Role
 from codabench.core.trees import BlobRef
+from codabench.leaderboard import items
 from codabench.runner.plan import RunPlan
 from codabench.runner.scores import ScoresFile, read_scores
 from codabench.storage.sources import TreeSource, collect, extract, open_hostile
@@ -101,7 +102,18 @@ def read(output: TreeSource, plan: RunPlan, storage: Storage) -> Found:
     if page is not None:
         with output.open(page) as stream:
             blob = storage.put(stream)
-    return Found(scores=read_scores(output, plan.columns), page=blob)
+    scores = read_scores(output, plan.columns)
+    warnings = (*scores.warnings, *_items_problem(output, plan))
+    return Found(scores=scores.model_copy(update={"warnings": warnings}), page=blob)
+
+
+def _items_problem(output: TreeSource, plan: RunPlan) -> tuple[Problem, ...]:
+    """What is wrong with the scores of items, if there are any: a warning, since the scores themselves are there."""
+    if not output.is_file(items.NAME):
+        return ()
+    with output.open(items.NAME) as stream:
+        problem = items.read_items(stream.read(items.SIZE_LIMIT + 1), plan.columns).problem
+    return (problem,) if problem else ()
 
 
 def detailed_results(output: TreeSource) -> str | None:

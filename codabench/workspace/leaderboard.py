@@ -14,11 +14,13 @@ from codabench.leaderboard.ranking import rank
 from codabench.leaderboard.render import board_html, board_text
 from codabench.leaderboard.values import RANK_COMPUTATIONS, Aggregation
 from codabench.workspace import admission
+from codabench.workspace.evidence import ItemReader
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from codabench.leaderboard.diff import BoardDiff
+    from codabench.leaderboard.statistics import Statistics
     from codabench.workspace.competition import Competition
     from codabench.workspace.handles import SubmissionHandle
     from codabench.workspace.workspace import Workspace
@@ -46,9 +48,15 @@ class Leaderboard:
         return super().__new__(cls)
 
     def __init__(
-        self, board: Board, phase: PhaseSpec, names: dict[str, str], facts: dict[str, dict[str, Any]] | None = None
+        self,
+        board: Board,
+        phase: PhaseSpec,
+        names: dict[str, str],
+        facts: dict[str, dict[str, Any]] | None = None,
+        items: ItemReader | None = None,
     ) -> None:
-        self.board, self.phase, self.names, self.facts = board, phase, names, facts or {}
+        self.board, self.phase, self.names, self.facts, self._items = board, phase, names, facts or {}, items
+        self._statistics: dict[str, Statistics] = {}
 
     @property
     def spec(self) -> LeaderboardSpec:
@@ -64,10 +72,44 @@ class Leaderboard:
         return self.names[row.submission]
 
     def explain(self, a: str, b: str) -> str:
-        """Why the submission called `a` stands above the one called `b`, or below it."""
+        """Why the submission called `a` stands above the one called `b`, or below it, and how sure that is."""
+        from codabench.leaderboard.words import doubt
+
         known = sorted(self.names.values())
         one, other = (admission.pick(known, wanted, "submission", lambda n: n, lambda n: n) for wanted in (a, b))
-        return self._shown().explain(printable(one), printable(other))
+        said = self._shown().explain(printable(one), printable(other))
+        ids = {name: id for id, name in self.names.items()}
+        sure = doubt(self.statistics(), ids[one], ids[other]) if self.statistics().known else ""
+        return f"{said} {sure}".rstrip()
+
+    def statistics(self, column: str | None = None) -> Statistics:
+        """Intervals, P(a beats b), and which submissions cannot be told apart (docs/statistics.md).
+
+        Known where scorers write ``scores_per_item.csv`` and the values of the column are means over items; otherwise
+        the notes say why not. The first 25 submissions are looked at. Read and computed once for each column.
+
+        Parameters
+        ----------
+        column
+            Its key; None: the one that ranks, or the first if that is hidden.
+
+        Raises
+        ------
+        NotFound
+            No visible column of that key.
+        StorageError
+            What a run left cannot be read any more.
+        """
+        from codabench.leaderboard.statistics import MOST_ROWS, analyse
+
+        visible = self.board.columns
+        ranking = self.spec.primary if self.spec.primary in visible else visible[0]
+        wanted = ranking.key if column is None else column
+        chosen = admission.pick(visible, wanted, "column", lambda c: c.key, lambda c: c.title)
+        if chosen.key not in self._statistics:
+            read = self._items.of(r.submission for r in self.rows[:MOST_ROWS]) if self._items else {}
+            self._statistics[chosen.key] = analyse(self.board, read, chosen, self.names)
+        return self._statistics[chosen.key]
 
     def diff(self, later: Leaderboard) -> BoardDiff:
         """What changed from this board to a later one: places, values, and why; ``.to_frame()``, ``.plot()``."""
@@ -192,7 +234,8 @@ def make_leaderboard(
         for h in listed
         if h.record.fact_sheet
     }
-    made: Leaderboard = Leaderboard(board.model_copy(update={"notes": notes}), period, names, facts)
+    items = ItemReader(workspace, keys)
+    made: Leaderboard = Leaderboard(board.model_copy(update={"notes": notes}), period, names, facts, items)
     return made
 
 

@@ -6,6 +6,7 @@ else, because the images of programs do not have the library that wrote it.
 
 from __future__ import annotations
 
+import csv
 import html
 import importlib
 import json
@@ -146,6 +147,26 @@ class ScoringIO:
         self.predictions, self.reference, self.output, self.shared = predictions, reference, output, shared
         self._input = data
         self.details = Details()
+
+    def items(self, scores: Any, ids: Any = None) -> None:
+        """Write the score of each item to ``scores_per_item.csv``, for intervals on the leaderboard.
+
+        Parameters
+        ----------
+        scores
+            Column key -> a number for each item; the mean over the items is the score of the column.
+        ids
+            What items are called, each of them differently; None: their numbers.
+        """
+        columns = {str(key): [_number(str(key), value) for value in values] for key, values in scores.items()}
+        count = len(next(iter(columns.values()), []))
+        named = [str(name) for name in (range(count) if ids is None else ids)]
+        if any(len(values) != len(named) for values in columns.values()):
+            raise ValueError("there is not one number in each column for each item")
+        with open(self.output / "scores_per_item.csv", "w", encoding="utf-8", newline="") as stream:
+            lines = csv.writer(stream)
+            lines.writerow(["item", *columns])
+            lines.writerows(zip(named, *columns.values()))  # noqa: B905 - older images have no strict
 
     @property
     def input(self) -> Path:

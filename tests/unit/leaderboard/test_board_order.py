@@ -194,12 +194,16 @@ def test_notes_say_what_was_not_done():
 @pytest.mark.parametrize(
     ("a", "b", "sentence"),
     [
-        ("fast", "best", "best (rank 1) is above fast (rank 2) because Acc decides: 0.9 > 0.5, larger is better."),
+        (
+            "fast",
+            "best",
+            "best (rank 1) is above fast (rank 2) because Acc decides: 0.9 > 0.5 by 0.4, larger is better.",
+        ),
         (
             "fast",
             "slow",
             "fast (rank 2) is above slow (rank 3) because both have 0.5 in Acc, and "
-            "Time decides: 1.0 < 2.0, smaller is better.",
+            "Time decides: 1.0 < 2.0 by 1, smaller is better.",
         ),
         (
             "slow",

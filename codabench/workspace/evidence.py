@@ -1,0 +1,49 @@
+"""What scorers wrote of each item, read from the stored output of their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
+from codabench.core.records import Run, Status
+from codabench.leaderboard.items import NAME, SIZE_LIMIT, ItemScores, read_items
+
+if TYPE_CHECKING:
+    from codabench.workspace.workspace import Workspace
+
+
+class ItemReader:
+    """Reads each file once; what a finished run left never changes.
+
+    Parameters
+    ----------
+    keys
+        Keys of the columns that are read.
+    """
+
+    def __init__(self, workspace: Workspace, keys: Collection[str]) -> None:
+        self._workspace, self._keys = workspace, frozenset(keys)
+        self._read: dict[str, ItemScores | None] = {}
+
+    def of(self, submissions: Iterable[str]) -> dict[tuple[str, int | str], ItemScores]:
+        """By submission and task; where nothing was written, there is no entry."""
+        found = {}
+        for submission in submissions:
+            for run in self._workspace.db.runs_of(submission):
+                if run.shown and run.status is Status.FINISHED:
+                    if run.id not in self._read:
+                        self._read[run.id] = self._items(run)
+                    wrote = self._read[run.id]
+                    if wrote is not None:
+                        found[submission, run.task] = wrote
+        return found
+
+    def _items(self, run: Run) -> ItemScores | None:
+        step = run.outcome.step("scoring") if run.outcome else None
+        if step is None or step.output is None:
+            return None
+        with self._workspace.storage.open_tree(step.output) as output:
+            if not output.is_file(NAME):
+                return None
+            with output.open(NAME) as stream:
+                return read_items(stream.read(SIZE_LIMIT + 1), self._keys)
