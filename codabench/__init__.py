@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from codabench.core.problems import Fault, Problem, Severity
     from codabench.core.records import Status
     from codabench.core.report import Report
-    from codabench.workspace.competition import Competition, check, load
+    from codabench.workspace.competition import Competition
     from codabench.workspace.handles import RunHandle, SubmissionHandle
     from codabench.workspace.leaderboard import Leaderboard
+    from codabench.workspace.loading import check, load
     from codabench.workspace.workspace import Workspace
 
 _HOMES = {
@@ -66,10 +67,10 @@ _HOMES = {
     "SubmissionHandle": "codabench.workspace.handles",
     "Task": "codabench.bundle.defined.models",
     "Workspace": "codabench.workspace.workspace",
-    "check": "codabench.workspace.competition",
+    "check": "codabench.workspace.loading",
     "fix": "codabench.bundle.fix",
     "ingestion": "codabench.bundle.defined.programs",
-    "load": "codabench.workspace.competition",
+    "load": "codabench.workspace.loading",
     "schema": "codabench.bundle.schema",
     "scoring": "codabench.bundle.defined.programs",
 }

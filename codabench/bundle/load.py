@@ -201,16 +201,20 @@ def _target(name: str) -> Target:
         raise UsageError(f"there is no target {shorten(name)}", hint=f"write {guess}") from None
 
 
-def read_tree(name: str, opened: TreeSource, *, sound: bool = True) -> Bundle:
+def read_tree(name: str, opened: TreeSource, *, sound: bool = True, datasets: Datasets | None = None) -> Bundle:
     """Read a bundle from a tree of files, which is closed with it.
 
     Parameters
     ----------
     sound
         Whether to look for what is no error, too.
+    datasets
+        As for `read_bundle`.
     """
-    files = BundleFiles(opened, ArchiveLimits.OWN)
-    return _read(name, opened, files, NAME, list(opened.problems), Target.LOCAL, sound)
+    problems = list(opened.problems)
+    tree, file = _find(opened, problems)
+    files = BundleFiles(tree, ArchiveLimits.OWN, KeyedData(datasets))
+    return _read(name, opened, files, file, problems, Target.LOCAL, sound)
 
 
 def _read(

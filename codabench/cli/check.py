@@ -159,6 +159,6 @@ def _moment(at: Any) -> str | None:
 
 def structure_text(spec: CompetitionSpec) -> str:
     """What a bundle holds, in a few lines."""
-    from codabench.workspace.competition import spec_text
+    from codabench.workspace.described import spec_text
 
     return spec_text(spec)

@@ -26,7 +26,7 @@ def convert(
     """
     from codabench.core.report import Report, render_problem
     from codabench.core.text import plural, printable
-    from codabench.workspace.competition import load
+    from codabench.workspace.loading import load
 
     by_key = None if keys is None else read_mapping(keys, "keys", code="CB170")
     with load(source, datasets=given_datasets(dataset)) as competition:

@@ -25,7 +25,7 @@ def demo(
 ) -> None:
     """Open an example competition, check it, run three submissions, print the leaderboard."""
     from codabench.core.records import Status
-    from codabench.workspace.competition import load
+    from codabench.workspace.loading import load
 
     put_example(directory)
     competition = load(directory / "bundle")

@@ -89,7 +89,7 @@ def run(
     Exit code 0: every run finished. 1: a run failed. 2: usage, or a bundle with errors. 3: engine or machine failed.
     """
     from codabench.core.errors import UsageError
-    from codabench.workspace.competition import load
+    from codabench.workspace.loading import load
 
     where: dict[str, Any] = {
         "phase": phase,

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from codabench.core.competition import CompetitionSpec, TaskSpec
-from codabench.core.errors import NotFound
+from codabench.core.errors import NotFound, StateError
 from codabench.core.evaluations import Revision
 from codabench.core.trees import TreeRef
 from codabench.db.connection import Connected
 from codabench.db.convert import revision_from, revision_row
 from codabench.db.tables import COMPETITION, MIGRATED, REVISION, TREE
+
+
+class Kept(NamedTuple):
+    """What is kept of a competition.
+
+    Attributes
+    ----------
+    source
+        Where it came from.
+    trees
+        Its stored programs, data and other files, by path.
+    """
+
+    spec: CompetitionSpec
+    source: str
+    trees: dict[str, TreeRef]
 
 
 class Competitions(Connected):
@@ -53,67 +70,79 @@ class Competitions(Connected):
 
     def set_trees(self, competition: str, trees: dict[str, TreeRef]) -> None:
         """Keep which stored trees are the programs and data of a competition; what is known by a path is replaced."""
-        rows = [{"competition": competition, "path": p, "ref": r.model_dump_json()} for p, r in sorted(trees.items())]
-        if not rows:
+        if not trees:
             return
         with self._change() as db:
             # Who changes the same trees waits here, or PostgreSQL would find a path twice.
             db.execute(select(COMPETITION.c.id).where(COMPETITION.c.id == competition).with_for_update())
-            db.execute(delete(TREE).where(TREE.c.competition == competition, TREE.c.path.in_(list(trees))))
-            db.execute(insert(TREE), rows)
+            _replace(db, competition, trees)
 
     def trees(self, competition: str) -> dict[str, TreeRef]:
         """The stored trees of a competition by path."""
         with self._read() as db:
             return _trees(db, competition)
 
+    def kept_competition(self, id: str) -> Kept:
+        """All that is kept of a competition, as of one moment; `NotFound` if there is none."""
+        with self._snapshot() as db:
+            row = db.execute(select(COMPETITION).where(COMPETITION.c.id == id)).first()
+            if row is None:
+                raise NotFound(f"no competition {id!r} in {self.url}")
+            return Kept(CompetitionSpec.model_validate_json(row.spec), row.source, _trees(db, id))
+
     # ------------------------------------------------------------------ revisions
-    def add_revision(
+    def change_competition(
         self,
-        competition: str,
-        task: int | str,
-        spec: TaskSpec,
+        id: str,
+        before: CompetitionSpec,
+        spec: CompetitionSpec,
         trees: Mapping[str, TreeRef],
         *,
-        note: str,
+        revised: Sequence[int | str] = (),
+        gone: Iterable[str] = (),
+        note: str = "",
         at: datetime,
-    ) -> Revision:
-        """Keep a task as it is from now on. The first change also keeps how the competition came, as revision 1.
+    ) -> list[Revision]:
+        """Have a competition be another one from now on: all of it at once.
+
+        The first change of a task also keeps how it came, as revision 1.
+
+        Parameters
+        ----------
+        before
+            What it was when the change was made.
+        trees, gone
+            Stored programs and data by path: those that are new or changed, and the paths that it has no more.
+        revised
+            The tasks whose programs or data change.
 
         Raises
         ------
         NotFound
             No such competition, or no such task in it.
+        StateError
+            ``CB717``: somebody else changed it in the meantime.
         """
-        key = json.dumps(task)
-        mine = (REVISION.c.competition == competition) & (REVISION.c.task == key)
         with self._change() as db:
-            row = db.execute(select(COMPETITION).where(COMPETITION.c.id == competition).with_for_update()).first()
+            row = db.execute(select(COMPETITION).where(COMPETITION.c.id == id).with_for_update()).first()
             if row is None:
-                raise NotFound(f"no competition {competition!r} in {self.url}")
-            number = db.execute(select(func.max(REVISION.c.number)).where(mine)).scalar()
-            if number is None:
-                before = _task(CompetitionSpec.model_validate_json(row.spec), task)
-                first = Revision(
-                    competition=competition,
-                    task=task,
-                    number=1,
-                    spec=before,
-                    trees=_trees(db, competition),
-                    created_at=row.created_at,
+                raise NotFound(f"no competition {id!r} in {self.url}")
+            if CompetitionSpec.model_validate_json(row.spec) != before:
+                message = f"competition {before.title!r} was changed by somebody else in the meantime"
+                raise StateError(message, code="CB717", hint="open it again, look at it, and repeat your change")
+            had = _trees(db, id)
+            have = {**{path: ref for path, ref in had.items() if path not in set(gone)}, **trees}
+            made = [
+                _revise(
+                    db,
+                    _revision(id, _task(before, task), had, "", row.created_at),
+                    _revision(id, _task(spec, task), have, note, at),
                 )
-                db.execute(insert(REVISION).values(**revision_row(first)))
-                number = 1
-            made = Revision(
-                competition=competition,
-                task=task,
-                number=number + 1,
-                spec=spec,
-                trees=dict(trees),
-                note=note,
-                created_at=at,
-            )
-            db.execute(insert(REVISION).values(**revision_row(made)))
+                for task in revised
+            ]
+            changed = {"title": spec.title, "spec": spec.model_dump_json()}
+            db.execute(update(COMPETITION).where(COMPETITION.c.id == id).values(**changed))
+            _replace(db, id, trees, gone)
         return made
 
     def revisions(self, competition: str, task: int | str | None = None) -> list[Revision]:
@@ -130,6 +159,13 @@ class Competitions(Connected):
         with self._read() as db:
             row = db.execute(select(REVISION).where(mine, REVISION.c.number == number)).first()
         return None if row is None else revision_from(row)
+
+    def newest_revisions(self, competition: str) -> dict[int | str, int]:
+        """The newest revision of each task, on which new submissions are run; a task never changed is absent."""
+        mine = select(REVISION.c.task, func.max(REVISION.c.number).label("number"))
+        with self._read() as db:
+            rows = db.execute(mine.where(REVISION.c.competition == competition).group_by(REVISION.c.task))
+            return {json.loads(row.task): row.number for row in rows}
 
     # ------------------------------------------------------------------ phases
     def mark_migrated(self, competition: str, phase: int, *, at: datetime) -> bool:
@@ -150,6 +186,31 @@ def _task(spec: CompetitionSpec, index: int | str) -> TaskSpec:
         return spec.task(index)
     except KeyError:
         raise NotFound(f"{spec.title!r} has no task {index!r}") from None
+
+
+def _revision(id: str, task: TaskSpec, trees: Mapping[str, TreeRef], note: str, at: datetime) -> Revision:
+    """A task as it is, or was, with its own trees."""
+    names = {part.tree for part in task.parts.values()}
+    # What is kept of a function that is called has the name of its program, and more.
+    own = {path: ref for path, ref in trees.items() if {path, path.rpartition("#")[0]} & names}
+    return Revision(competition=id, task=task.index, number=1, spec=task, trees=own, note=note, created_at=at)
+
+
+def _revise(db: Connection, was: Revision, now: Revision) -> Revision:
+    mine = (REVISION.c.competition == now.competition) & (REVISION.c.task == json.dumps(now.task))
+    number = db.execute(select(func.max(REVISION.c.number)).where(mine)).scalar()
+    if number is None:
+        db.execute(insert(REVISION).values(**revision_row(was)))
+    made = now.model_copy(update={"number": (number or 1) + 1})
+    db.execute(insert(REVISION).values(**revision_row(made)))
+    return made
+
+
+def _replace(db: Connection, competition: str, trees: Mapping[str, TreeRef], gone: Iterable[str] = ()) -> None:
+    rows = [{"competition": competition, "path": p, "ref": r.model_dump_json()} for p, r in sorted(trees.items())]
+    db.execute(delete(TREE).where(TREE.c.competition == competition, TREE.c.path.in_([*trees, *gone])))
+    if rows:
+        db.execute(insert(TREE), rows)
 
 
 def _trees(db: Connection, competition: str) -> dict[str, TreeRef]:

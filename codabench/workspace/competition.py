@@ -5,37 +5,28 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from codabench.bundle.datasets import Datasets
 from codabench.bundle.defined.bundle import DefinedBundle
 from codabench.bundle.defined.models import CompetitionDefinition
 from codabench.bundle.defined.programs import FunctionProgram
-from codabench.bundle.load import Bundle, read_bundle
-from codabench.core.competition import (
-    CompetitionSpec,
-    DataSpec,
-    LeaderboardSpec,
-    PhaseSpec,
-    ProgramSpec,
-    SolutionSpec,
-    TaskSpec,
-)
+from codabench.bundle.load import Bundle
+from codabench.core.competition import DataSpec, ProgramSpec, SolutionSpec
 from codabench.core.errors import BundleError, SubmissionRejected, UsageError
 from codabench.core.policy import Policy
 from codabench.core.report import Report
-from codabench.core.text import plural, preformatted, printable
 from codabench.leaderboard.values import Aggregation
 from codabench.storage.sources import TreeSource
 from codabench.workspace import admission
 from codabench.workspace.datasets import DataSet, datasets_of
-from codabench.workspace.dispatcher import utc_now
+from codabench.workspace.described import Described
 from codabench.workspace.handles import SubmissionHandle
 from codabench.workspace.leaderboard import Leaderboard
 from codabench.workspace.named import Named
-from codabench.workspace.planning import Submitted, name_of, opened_submission
-from codabench.workspace.progress import Progress, follow
+from codabench.workspace.planning import Submitted
+from codabench.workspace.progress import Progress
+from codabench.workspace.reopened import StoredBundle
+from codabench.workspace.running import look_at, run_all
 from codabench.workspace.settings import pull_policy, seconds, tailored
 from codabench.workspace.workspace import Workspace
 
@@ -43,60 +34,7 @@ if TYPE_CHECKING:
     from codabench.workspace.packing import Packed
 
 
-def load(
-    source: str | os.PathLike[str],
-    *,
-    datasets: Datasets | None = None,
-    storage_options: dict[str, Any] | None = None,
-) -> Competition:
-    """Open a competition bundle, or the archive of one task.
-
-    Parameters
-    ----------
-    source
-        A directory, a zip, or any fsspec URL of one (``s3://...``).
-    datasets
-        The files of data sets and tasks that the bundle names by key (UUID): a directory, a zip, a URL or a
-        `TreeSource` for each; or a function that is asked for a key and returns one of these, or None.
-
-    Raises
-    ------
-    UsageError
-        If a key in `datasets` is no UUID.
-    BundleError
-        If it cannot be read or has errors; ``.report`` holds every problem, and the message shows them all.
-    """
-    bundle = read_bundle(source, storage_options=storage_options, datasets=datasets)
-    bundle.report.raise_for_errors()
-    return Competition(bundle)
-
-
-def check(
-    source: str | os.PathLike[str],
-    *,
-    target: str = "local",
-    datasets: Datasets | None = None,
-    storage_options: dict[str, Any] | None = None,
-) -> Report:
-    """Every problem of a bundle or task archive at once, also of one that has errors.
-
-    Parameters
-    ----------
-    target
-        Where it is to run: ``local``, or ``codabench.org``, where more is refused or read otherwise.
-    datasets
-        See `load`.
-
-    Raises
-    ------
-    BundleError
-        Only if `source` cannot be read at all.
-    """
-    with read_bundle(source, storage_options=storage_options, datasets=datasets, target=target) as bundle:
-        return bundle.report
-
-
-class Competition:
+class Competition(Described):
     """A competition that can be checked, run and ranked: a bundle that `load` opened, or one defined in Python.
 
     Parameters
@@ -126,6 +64,13 @@ class Competition:
 
     The flags of a bundle, such as ``registration_auto_approve``, may be given, too.
 
+    Attributes
+    ----------
+    id
+        Of its source and what it says; a workspace keeps it under this id, whatever becomes of it there.
+    bundle
+        Where its files are read from.
+
     Raises
     ------
     UsageError
@@ -140,9 +85,10 @@ class Competition:
         if bundle.spec is None:
             bundle.report.raise_for_errors()
             raise BundleError(f"{bundle.source} has no usable competition.yaml", report=bundle.report)
-        self.spec: CompetitionSpec = bundle.spec
+        self.spec = bundle.spec
         self.source = bundle.source
-        self._bundle = bundle
+        self.bundle = bundle
+        self._before: list[Bundle] = []
         self._workspace: Workspace | None = None
         self._private = False
         # What is defined in Python lies nowhere, and is the same wherever its notebook is run.
@@ -150,43 +96,10 @@ class Competition:
         identity = f"{place}\0{self.spec.model_dump_json()}"
         self.id = hashlib.sha256(identity.encode()).hexdigest()[:32]
 
-    # ------------------------------------------------------------------ what it is
-    @property
-    def title(self) -> str:
-        return self.spec.title
-
-    @property
-    def phases(self) -> Named[PhaseSpec]:
-        """By place or by name: ``comp.phases[0]``, ``comp.phases["Final"]``."""
-        return Named.of(self.spec.phases, "phase", lambda p: p.name)
-
-    @property
-    def tasks(self) -> Named[TaskSpec]:
-        """By place or by name."""
-        return Named.of(self.spec.tasks, "task", lambda t: t.name)
-
-    @property
-    def leaderboards(self) -> Named[LeaderboardSpec]:
-        """By place or by key; `leaderboard` gives the first one, ranked."""
-        return Named.of(self.spec.leaderboards, "leaderboard", lambda b: b.key)
-
-    @property
-    def solutions(self) -> Named[SolutionSpec]:
-        """Sample submissions of the organizer, by place or by name: ``comp.run(comp.solutions[0])``."""
-        return Named.of(self.spec.solutions, "solution", name_of)
-
     @property
     def datasets(self) -> Named[DataSet]:
         """Programs, data, kits and solutions, each once for each role; by place, or by path or key."""
         return Named.of(datasets_of(self), "data set", lambda d: d.path or str(d.key))
-
-    def phase(self, wanted: int | str) -> PhaseSpec:
-        """A phase by index or name; `NotFound` says which there are."""
-        return admission.find_phase(self.spec, wanted)
-
-    def choose_phase(self, wanted: int | str | None = None) -> PhaseSpec:
-        """The phase a submission goes to: the one named, else the one open now, else the last that began."""
-        return self.phase(wanted) if wanted is not None else admission.choose_phase(self.spec, utc_now())
 
     def check(self, *, target: str = "local") -> Report:
         """Every problem of the bundle at once. Never raises for content.
@@ -196,7 +109,7 @@ class Competition:
         target
             Where it is to run: ``local``, or ``codabench.org``, where more is refused or read otherwise.
         """
-        return self._bundle.report_at(target)
+        return self.bundle.report_at(target)
 
     def tree(self, spec: DataSpec) -> TreeSource:
         """The files of a program or data set of this competition; they live as long as it does.
@@ -206,11 +119,11 @@ class Competition:
         NotFound
             If `spec` names a data set of a server instead of a path (``CB304``).
         """
-        return self._bundle.tree(spec)
+        return self.bundle.tree(spec)
 
     def function(self, spec: ProgramSpec) -> FunctionProgram | None:
         """The function that a program was defined by; None if it is a directory of files."""
-        return self._bundle.function(spec) if isinstance(self._bundle, DefinedBundle) else None
+        return self.bundle.function(spec) if isinstance(self.bundle, DefinedBundle) else None
 
     def called(self, spec: DataSpec) -> TreeSource:
         """What is kept of a program that is called and not started: the text of its function."""
@@ -258,7 +171,7 @@ class Competition:
         from codabench.bundle.writer import save_bundle
 
         only = None if task is None else admission.pick(self.tasks, task, "task", lambda t: t.index, lambda t: t.name)
-        return save_bundle(self._bundle, dest, task=only, keys=keys)
+        return save_bundle(self.bundle, dest, task=only, keys=keys)
 
     def pack(
         self, dest: str | os.PathLike[str], *, verify: Any = None, submission: Any = None, **options: Any
@@ -290,7 +203,7 @@ class Competition:
         """
         from codabench.workspace.packing import pack
 
-        return pack(self._bundle, dest, verify=verify, submission=submission, **options)
+        return pack(self.bundle, dest, verify=verify, submission=submission, **options)
 
     # ------------------------------------------------------------------ running
     @property
@@ -302,6 +215,11 @@ class Competition:
 
     def _use(self, workspace: Workspace) -> None:
         self._workspace, self._private = workspace, False
+
+    def _reopen(self, id: str, bundle: StoredBundle) -> None:
+        """Be what a workspace keeps. Trees that were given out stay readable."""
+        self._before.append(self.bundle)
+        self.id, self.bundle, self.spec, self.source = id, bundle, bundle.spec, bundle.source
 
     def run(self, submission: Submitted, **options: Any) -> SubmissionHandle:
         """Run a submission on every task of a phase and wait for it.
@@ -405,55 +323,30 @@ class Competition:
         if isinstance(submissions, (str, bytes, os.PathLike, Mapping, SolutionSpec)):
             raise UsageError("run_many takes a list of submissions; run takes one", code="CB353")
         workspace, submissions = self.workspace, list(submissions)
-        for submission in submissions:
-            # All are looked at before the first one starts: a bad archive costs nobody a run.
-            with opened_submission(self, submission):
-                pass
+        look_at(self, submissions)
         place = workspace.places.get(backend, jobs, image=image)
         if isinstance(local_data, Mapping):
             workspace.local_data.offer(local_data)
         chosen = tailored(
             policy, network=network, memory=memory, cpus=cpus, gpus=gpus, local_data=local_data, allow=allow
         )
-        pull = pull_policy(pull)
-        handles: list[SubmissionHandle] = []
-        with follow(workspace, self, progress) as shown:
-            try:
-                for number, submission in enumerate(submissions):
-                    try:
-                        handle = workspace.submit(
-                            self,
-                            submission,
-                            phase=phase,
-                            task=task,
-                            participant=participant,
-                            name=name,
-                            fact_sheet=fact_sheet,
-                            params=params,
-                            backend=place,
-                            policy=chosen,
-                            image=image,
-                            pull=pull,
-                            platform=platform,
-                            time_limit=seconds(timeout),
-                            keep=keep,
-                            enforce=enforce,
-                        )
-                    except SubmissionRejected as error:
-                        if on_rejected is None:
-                            raise
-                        on_rejected(number, error)
-                        continue
-                    handles.append(handle)
-                    shown.added(handle)
-                workspace.wait([r.id for h in handles for r in h.runs])
-            except BaseException:
-                # Ctrl-C, or a later submission that was refused: nothing is left running.
-                ids = [r.id for h in handles for r in h.runs]
-                workspace.cancel(ids, "interrupted")
-                workspace.wait(ids, work=False)
-                raise
-        return handles
+        options = {
+            "phase": phase,
+            "task": task,
+            "participant": participant,
+            "name": name,
+            "fact_sheet": fact_sheet,
+            "params": params,
+            "backend": place,
+            "policy": chosen,
+            "image": image,
+            "pull": pull_policy(pull),
+            "platform": platform,
+            "time_limit": seconds(timeout),
+            "keep": keep,
+            "enforce": enforce,
+        }
+        return run_all(self, submissions, options, on_rejected=on_rejected, progress=progress)
 
     def plan(self, submission: Submitted, **options: Any) -> list[dict[str, Any]]:
         """What `run` would do, for each task: programs, commands, mounts, limits. Nothing is started."""
@@ -486,55 +379,17 @@ class Competition:
         """
         return self.workspace.leaderboard(self, name=name, phase=phase, aggregation=aggregation)
 
-    # ------------------------------------------------------------------ how it is shown
-    def __repr__(self) -> str:
-        return spec_text(self.spec)
-
-    def _repr_html_(self) -> str:
-        return preformatted(repr(self), "cb-competition")
-
+    # ------------------------------------------------------------------ the end
     def close(self) -> None:
         """Let go of the private workspace and of the bundle's files."""
         if self._workspace is not None and self._private:
             self._workspace.close()
             self._workspace = None
-        self._bundle.close()
+        for bundle in (self.bundle, *self._before):
+            bundle.close()
 
     def __enter__(self) -> Competition:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def spec_text(spec: CompetitionSpec) -> str:
-    """What a competition is, in a few lines."""
-    alone = spec.format == "task"
-    lines = [f"{'Task' if alone else 'Competition'} {printable(spec.title)!r}"]
-    now = utc_now()
-    for phase in () if alone else spec.phases:
-        names = ", ".join(printable(t.name) for t in spec.tasks_of(phase))
-        lines.append(f"├─ phase {phase.index} {printable(phase.name)}   {period_text(phase, now)}   tasks: {names}")
-    lines += [f"├─ task {task.index} {printable(task.name)}   {_parts_text(task)}" for task in spec.tasks]
-    for board in spec.leaderboards:
-        columns = " · ".join(f"{printable(c.title)} {'▲' if c.sorting.value == 'desc' else '▼'}" for c in board.columns)
-        lines.append(f"├─ leaderboard {printable(board.key)} ({board.submission_rule.value})   {columns}")
-    lines.append(f"└─ image   {printable(spec.docker_image)}")
-    return "\n".join(lines)
-
-
-def period_text(phase: PhaseSpec, now: datetime) -> str:
-    """When a phase is open, and where it stands at `now`."""
-    begin = phase.start.strftime("%Y-%m-%d %H:%M")
-    if phase.end is None:
-        span = f"from {begin} UTC, no end"
-    else:
-        span = f"{begin} → {phase.end.strftime('%Y-%m-%d %H:%M')} UTC"
-    if phase.is_open(now):
-        left = f", {plural((phase.end - now).days, 'day')} left" if phase.end else ""
-        return f"{span} (open{left})"
-    return f"{span} ({'not begun' if now < phase.start else 'over'})"
-
-
-def _parts_text(task: TaskSpec) -> str:
-    return " ".join(role.replace("_", " ").replace(" program", "").replace(" data", "") + " ✓" for role in task.parts)

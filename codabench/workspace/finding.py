@@ -1,4 +1,4 @@
-"""The submission or run that somebody means; where it may be several, which ones."""
+"""The competition, submission or run that somebody means; where it may be several, which ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from codabench.core.errors import NotFound
 from codabench.core.records import Run, Submission
-from codabench.core.text import printable
+from codabench.core.text import did_you_mean, printable
+from codabench.db.competitions import Competitions
 from codabench.db.finding import SHORTEST, Finding
 
 SHORT = 8
@@ -16,6 +17,30 @@ SHORT = 8
 def short(id: str) -> str:
     """An id as people are shown it; at least four of its characters are enough to name it."""
     return id[:SHORT]
+
+
+def the_competition(db: Competitions, wanted: str) -> str:
+    """The id of the competition that is meant: by its id or the beginning of it, or by its title.
+
+    Raises
+    ------
+    NotFound
+        There is none, or (``CB343``) it may be several; the message lists them.
+    """
+    there = dict(db.competitions())
+    if wanted in there:
+        return wanted
+    called = [id for id, title in there.items() if title.casefold() == wanted.casefold()]
+    begun = [id for id in there if len(wanted) >= SHORTEST and id.startswith(wanted)]
+    found = list(dict.fromkeys([*called, *begun]))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise _refused("competition", wanted, [f"competition {short(id)}  {printable(there[id])!r}" for id in found])
+    listed = ", ".join(f"{printable(title)!r} ({short(id)})" for id, title in there.items()) or "none"
+    guess = did_you_mean(wanted, list(there.values()))
+    hint = f"did you mean {printable(guess)!r}?" if guess else "name it by its title, or the beginning of its id"
+    raise NotFound(f"there is no competition {printable(wanted)!r} here; there are: {listed}", hint=hint)
 
 
 def the_submission(db: Finding, wanted: str, competition: str | None = None) -> Submission:

@@ -128,7 +128,8 @@ def _verified(
     bundle: DefinedBundle, submission: Any, verify: Any, options: dict[str, Any]
 ) -> tuple[dict[str, dict[str, float]], bool]:
     """The scores of a submission, run from the written bundle, and whether they were compared with those of here."""
-    from codabench.workspace.competition import Competition, load
+    from codabench.workspace.competition import Competition
+    from codabench.workspace.loading import load
 
     work = Path(tempfile.mkdtemp(prefix="codabench-"))
     try:

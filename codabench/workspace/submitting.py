@@ -73,8 +73,17 @@ def admitted(
         options=options,
     )
     word = INLINE if inline else backend if isinstance(backend, str) else None
+    newest = workspace.db.newest_revisions(competition.id)
     runs = [
-        Run(id=uuid.uuid4().hex, submission=made.id, task=t.index, position=n, created_at=now, backend=word)
+        Run(
+            id=uuid.uuid4().hex,
+            submission=made.id,
+            task=t.index,
+            position=n,
+            created_at=now,
+            revision=newest.get(t.index, 1),
+            backend=word,
+        )
         for n, t in enumerate(tasks)
     ]
     workspace.plans.learn(made.id, facts)

@@ -24,10 +24,11 @@ from codabench.runner.execute import share_storage, unshare_storage
 from codabench.storage.sources import remove_tree
 from codabench.storage.store import Storage
 from codabench.workspace import admission, settings
-from codabench.workspace.dispatcher import Dispatcher, utc_now
+from codabench.workspace.dispatcher import Dispatcher
 from codabench.workspace.feeds import Feeds
 from codabench.workspace.handles import RunHandle, SubmissionHandle
 from codabench.workspace.live import Feed
+from codabench.workspace.organizing import Organizing
 from codabench.workspace.places import BackendLike, Places
 from codabench.workspace.planning import Submitted
 from codabench.workspace.plans import Plans
@@ -45,7 +46,7 @@ _FORGETFUL = ("sqlite://", "sqlite:///:memory:")
 """Databases that are gone with the process."""
 
 
-class Workspace:
+class Workspace(Organizing):
     """Remembers competitions, submissions, runs and scores, and drives the work.
 
     Parameters
@@ -126,21 +127,6 @@ class Workspace:
         )
         _open_workspaces.add(self)
 
-    # ------------------------------------------------------------------ competitions
-    def add(self, competition: Competition) -> Competition:
-        """Keep a competition here: its spec, its programs and its data. Its runs go to this workspace from now on."""
-        self._attach(competition)
-        self.trees.keep(competition, competition.spec.tasks)
-        competition._use(self)
-        return competition
-
-    def competitions(self) -> dict[str, str]:
-        """What is kept here: the id and the title of every competition, oldest first."""
-        return dict(self.db.competitions())
-
-    def _attach(self, competition: Competition) -> None:
-        self.db.add_competition(competition.id, competition.spec, source=competition.source, at=utc_now())
-
     # ------------------------------------------------------------------ submissions
     def submit(
         self,
@@ -197,6 +183,7 @@ class Workspace:
             No engine answers.
         """
         self._attach(competition)
+        self._fresh(competition)
         options = RunOptions(
             policy=policy_named(policy) if isinstance(policy, str) else policy,
             image=image,

@@ -32,7 +32,7 @@ from codabench.core.report import Report
 from codabench.runner.scores import read_scores
 from codabench.storage.sources import ArchiveLimits, SourceEntry, TreeSource, ZipSource, extract
 from codabench.testing.bundles import tiny_logo
-from codabench.workspace.competition import spec_text
+from codabench.workspace.described import spec_text
 
 LIMITS = ArchiveLimits(archive_bytes=16 << 20, inflated_bytes=16 << 20, entries=10_000)
 TEXT = """\

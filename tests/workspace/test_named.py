@@ -7,7 +7,7 @@ import pytest
 
 import codabench as cb
 from codabench.core.errors import NotFound, PolicyError, UsageError
-from codabench.workspace.competition import period_text
+from codabench.workspace.described import period_text
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -364,7 +364,7 @@ APART = {
     "tests/unit/db/test_db_finding.py": "CB343",
     "tests/unit/storage/test_store.py": "CB701 CB702",
     "tests/unit/db/test_db_database.py": "CB711",
-    "tests/unit/db/test_db_evaluations.py": "CB712",
+    "tests/unit/db/test_db_evaluations.py": "CB712 CB717",
     "tests/unit/db/test_db_migrations.py": "CB721 CB725",
     "tests/unit/db/test_db_places.py": "CB707 CB724",
     "tests/workspace/test_workspace_reuse.py": "CB670 CB671",

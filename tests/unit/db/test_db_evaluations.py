@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from db_samples import AT, TREE, K, NewUrl, admitted, end, started
 
-from codabench.core.competition import CompetitionSpec, TaskSpec
+from codabench.core.competition import CompetitionSpec, DataSpec, ProgramSpec, TaskSpec
 from codabench.core.errors import NotFound, StateError, StorageError
 from codabench.core.evaluations import BATCH_STEPS, Batch, BatchRun, BatchState, Revision
 from codabench.core.problems import Fault
@@ -40,25 +40,56 @@ def finish(db: Database, run: str, *steps: StepResult, score: float = 1.0, attem
 
 
 # ---------------------------------------------------------------- revisions
+OTHER = TREE.model_copy(update={"digest": "sha256:other"})
+
+
+def with_task(spec: CompetitionSpec, task: TaskSpec) -> CompetitionSpec:
+    return spec.model_copy(update={"tasks": tuple(task if t.index == task.index else t for t in spec.tasks)})
+
+
 def test_the_first_change_keeps_how_it_came(db: Database) -> None:
-    spec = CompetitionSpec(title="D", tasks=(TaskSpec(index=0, name="t"), TaskSpec(index=1, name="u")))
+    scoring, data = ProgramSpec(path="scoring"), DataSpec(path="data")
+    tasks = (TaskSpec(index=0, name="t", reference_data=data), TaskSpec(index=1, name="u", scoring_program=scoring))
+    spec = CompetitionSpec(title="D", tasks=tasks)
     db.add_competition("d", spec, source="", at=AT)
-    db.set_trees("d", {"scoring": TREE})
+    db.set_trees("d", {"scoring": TREE, "scoring#inline": TREE, "data": TREE})
     assert db.revisions("d") == []
-    changed = TaskSpec(index=1, name="u, mended")
-    other = TREE.model_copy(update={"digest": "sha256:other"})
-    second = db.add_revision("d", 1, changed, {"scoring": other}, note="off by one", at=AT)
-    third = db.add_revision("d", 1, changed, {"scoring": TREE}, note="", at=AT)
+    assert db.revision("d", 1, 1) is None
+    changed = spec.task(1).model_copy(update={"name": "u, mended"})
+    mended = with_task(spec, changed)
+    (second,) = db.change_competition("d", spec, mended, {"scoring": OTHER}, revised=[1], note="off by one", at=AT)
+    (third,) = db.change_competition("d", mended, mended, {"scoring": TREE}, revised=[1], at=AT)
     assert [r.number for r in (second, third)] == [2, 3]
-    came = Revision(competition="d", task=1, number=1, spec=spec.task(1), trees={"scoring": TREE}, created_at=AT)
+    assert second.note == "off by one"
+    assert second.trees == {"scoring": OTHER, "scoring#inline": TREE}
+    trees = {"scoring": TREE, "scoring#inline": TREE}
+    came = Revision(competition="d", task=1, number=1, spec=spec.task(1), trees=trees, created_at=AT)
     assert db.revisions("d", 1) == [came, second, third] == db.revisions("d")
+    assert (db.revision("d", 1, 2), db.revision("d", 1, 4)) == (second, None)
     assert db.revisions("d", 0) == []
+    assert db.kept_competition("d") == (mended, "", {"data": TREE, **trees})
+
+
+def test_a_change_of_what_somebody_else_changed_is_refused(db: Database) -> None:
+    spec = CompetitionSpec(title="D", tasks=(TaskSpec(index=0, name="t"),))
+    db.add_competition("d", spec, source="", at=AT)
+    renamed = spec.model_copy(update={"title": "E"})
+    assert db.change_competition("d", spec, renamed, {"a": TREE, "b": TREE}, at=AT) == []
+    with pytest.raises(StateError, match="somebody else") as caught:
+        db.change_competition("d", spec, spec, {"a": OTHER}, revised=[0], at=AT)
+    assert caught.value.code == "CB717"
+    assert db.kept_competition("d") == (renamed, "", {"a": TREE, "b": TREE})
+    assert db.revisions("d") == []
+    db.change_competition("d", renamed, spec, {}, gone=["a"], at=AT)
+    assert db.competitions()[-1] == ("d", "D")
+    assert db.trees("d") == {"b": TREE}
 
 
 @pytest.mark.parametrize(("competition", "task"), [("nothing", 0), ("c", 7)])
 def test_a_revision_of_nothing(db: Database, competition: str, task: int) -> None:
+    spec = db.competition("c")
     with pytest.raises(NotFound):
-        db.add_revision(competition, task, TaskSpec(index=task, name="t"), {}, note="", at=AT)
+        db.change_competition(competition, spec, spec, {}, revised=[task], at=AT)
 
 
 # ---------------------------------------------------------------- steps
