@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from codabench.cli.backup import backup, database, restore
 from codabench.cli.check import check
+from codabench.cli.competitions import add
 from codabench.cli.convert import convert
 from codabench.cli.demo import demo
 from codabench.cli.doctor import doctor
@@ -16,8 +19,32 @@ from codabench.cli.rule import rule
 from codabench.cli.run import run
 from codabench.cli.schema import schema
 
+SECTIONS: dict[str, tuple[Any, ...]] = {
+    "Write a competition": (init, check, convert, schema, rule),
+    "Try it": (run, demo),
+    "Keep it in a workspace": (add,),
+    "Look after a workspace": (gc, usage, backup, restore, database),
+    "Look after this machine": (doctor, prune),
+}
+"""The commands, in the order of the help."""
+
+
+class Sections(typer.core.TyperGroup):
+    """Shows the commands in sections."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write them to the help."""
+        for title, members in SECTIONS.items():
+            names: list[str] = [
+                str(each.info.name) if isinstance(each, typer.Typer) else each.__name__ for each in members
+            ]
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(200)) for name in names])
+
+
 app = typer.Typer(
     name="codabench",
+    cls=Sections,
     help="Define, run and rank machine-learning competitions and benchmarks.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -41,6 +68,8 @@ def root(
     """Define, run and rank machine-learning competitions and benchmarks."""
 
 
-for command in (init, check, convert, run, demo, doctor, prune, gc, usage, backup, restore, rule, schema):
-    app.command()(command)
-app.add_typer(database)
+for each in (each for members in SECTIONS.values() for each in members):
+    if isinstance(each, typer.Typer):
+        app.add_typer(each)
+    else:
+        app.command()(each)

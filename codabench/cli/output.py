@@ -33,9 +33,19 @@ def tell(text: str = "") -> None:
     _write(sys.stderr, text)
 
 
+_PLAINER = {"─": "-", "│": "|", "├": "|", "└": "`", "…": "~", "·": "-", "→": ">", "▲": "^", "▼": "v"} | {
+    "✓": "+", "✗": "x", "●": "*", "○": "o", "°": "*"
+}  # fmt: skip
+"""Our own signs, for terminals that cannot show them."""
+
+
 def _write(stream: Any, text: str) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+    try:
+        text.encode(encoding)
+    except UnicodeError:
+        text = "".join(_PLAINER.get(sign, sign) for sign in text).encode(encoding, "replace").decode(encoding)
+    stream.write(text + "\n")
     stream.flush()  # where both streams end in one file, results and diagnostics keep their order
 
 

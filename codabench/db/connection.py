@@ -16,13 +16,19 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from codabench.core.errors import StorageError
+from codabench.core.errors import StorageError, UsageError
 from codabench.db.places import network_file_system
 
 BUSY_SECONDS = 30
 """How long a writer of SQLite waits for another one."""
 
 _READ = {"codabench_reads": True}
+_HINTS = {
+    sqlite3.SQLITE_FULL: "make room; nothing of what was asked has been written",
+    sqlite3.SQLITE_READONLY: "whoever uses it, also to read, has to be allowed to write the file and its directory",
+    sqlite3.SQLITE_CANTOPEN: "whoever uses it, also to read, has to be allowed to write the file and its directory",
+    sqlite3.SQLITE_NOTADB: "that file is something else",
+}
 
 
 class Connected:
@@ -35,6 +41,8 @@ class Connected:
 
     Raises
     ------
+    UsageError
+        ``CB720``: that is no URL of a database, or nothing is installed for databases of that kind.
     StorageError
         If it cannot be opened (``CB720``), or lies on a network file system that SQLite cannot use (``CB724``).
     """
@@ -47,7 +55,8 @@ class Connected:
             self.url = made.render_as_string(hide_password=True)
             self._engine = make_engine(made)
         except (SQLAlchemyError, ImportError) as error:
-            raise self._unopened(error) from error
+            hint = "write sqlite:///path/of/it.db or postgresql+psycopg://server/name (pip install codabench[postgres])"
+            raise UsageError(f"the database {self.url} cannot be opened: {error}", code="CB720", hint=hint) from error
         self.in_memory = _in_memory(made)
         self.is_sqlite = self._engine.dialect.name == "sqlite"
         # Writers of one process wait here: SQLite makes them wait, too, but not in turn. In memory there is one
@@ -56,7 +65,8 @@ class Connected:
         self._reading: Any = self._writing if self.in_memory else nullcontext()
 
     def _unopened(self, error: Exception) -> StorageError:
-        return StorageError(f"the database {self.url} cannot be opened: {error}", code="CB720")
+        why = getattr(error, "orig", None) or error  # what the driver said, without the statement
+        return StorageError(f"the database {self.url} cannot be opened: {why}", code="CB720")
 
     @contextmanager
     def _change(self) -> Iterator[Connection]:
@@ -95,11 +105,11 @@ class Connected:
             yield
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None)
-            full = isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+            number = getattr(cause, "sqlite_errorcode", 0) if isinstance(cause, sqlite3.Error) else 0
             raise StorageError(
-                f"the database {self.url} failed: {error}",
-                code="CB707" if full else "CB722",
-                hint="make room; nothing of what was asked has been written" if full else None,
+                f"the database {self.url} failed: {cause or error}",
+                code="CB707" if number == sqlite3.SQLITE_FULL else "CB722",
+                hint=_HINTS.get(number & 0xFF),
             ) from error
 
     def _insert(self, table: Table) -> Any:

@@ -1,0 +1,53 @@
+"""``codabench add``: what a workspace holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from codabench.cli.output import DATASET, given_datasets, handled, print_json, say, tell
+from codabench.cli.workspaces import DB, JSON, WORKSPACE, opened
+
+if TYPE_CHECKING:
+    from codabench.workspace.competition import Competition
+
+
+@handled
+def add(
+    bundle: str = typer.Argument(
+        metavar="BUNDLE", help="A competition bundle or task archive: directory, zip, or URL."
+    ),
+    workspace: str | None = WORKSPACE,
+    db: str | None = DB,
+    as_json: bool = JSON,
+    dataset: list[str] = DATASET,
+) -> None:
+    """Keep a competition in a workspace: what it says, its programs, its data. The workspace is made if need be.
+
+    Exit code 0: it is there. 2: usage, or a bundle with errors. 3: storage or database fails.
+    """
+    from codabench.cli.documents import competition_document
+    from codabench.workspace.competition import load
+
+    competition = load(bundle, datasets=given_datasets(dataset))
+    try:
+        for problem in competition.check().warnings:
+            tell(f"warning[{problem.code}]: {problem.message}")
+        with opened(workspace, db, new=True) as ws:
+            known = competition.id in ws.competitions()
+            ws.add(competition)
+            if as_json:
+                print_json({"ok": True, "new": not known, "workspace": ws.url, **competition_document(competition)})
+            else:
+                say(_line(competition))
+                tell(f"{'was kept in' if known else 'kept in'} {ws.url}")
+    finally:
+        competition.close()
+
+
+def _line(competition: Competition) -> str:
+    from codabench.core.text import printable
+    from codabench.workspace.finding import short
+
+    return f"{short(competition.id)}  {printable(competition.title)}"
