@@ -28,7 +28,7 @@ def add(
     Exit code 0: it is there. 2: usage, or a bundle with errors. 3: storage or database fails.
     """
     from codabench.cli.documents import competition_document
-    from codabench.workspace.competition import load
+    from codabench.workspace.loading import load
 
     competition = load(bundle, datasets=given_datasets(dataset))
     try:
