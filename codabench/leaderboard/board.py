@@ -89,6 +89,8 @@ class Board(Record):
     ----------
     columns
         The visible columns, by index. Hidden ones are in ``leaderboard.columns``.
+    total
+        How many rows the whole board has, where `rows` is a page of it.
     rule_applied
         Whether the submission rule of the bundle chose the rows; a local board lists every finished submission.
     notes
@@ -98,6 +100,7 @@ class Board(Record):
     leaderboard: LeaderboardSpec
     columns: tuple[ColumnSpec, ...]
     rows: tuple[Row, ...]
+    total: int = 0
     aggregation: Aggregation = "mean"
     rule_applied: bool = False
     notes: tuple[str, ...] = ()

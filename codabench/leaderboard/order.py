@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from codabench.core.competition import ColumnSpec, LeaderboardSpec, Sorting
@@ -15,6 +16,7 @@ from codabench.leaderboard.values import comparable
 
 if TYPE_CHECKING:
     from codabench.leaderboard.board import Row
+    from codabench.leaderboard.table import Line
 
 
 class Criterion(NamedTuple):
@@ -41,7 +43,7 @@ def deciding_columns(spec: LeaderboardSpec) -> list[ColumnSpec]:
     return [primary, *sorted(others, key=lambda c: c.index)]
 
 
-def criteria(columns: list[ColumnSpec], row: Row) -> Iterator[Criterion]:
+def criteria(columns: list[ColumnSpec], row: Row | Line) -> Iterator[Criterion]:
     """What decides on the place of `row`, most important first; `columns` as `deciding_columns` gives them."""
     primary = columns[0]
     yield Criterion(PRESENCE, row.scores.get(primary.key) is None, primary)
@@ -53,7 +55,7 @@ def criteria(columns: list[ColumnSpec], row: Row) -> Iterator[Criterion]:
     yield Criterion(IDENTITY, row.submission)
 
 
-def sort_key(columns: list[ColumnSpec], row: Row) -> tuple[Any, ...]:
+def sort_key(columns: list[ColumnSpec], row: Row | Line) -> tuple[Any, ...]:
     """A key under which the best row is the smallest."""
     return tuple(c.key for c in criteria(columns, row))
 
@@ -67,6 +69,17 @@ def decided_by(columns: list[ColumnSpec], upper: Row, lower: Row) -> Criterion:
 def same_primary(columns: list[ColumnSpec], a: Row, b: Row) -> bool:
     """Tied: equal in presence, completeness and value of the primary column."""
     return sort_key(columns[:1], a)[:3] == sort_key(columns[:1], b)[:3]
+
+
+def with_ties(columns: list[ColumnSpec], rows: Sequence[Row]) -> list[Row]:
+    """`rows`, best first, with ties and what broke them written in."""
+    tied = [same_primary(columns, a, b) for a, b in pairwise(rows)]
+    found = []
+    for n, row in enumerate(rows):
+        above, below = n > 0 and tied[n - 1], n < len(tied) and tied[n]
+        rule = decided_by(columns, rows[n - 1], row).rule if above else None
+        found.append(row.model_copy(update={"tied": above or below, "tie_break": rule}) if above or below else row)
+    return found
 
 
 def _column_key(column: ColumnSpec, value: float | None) -> tuple[bool, float]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from codabench.core.competition import ColumnSpec, Computation
 
-Aggregation = Literal["mean", "first", "sum"]
+Aggregation = Literal["mean", "first", "sum", "average_rank"]
 """How the values of several tasks become one (contract.md section 7: the mean, unless something else is chosen)."""
 
 MISSING = "n/a"

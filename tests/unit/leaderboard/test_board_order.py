@@ -352,3 +352,56 @@ def test_every_pair_has_a_reason(spec, entries):
     for a in board.rows:
         for b in board.rows[a.rank :]:
             assert board.explain(b.submission, a.submission).startswith(f"{a.submission} (rank {a.rank}) is above")
+
+
+# ---------------------------------------------------------------- ranked by something else
+def test_average_rank():
+    tasks = {
+        "a": {1: {"acc": 0.9, "time": 1}, 2: {"acc": 0.1}},  # 1st and 3rd
+        "b": {1: {"acc": 0.5}, 2: {"acc": 0.8}},  # 2nd and 2nd
+        "c": {1: {"acc": 0.1}, 2: {"acc": 0.9}},  # 3rd and 1st
+        "d": {1: {"acc": 0.05}, 2: {"acc": 0.05}},
+    }
+    board = rank(TWO, [entry(n, tasks=t, expected=(1, 2)) for n, t in tasks.items()], aggregation="average_rank")
+    assert {r.submission: r.scores["average_rank"] for r in board.rows} == {"a": 2, "b": 2, "c": 2, "d": 4}
+    assert names(board) == ["b", "a", "c", "d"], "equal ranks: the mean of acc decides"
+    assert [r.tie_break for r in board.rows] == [None, "Acc", "Time", None]
+    assert board.rows[0].scores["acc"] == pytest.approx(0.65)
+    assert [c.key for c in board.columns] == ["average_rank", "acc", "time"]
+    assert "ranked by the mean of the places in 2 tasks, equal values share a place" in board.notes
+
+
+def test_average_rank_of_equal_and_missing_values():
+    tasks = {"a": {1: {"acc": 1}, 2: {}}, "b": {1: {"acc": 1}, 2: {"acc": 1}}, "c": {1: {}, 2: {}}}
+    board = rank(TWO, [entry(n, tasks=t, expected=(1, 2)) for n, t in tasks.items()], aggregation="average_rank")
+    # Task 1: a and b share places 1 and 2. Task 2: b is first, a and c share the last two.
+    assert {r.submission: r.scores["average_rank"] for r in board.rows} == {"b": 1.25, "a": 2.0, "c": None}
+    assert names(board) == ["b", "a", "c"]
+
+
+def test_a_ranking_of_ones_own():
+    def balance(row):
+        return row.scores["acc"] - 0.1 * row.scores["time"] if row.scores["acc"] is not None else None
+
+    entries = [entry("a", {"acc": 1, "time": 9}), entry("b", {"acc": 0.5, "time": 1}), entry("c", {})]
+    board = rank(TWO, entries, ranking=balance)
+    assert names(board) == ["b", "a", "c"]
+    assert [r.scores["balance"] for r in board.rows] == [pytest.approx(0.4), pytest.approx(0.1), None]
+    assert board.leaderboard.primary.title == "balance"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "much", 10**400, [1]])
+def test_a_ranking_that_gives_no_number(value):
+    with pytest.raises(UsageError, match=r"the ranking function gives .* for a") as caught:
+        rank(TWO, [entry("a", {"acc": 1})], ranking=lambda row: value)
+    assert caught.value.code == "CB376"
+
+
+def test_a_thousand_columns():
+    columns = [column(f"c{n}", n, sorting="asc" if n % 2 else "desc") for n in range(1000)]
+    total = column("sum", 1000, computation="sum", computation_indexes=tuple(range(1000)))
+    scores = {f"c{n}": 1e308 * (-1) ** (n // 2) for n in range(1000)}
+    last = {**scores, "c999": 5.0}
+    board = rank(board_spec(*columns, total), [entry("a", scores), entry("b", last), entry("c", {"other": 1})])
+    assert [r.rank for r in board.rows] == [1, 2, 3]
+    assert names(board)[-1] == "c"
