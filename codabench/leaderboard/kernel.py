@@ -128,7 +128,8 @@ def _unbeaten(owners: NDArray[Any], rows: Rows, keys: NDArray[Any], count: int) 
     largest = np.inf if keys.dtype.kind == "f" else np.iinfo(keys.dtype).max
     least = np.full(count, largest, dtype=keys.dtype)
     np.minimum.at(least, who, keys)
-    return rows[keys == least[who]]
+    found: Rows = rows[keys == least[who]]
+    return found
 
 
 def ranks(

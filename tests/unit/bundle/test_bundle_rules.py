@@ -350,6 +350,7 @@ APART = {
     "tests/engines/test_proxy.py": "CB664",
     "tests/engines/test_gpus.py": "CB361",
     "tests/unit/runner/test_runner_verdict.py": "CB610 CB611 CB612 CB613 CB614 CB615",
+    "tests/unit/leaderboard/test_board_order.py": "CB376",
     "tests/unit/backends/test_credentials.py": "CB358 CB362",
     "tests/unit/backends/test_pulling.py": "CB607 CB608 CB609",
     "tests/unit/runner/test_runner_plan.py": "CB621 CB622",
