@@ -274,6 +274,7 @@ class Competition(Described):
         jobs: int | None = None,
         on_rejected: Callable[[int, SubmissionRejected], None] | None = None,
         progress: str | Progress = "auto",
+        wait: bool = True,
     ) -> list[SubmissionHandle]:
         """Run submissions, several at a time, and wait for all of them.
 
@@ -314,6 +315,8 @@ class Competition(Described):
             cancel the others.
         progress
             ``"auto"``, ``"rich"``, ``"plain"``, ``"follow"``, ``"none"``.
+        wait
+            False: return as soon as they are queued.
 
         Returns
         -------
@@ -346,7 +349,7 @@ class Competition(Described):
             "keep": keep,
             "enforce": enforce,
         }
-        return run_all(self, submissions, options, on_rejected=on_rejected, progress=progress)
+        return run_all(self, submissions, options, on_rejected=on_rejected, progress=progress, wait=wait)
 
     def plan(self, submission: Submitted, **options: Any) -> list[dict[str, Any]]:
         """What `run` would do, for each task: programs, commands, mounts, limits. Nothing is started."""

@@ -16,7 +16,6 @@ from codabench.core.records import Status
 from codabench.core.text import printable
 
 if TYPE_CHECKING:
-    from codabench.workspace.competition import Competition
     from codabench.workspace.handles import RunHandle, SubmissionHandle
     from codabench.workspace.workspace import Workspace
 
@@ -252,7 +251,7 @@ def watch(run: RunHandle, progress: str | Progress) -> None:
 
 
 @contextmanager
-def follow(workspace: Workspace, competition: Competition, progress: str | Progress) -> Iterator[Progress]:
+def follow(workspace: Workspace, progress: str | Progress) -> Iterator[Progress]:
     """Show progress of what is submitted in this block."""
     shown = progress_named(progress)
     stop = workspace.observe(shown.event)

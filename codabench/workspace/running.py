@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from codabench.core.errors import SubmissionRejected
@@ -13,6 +14,7 @@ from codabench.workspace.progress import Progress, follow
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
+    from codabench.workspace.workspace import Workspace
 
 
 def look_at(competition: Competition, submissions: Sequence[Submitted]) -> None:
@@ -35,6 +37,7 @@ def run_all(
     *,
     on_rejected: Callable[[int, SubmissionRejected], None] | None,
     progress: str | Progress,
+    wait: bool,
 ) -> list[SubmissionHandle]:
     """Run submissions and wait for all of them; see `Competition.run_many`.
 
@@ -45,24 +48,42 @@ def run_all(
     """
     workspace = competition.workspace
     handles: list[SubmissionHandle] = []
-    with follow(workspace, competition, progress) as shown:
-        try:
-            for number, submission in enumerate(submissions):
-                try:
-                    handle = workspace.submit(competition, submission, **options)
-                except SubmissionRejected as error:
-                    if on_rejected is None:
-                        raise
-                    on_rejected(number, error)
-                    continue
-                handles.append(handle)
-                shown.added(handle)
-            # What is held waits for somebody, and nobody waits for that.
-            workspace.wait([r.id for h in handles for r in h.runs if r.status is not Status.SUBMITTING])
-        except BaseException:
-            # Ctrl-C, or a later submission that was refused: nothing is left running.
-            ids = [r.id for h in handles for r in h.runs]
-            workspace.cancel(ids, "interrupted")
-            workspace.wait(ids, work=False)
-            raise
+    with follow(workspace, progress if wait else "none") as shown, _nothing_left(workspace, handles):
+        for number, submission in enumerate(submissions):
+            try:
+                handle = workspace.submit(competition, submission, **options)
+            except SubmissionRejected as error:
+                if on_rejected is None:
+                    raise
+                on_rejected(number, error)
+                continue
+            handles.append(handle)
+            shown.added(handle)
+        if wait:
+            _wait(workspace, handles)
     return handles
+
+
+def attend(workspace: Workspace, handles: Sequence[SubmissionHandle], progress: str | Progress = "auto") -> None:
+    """Show progress of submissions until they are over; whoever interrupts that cancels them."""
+    with follow(workspace, progress) as shown, _nothing_left(workspace, handles):
+        for handle in handles:
+            shown.added(handle)
+        _wait(workspace, handles)
+
+
+def _wait(workspace: Workspace, handles: Sequence[SubmissionHandle]) -> None:
+    # What is held waits for somebody, and nobody waits for that.
+    workspace.wait([r.id for h in handles for r in h.runs if r.status is not Status.SUBMITTING])
+
+
+@contextmanager
+def _nothing_left(workspace: Workspace, handles: Sequence[SubmissionHandle]) -> Iterator[None]:
+    """Cancel submissions where this block is interrupted, or a later one is refused in it."""
+    try:
+        yield
+    except BaseException:
+        ids = [r.id for h in handles for r in h.runs]
+        workspace.cancel(ids, "interrupted")
+        workspace.wait(ids, work=False)
+        raise
