@@ -117,10 +117,19 @@ class LocalBackend:
                 raise UsageError(f"work with the key {key!r} is already in flight")
             self._handles[key] = handle
             if self._reaper is None:
-                self._reaper = threading.Thread(target=self._reap, name="codabench-reap", daemon=True)
-                self._reaper.start()
+                self._start_reaper()
             self._pool.submit(_carry_out, handle, function, work.payload, host)
         return handle
+
+    def reap(self) -> None:
+        """Look for what dead processes have left, while work goes on."""
+        with self._lock:
+            if not self._closed and (self._reaper is None or not self._reaper.is_alive()):
+                self._start_reaper()
+
+    def _start_reaper(self) -> None:
+        self._reaper = threading.Thread(target=self._reap, name="codabench-reap", daemon=True)
+        self._reaper.start()
 
     def _reap(self) -> None:
         """What a process that was killed has left goes when the next one begins; nobody waits for it."""

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Row, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from codabench.core.errors import StorageError, UsageError
@@ -129,6 +129,11 @@ class Connected:
         with self._writing:
             self._closed = True
         self._engine.dispose()
+
+
+def passing(error: StorageError) -> bool:
+    """Whether the same question may well be answered a little later: the database is away, busy, or without room."""
+    return isinstance(error.__cause__, (OperationalError, InterfaceError))
 
 
 Found = Row[Any]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +20,9 @@ from codabench.db.tables import ATTEMPT, LEASE, RUN, SLOT, SUBMISSION
 _LIVE = RUN.c.status.in_([Status.PREPARING.value, Status.RUNNING.value, Status.SCORING.value])
 _WAITS = RUN.c.status == Status.SUBMITTED.value
 _GROUP = (RUN.c.priority, RUN.c.scoring_only, RUN.c.competition, RUN.c.participant)
+_UNBEGUN = RUN.c.status.in_([Status.SUBMITTING.value, Status.SUBMITTED.value])
+_HERE = "dispatcher:"
+"""What the leases of dispatchers are called, before their holders: they say who is there."""
 _TRIES = 16
 """How many groups are tried if others hold the oldest run of the first ones."""
 
@@ -49,7 +54,14 @@ class Queue(Runs):
             return int(db.execute(count.where(_WAITS, older)).scalar() or 0)
 
     def take_run(
-        self, holder: str, *, attempt: str, token: str, now: datetime, seconds: float
+        self,
+        holder: str,
+        *,
+        attempt: str,
+        token: str,
+        now: datetime,
+        seconds: float,
+        but_not: Collection[Any] = (),
     ) -> tuple[Run, Attempt] | None:
         """Take the next run that waits and begin an attempt at it; None if there is nothing for this holder.
 
@@ -65,10 +77,13 @@ class Queue(Runs):
             Id and token of the attempt.
         seconds
             How long nobody else takes it, unless `heartbeat` is called before that.
+        but_not
+            Values of `Run.backend` that are left alone.
         """
+        takeable = _takeable(holder, now, but_not)
         with self._change() as db:
-            for group in db.execute(_next_groups(holder, now)).all():
-                row = self._oldest(db, group, holder, now)
+            for group in db.execute(_next_groups(takeable)).all():
+                row = self._oldest(db, group, takeable)
                 if row is not None:
                     made = self._start(db, self._run_row(db, row.id), attempt, token, now, holder, seconds)
                     slot = (SLOT.c.competition == row.competition) & (SLOT.c.participant == row.participant)
@@ -77,9 +92,9 @@ class Queue(Runs):
                     return run_from(taken), made
         return None
 
-    def _oldest(self, db: Connection, group: Any, holder: str, now: datetime) -> Any:
+    def _oldest(self, db: Connection, group: Any, takeable: Any) -> Any:
         mine = [column == group[n] for n, column in enumerate(_GROUP)]
-        query = select(RUN.c.id, RUN.c.competition, RUN.c.participant).where(_takeable(holder, now), *mine)
+        query = select(RUN.c.id, RUN.c.competition, RUN.c.participant).where(takeable, *mine)
         order = (RUN.c.created_at, RUN.c.position, RUN.c.id)
         return db.execute(query.order_by(*order).limit(1).with_for_update(skip_locked=True)).first()
 
@@ -106,9 +121,49 @@ class Queue(Runs):
         """
         current = select(RUN.c.attempt).where(_LIVE)
         mine = (ATTEMPT.c.holder == holder) & ATTEMPT.c.id.in_(current)
-        values = {"heartbeat_at": now, "expires_at": now + timedelta(seconds=seconds)}
+        until = now + timedelta(seconds=seconds)
+        here = self._insert(LEASE).values(name=_HERE + holder, holder=holder, token=holder, expires_at=until)
+        here = here.on_conflict_do_update(index_elements=["name"], set_={"expires_at": until})
+        beat = update(ATTEMPT).where(mine).values(heartbeat_at=now, expires_at=until)
         with self._change() as db:
-            return set(db.execute(update(ATTEMPT).where(mine).values(**values).returning(ATTEMPT.c.id)).scalars())
+            db.execute(here)
+            return set(db.execute(beat.returning(ATTEMPT.c.id)).scalars())
+
+    def leave(self, holder: str) -> None:
+        """Say that a holder takes nothing more."""
+        with self._change() as db:
+            db.execute(delete(LEASE).where(LEASE.c.name == _HERE + holder))
+
+    def present(self, now: datetime) -> list[str]:
+        """The holders that were heard of in time: who would take a run."""
+        here = LEASE.c.name.startswith(_HERE, autoescape=True) & (LEASE.c.expires_at > now)
+        with self._read() as db:
+            return list(db.execute(select(LEASE.c.holder).where(here).order_by(LEASE.c.name)).scalars())
+
+    def waits(self, holder: str, now: datetime | None = None, *, but_not: Collection[Any] = ()) -> bool:
+        """Whether any run waits that a holder may take: at `now`, or ever."""
+        query = select(RUN.c.id).where(_takeable(holder, now, but_not)).limit(1)
+        with self._read() as db:
+            return db.execute(query).first() is not None
+
+    def counts(self) -> tuple[int, int]:
+        """How many runs wait, and how many are under way."""
+        query = select(func.count()).select_from(RUN)
+        with self._read() as db:
+            return int(db.execute(query.where(_WAITS)).scalar_one()), int(db.execute(query.where(_LIVE)).scalar_one())
+
+    def unwanted(self) -> list[Run]:
+        """Runs that somebody wants cancelled and nobody has begun: nobody takes them any more."""
+        return self._unbegun(RUN.c.cancel_reason.is_not(None))
+
+    def pinned(self) -> list[Run]:
+        """Runs that nobody has begun and only one holder can."""
+        return self._unbegun(RUN.c.pinned.is_not(None))
+
+    def _unbegun(self, which: Any) -> list[Run]:
+        with self._read() as db:
+            rows = db.execute(select(RUN).where(_UNBEGUN, which).order_by(RUN.c.created_at, RUN.c.id))
+            return [run_from(row) for row in rows]
 
     def cancels(self, holder: str) -> list[tuple[str, str, Fault]]:
         """(run, reason, who) of the runs in this holder's hands that somebody wants cancelled."""
@@ -190,15 +245,22 @@ class _Prefixed:
         return getattr(self._row, f"attempt_{name}")
 
 
-def _takeable(holder: str, now: datetime) -> Any:
-    due = or_(RUN.c.not_before.is_(None), RUN.c.not_before <= now)
+def _takeable(holder: str, now: datetime | None, but_not: Collection[Any] = ()) -> Any:
     mine = or_(RUN.c.pinned.is_(None), RUN.c.pinned == holder)
-    return _WAITS & due & mine & RUN.c.cancel_reason.is_(None)
+    takeable = _WAITS & mine & RUN.c.cancel_reason.is_(None)
+    if now is not None:
+        takeable &= or_(RUN.c.not_before.is_(None), RUN.c.not_before <= now)
+    if None in but_not:
+        takeable &= RUN.c.backend.is_not(None)
+    named = sorted(json.dumps(word) for word in but_not if word is not None)
+    if named:
+        takeable &= or_(RUN.c.backend.is_(None), RUN.c.backend.not_in(named))
+    return takeable
 
 
-def _next_groups(holder: str, now: datetime) -> Select[Any]:
+def _next_groups(takeable: Any) -> Select[Any]:
     """Runs that wait, by what decides who is next: the first group is."""
-    waiting = select(*_GROUP, func.min(RUN.c.created_at).label("oldest")).where(_takeable(holder, now))
+    waiting = select(*_GROUP, func.min(RUN.c.created_at).label("oldest")).where(takeable)
     group = waiting.group_by(*_GROUP).subquery("waiting")
     under_way = (
         select(RUN.c.participant, func.count().label("runs")).where(_LIVE).group_by(RUN.c.participant).subquery("busy")

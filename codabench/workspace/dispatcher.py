@@ -1,37 +1,46 @@
-"""The dispatcher: one per workspace, under a lease. It takes queued runs, hands them to a backend, records what comes.
+"""The dispatcher: takes runs that wait, hands them to backends, records what comes. Any number share one workspace.
 
-Everything that changes a run's status happens in its thread, so events of a run are recorded in order. Backends and
-live events only put messages into its queue.
+Each run in hand is an attempt under a lease (`holding`). Everything that this process changes of a run in hand happens
+in one thread, so its events are recorded in order; backends, the heart and live events only put messages into the
+queue of that thread. What others left is looked after once a second (`takeover`).
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import queue
-import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
 
 from codabench.backends.backend import Backend, Handle, Work
-from codabench.core.errors import CodabenchError, ImageNotFound, Interrupted, StateError
+from codabench.core.errors import CodabenchError, Interrupted, StateError, StorageError
 from codabench.core.events import EventKind
-from codabench.core.problems import Fault, Problem, Severity
+from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Outcome, Run, Status
+from codabench.db.connection import passing
 from codabench.db.database import Database
 from codabench.runner.plan import RunPlan
+from codabench.workspace import endings
+from codabench.workspace.holding import Clock, Heart, new_holder
+from codabench.workspace.load import Flight, Load
+from codabench.workspace.takeover import Takeover
 
 log = logging.getLogger("codabench.workspace")
 
-LEASE = "dispatcher"
 LEASE_SECONDS = 30.0
 LINGER_SECONDS = 0.5
-_STEP_EVENTS = {kind.value for kind in EventKind}
+SWEEP_SECONDS = 1.0
+"""Between two looks at what others do: their wishes to cancel, their deaths, what they queued."""
 EXECUTE = "codabench.runner.execute:execute_run"
+_STEP_EVENTS = {kind.value for kind in EventKind}
+
+T = TypeVar("T")
 
 
 def utc_now() -> datetime:
@@ -39,17 +48,8 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Flight:
-    """An attempt that a backend carries out."""
-
-    def __init__(self, run: Run, attempt: Attempt) -> None:
-        self.run, self.attempt = run, attempt
-        self.status = Status.PREPARING
-        self.handle: Handle | None = None
-
-
 class Dispatcher:
-    """Drives the queued runs of a workspace.
+    """Drives runs of a workspace, together with those of other processes.
 
     Parameters
     ----------
@@ -61,6 +61,14 @@ class Dispatcher:
         Takes events for observers; called from this thread, and from backend threads for live output.
     seal
         Told of an outcome before it is recorded; may add to it what is known here.
+    stored
+        The outcome that an attempt left in storage, if it did: (run, attempt).
+    reap
+        Called when a process of this machine has died and left runs, and maybe containers.
+    seconds
+        Of a lease: when others take over what is in the hands of a process that is not heard of.
+    forgets
+        The rows go with this process: what is under way at its end is cancelled, not given back.
     """
 
     def __init__(
@@ -71,19 +79,28 @@ class Dispatcher:
         backend_of: Callable[[Run], Backend],
         notify: Callable[[dict[str, Any]], None],
         seal: Callable[[Run, Outcome], Outcome] = lambda run, outcome: outcome,
+        stored: Callable[[str, str], dict[str, Any] | None] = lambda run, attempt: None,
+        reap: Callable[[], None] = lambda: None,
+        seconds: float = LEASE_SECONDS,
+        forgets: bool = False,
     ) -> None:
         self._db, self._plan, self._backend_of, self._notify, self._seal = db, plan, backend_of, notify, seal
-        self._token = uuid.uuid4().hex
-        self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._seconds, self._forgets = seconds, forgets
+        self.holder = new_holder()
+        self._clock = Clock(db)
+        self._takeover = Takeover(db, self.holder, self._clock, stored=stored, reap=reap, tell=self._tell_run)
         self._inbox: queue.SimpleQueue[tuple[str, Any, Any]] = queue.SimpleQueue()
         self._flights: dict[str, Flight] = {}
+        self._load = Load()
         self._thread: threading.Thread | None = None
-        self._resting = False
-        self._renew_at = 0.0
+        self._heart: Heart | None = None
+        self._resting = self._closing = False
+        self._taking = self._busy = False
+        self._wanted = 0
         self._lock = threading.Lock()
         self._changed = threading.Condition()
-        self._closing = False
         self._look = True
+        self._sweep_at = 0.0
         self._fatal: BaseException | None = None
         self.errors: dict[str, BaseException] = {}
 
@@ -91,6 +108,7 @@ class Dispatcher:
     def wake(self) -> None:
         """There is something to do: start the thread if none runs."""
         with self._lock:
+            self._taking = True
             self._inbox.put(("wake", None, None))
             before = self._thread
             if before is None or self._resting or not before.is_alive():
@@ -101,10 +119,17 @@ class Dispatcher:
                 )
                 self._thread.start()
 
-    def cancel(self, run: str, reason: str) -> None:
-        """Cancel a run, waiting or under way; returns at once."""
-        self._inbox.put(("cancel", run, reason))
-        self.wake()
+    def cancel(self, run: str, reason: str, fault: Fault) -> None:
+        """Cancel a run, waiting or under way, in whose hands it may be; returns at once."""
+        if not self._db.request_cancel(run, reason, fault=fault):
+            return
+        row = self._db.run(run)
+        if row.status in (Status.SUBMITTED, Status.SUBMITTING):
+            self._takeover.cancel_waiting(row)
+        elif any(flight.run.id == run for flight in tuple(self._flights.values())):
+            self._inbox.put(("cancel", run, (reason, fault)))
+        else:
+            self._takeover.cancel_of_dead(run)
 
     def wait(
         self,
@@ -135,6 +160,29 @@ class Dispatcher:
             if work is not None:
                 work()
 
+    @contextmanager
+    def wanted(self) -> Iterator[None]:
+        """Somebody waits: the thread goes on looking for what there is to do, also where others do it now."""
+        self._wanted += 1
+        try:
+            self.wake()
+            yield
+        finally:
+            self._wanted -= 1
+
+    def resign(self) -> None:
+        """Take nothing more until `wake`; what is under way goes on."""
+        self._taking = False
+
+    def has_work(self) -> bool:
+        """Whether anything is in hand here, or waits for a process like this one."""
+        return self._db.waits(self.holder) or self._busy or bool(self._flights)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether anything is in hand here."""
+        return self._busy or bool(self._flights)
+
     def nudge(self) -> None:
         """Whoever waits looks again."""
         with self._changed:
@@ -146,7 +194,7 @@ class Dispatcher:
             raise self._fatal
 
     def close(self) -> None:
-        """Cancel what is under way and wait until the thread has ended."""
+        """End what is under way, give back what others can do, and wait until the thread has ended."""
         with self._lock:
             thread, self._closing = self._thread, True
         self._inbox.put(("close", None, None))
@@ -156,48 +204,53 @@ class Dispatcher:
     # ------------------------------------------------------------------ in the dispatcher's thread
     def _live_and_die(self, before: threading.Thread | None) -> None:
         if before is not None:
-            before.join()  # it may be letting go of the lease
+            before.join()
         try:
             self._work()
         except BaseException as error:
             log.error("the dispatcher of this workspace stopped", exc_info=error)
             self._fatal = error
-            for flight in self._flights.values():
-                if flight.handle:
-                    flight.handle.cancel("the dispatcher stopped")
+            self._stop_work("the dispatcher stopped")
             with self._changed:
                 self._changed.notify_all()
 
     def _work(self) -> None:
-        while not self._lease():
-            if self._closing:
-                return
-            self._drain(timeout=0.2)
+        self._patiently(self._clock.set)
+        self._heart = Heart(
+            self._db,
+            self.holder,
+            self._clock,
+            seconds=self._seconds,
+            held=lambda: set(self._flights),
+            lost=lambda attempts: self._inbox.put(("lost", attempts, None)),
+        )
         try:
-            while not self._over():
+            self._sweep_at, quiet_since = 0.0, time.monotonic()
+            while not (self._closing and not self._flights):
+                if time.monotonic() >= self._sweep_at:
+                    self._patiently(self._sweep)
                 if self._look:
                     self._look = False
-                    self._start_queued()
-                idle = not self._drain(timeout=LEASE_SECONDS / 3 if self._flights else LINGER_SECONDS)
-                if time.monotonic() > self._renew_at:
-                    self._look = self._lease()  # other processes may have queued something
-                if idle and not self._flights and self._rest():
+                    self._fill()
+                if self._drain(timeout=min(LINGER_SECONDS, max(0.0, self._sweep_at - time.monotonic()))):
+                    quiet_since = time.monotonic()
+                quiet = time.monotonic() - quiet_since >= LINGER_SECONDS
+                if quiet and not self._flights and not self._wanted and self._rest():
                     return
+            if self._closing:
+                self._patiently(self._takeover.abandon_pinned)
         finally:
-            self._db.release_lease(LEASE, token=self._token)
-
-    def _over(self) -> bool:
-        return self._closing and not self._flights
+            self._heart.stop()
+            with suppress(StorageError):  # its lease ends by itself, too
+                self._db.leave(self.holder)
 
     def _rest(self) -> bool:
         """Nothing to do for a while: end the thread, unless something came in at this very moment."""
+        if self._taking and self._patiently(lambda: self._db.waits(self.holder)):
+            return False
         with self._lock:
             self._resting = self._inbox.empty()
             return self._resting
-
-    def _lease(self) -> bool:
-        self._renew_at = time.monotonic() + LEASE_SECONDS / 3
-        return self._db.take_lease(LEASE, holder=self._holder, token=self._token, now=utc_now(), seconds=LEASE_SECONDS)
 
     def _drain(self, timeout: float) -> bool:
         """Handle messages until none is left; False if none came in time."""
@@ -220,45 +273,75 @@ class Dispatcher:
         elif kind == "done":
             self._done(key, value)
         elif kind == "cancel":
-            self._cancel(key, value)
+            self._cancel(key, *value)
+        elif kind == "lost":
+            self._lost(key)
         elif kind == "close":
-            for flight in self._flights.values():
-                if flight.handle:
-                    flight.handle.cancel("the workspace was closed")
+            self._stop_work("the workspace was closed")
 
-    def _start_queued(self) -> None:
-        if self._closing:
-            return
-        for run in self._db.queued(limit=64):
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask the database; while it is away ask again, as long as what is in hand still is.
+
+        Raises
+        ------
+        StorageError
+            It was away for longer than a lease: others may have taken everything over.
+        """
+        began, pause = time.monotonic(), 0.1
+        while True:
             try:
-                backend = self._backend_of(run)
-            except CodabenchError as error:
-                self._refuse(run, error)
-                continue
-            if len(self._flights) >= 2 * backend.info().slots:
+                return ask()
+            except StorageError as error:
+                away = time.monotonic() - began
+                if not passing(error) or self._closing or away > self._seconds:
+                    raise
+                log.warning("the database does not answer, asking again: %s", error.message)
+                time.sleep(pause)
+                pause = min(2 * pause, 2.0)
+
+    # ------------------------------------------------------------------ taking
+    def _fill(self) -> None:
+        """Take runs while there is room for them. Backends that are full, or do not answer, get nothing."""
+        self._busy = True
+        while self._taking and not self._closing:
+            full = self._load.full()
+            if full and not (self._load.look_elsewhere() and self._waits(full)):
+                break
+            flight = self._patiently(partial(self._take, full))
+            if flight is None:
+                break
+            self._tell_run(flight.run, Status.PREPARING, flight.attempt.started_at)
+            self._start(flight)
+        self._busy = False
+
+    def _waits(self, full: Collection[Any] = ()) -> bool:
+        return self._patiently(lambda: self._db.waits(self.holder, self._clock.now(), but_not=full))
+
+    def _take(self, full: Collection[Any]) -> Flight | None:
+        id, token = uuid.uuid4().hex, uuid.uuid4().hex
+        now, seconds = self._clock.now(), self._seconds
+        taken = self._db.take_run(self.holder, attempt=id, token=token, now=now, seconds=seconds, but_not=full)
+        if taken is None:
+            return None
+        flight = self._flights[id] = Flight(*taken)
+        return flight
+
+    def _start(self, flight: Flight) -> None:
+        run, id = flight.run, flight.attempt.id
+        if flight.attempt.number > endings.LOSSES:
+            lost = endings.losses(self._db.events(run.id), endings.GONE, endings.SILENT)
+            if lost >= endings.LOSSES:
+                self._finish(flight, endings.lost_too_often(lost))
                 return
-            self._start(run, backend)
-
-    def _refuse(self, run: Run, error: CodabenchError) -> None:
-        """There is no place where a run could be carried out: it fails, and the others go on."""
-        now = utc_now()
         try:
-            self._db.append(run.id, [EventKind.RUN_FAILED], at=now, outcome=self._machine_failed(run.id, error))
-        except StateError:
+            place = self._backend_of(run)
+        except CodabenchError as error:
+            self._no_place(flight, error)
             return
-        self._tell_run(run, Status.FAILED, now)
-
-    def _start(self, run: Run, backend: Backend) -> None:
-        id, token, now = uuid.uuid4().hex, uuid.uuid4().hex, utc_now()
+        self._load.add(flight, place)
         try:
-            attempt = self._db.start_attempt(run.id, attempt=id, token=token, at=now)
-        except StateError:
-            return
-        flight = self._flights[id] = Flight(run, attempt)
-        self._tell_run(run, Status.PREPARING, now)
-        try:
-            plan = self._plan(run, attempt)
-            flight.handle = backend.submit(
+            plan = self._plan(run, flight.attempt)
+            flight.handle = place.submit(
                 Work(function=EXECUTE, payload=plan.model_dump(mode="json")),
                 key=id,
                 on_event=lambda event: self._live(flight, event),
@@ -267,6 +350,17 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - as in `_done`: a run that cannot be started must end, too
             self._finish(flight, self._machine_failed(run.id, error))
 
+    def _no_place(self, flight: Flight, error: CodabenchError) -> None:
+        """This process does not reach the backend: others may. The run fails if nobody does."""
+        run, pause = flight.run, self._load.shun(flight.run.backend)
+        tried = endings.losses(self._db.events(run.id), endings.NO_PLACE) + 1
+        alone = len(self._db.present(self._clock.now())) < 2
+        if tried >= (endings.TRIES if alone else endings.TRIES_OF_MANY):
+            self._finish(flight, self._machine_failed(run.id, error))
+        else:
+            self._give_back(flight, endings.NO_PLACE, after=min(pause, 1.0), error=str(error))
+
+    # ------------------------------------------------------------------ what comes
     def _live(self, flight: Flight, event: dict[str, Any]) -> None:
         if event.get("type") == "step":
             self._inbox.put(("event", flight.attempt.id, event))
@@ -280,11 +374,10 @@ class Dispatcher:
         self._append(flight, [EventKind(event["event"])], data=data)
 
     def _append(self, flight: Flight, kinds: list[EventKind], **more: Any) -> None:
-        now = utc_now()
+        now = self._clock.now()
+        who: dict[str, Any] = {"attempt": flight.attempt.id, "token": flight.attempt.token}
         try:
-            status = self._db.append(
-                flight.run.id, kinds, at=now, attempt=flight.attempt.id, token=flight.attempt.token, **more
-            )
+            status = self._patiently(lambda: self._db.append(flight.run.id, kinds, at=now, **who, **more))
         except StateError as error:
             log.warning("an event of attempt %s was refused: %s", flight.attempt.id, error)
             return
@@ -293,38 +386,78 @@ class Dispatcher:
             self._tell_run(flight.run, status, now)
 
     def _done(self, attempt: str, handle: Handle) -> None:
-        flight = self._flights[attempt]
+        flight = self._flights.get(attempt)
+        if flight is None:
+            return  # it was lost meanwhile, and does not count
         try:
             outcome = Outcome.model_validate(handle.result(timeout=0))
         except Interrupted as error:
-            outcome = _interrupted(error)
+            outcome = endings.interrupted(error)
         except Exception as error:  # noqa: BLE001 - the outermost frame of a run: whatever it was, the run must end
             outcome = self._machine_failed(flight.run.id, error)
-        self._finish(flight, outcome)
+        unfinished = outcome.status is Status.CANCELLED and flight.leaving and flight.blame is None
+        if unfinished and not self._forgets and flight.run.pinned is None:
+            self._give_back(flight, endings.CLOSED)
+            return
+        self._finish(flight, endings.blamed(outcome, flight.blame))
 
     def _machine_failed(self, run: str, error: BaseException) -> Outcome:
         self.errors[run] = error
         if not isinstance(error, CodabenchError):
             log.error("run %s ended by an internal error", run, exc_info=error)
-        return Outcome(status=Status.FAILED, problem=machine_problem(error))
+        return Outcome(status=Status.FAILED, problem=endings.machine_problem(error))
 
     def _finish(self, flight: Flight, outcome: Outcome) -> None:
-        del self._flights[flight.attempt.id]
         outcome = self._seal(flight.run, outcome)
-        self._append(flight, closing_events(flight.status, outcome), outcome=outcome)
+        self._append(flight, endings.closing_events(flight.status, outcome), outcome=outcome)
+        self._drop(flight)
 
-    def _cancel(self, run: str, reason: str) -> None:
-        for flight in self._flights.values():
-            if flight.run.id == run and flight.handle is not None:
-                flight.handle.cancel(reason)
-                return
-        now = utc_now()
+    def _drop(self, flight: Flight) -> None:
+        self._load.remove(flight)
+        del self._flights[flight.attempt.id]
+
+    def _give_back(self, flight: Flight, why: str, *, after: float = 0.0, **data: str) -> None:
+        """The run waits again, for whoever takes it first."""
+        now = self._clock.now()
+        later = now + timedelta(seconds=after) if after else None
+        about: dict[str, Any] = {"at": now, "holder": self.holder, "not_before": later, "data": {"why": why, **data}}
         try:
-            outcome = _interrupted(Interrupted(f"cancelled before it began: {reason}"))
-            self._db.append(run, [EventKind.RUN_CANCELLED], at=now, outcome=outcome)
-        except StateError:
-            return
-        self._tell_run(self._db.run(run), Status.CANCELLED, now)
+            self._patiently(lambda: self._db.lose_attempt(flight.run.id, flight.attempt.id, **about))
+        except StateError as error:
+            log.warning("attempt %s was lost already: %s", flight.attempt.id, error)
+        self._drop(flight)
+        self._tell_run(flight.run, Status.SUBMITTED, now)
+
+    # ------------------------------------------------------------------ what ends early
+    def _cancel(self, run: str, reason: str, fault: Fault) -> None:
+        for flight in self._flights.values():
+            if flight.run.id == run and flight.blame is None:
+                flight.blame = fault
+                if flight.handle is not None:
+                    flight.handle.cancel(reason)
+
+    def _lost(self, attempts: set[str]) -> None:
+        """Others have taken these over, or ended them: what goes on here is stopped and counts for nothing."""
+        for flight in [self._flights[id] for id in attempts if id in self._flights]:
+            log.warning("run %s is in other hands: this process was not heard of in time", flight.run.id)
+            self._drop(flight)
+            if flight.handle is not None:
+                flight.handle.cancel("another process has taken it over")
+            self._tell_run(flight.run, Status.SUBMITTED, self._clock.now())
+
+    def _stop_work(self, why: str) -> None:
+        for flight in tuple(self._flights.values()):
+            flight.leaving = True
+            if flight.handle is not None:
+                flight.handle.cancel(why)
+
+    def _sweep(self) -> None:
+        """Look at what others did."""
+        self._sweep_at = time.monotonic() + SWEEP_SECONDS
+        for run, reason, fault in self._db.cancels(self.holder):
+            self._cancel(run, reason, fault)
+        self._takeover.look(mine=set(self._flights))
+        self._look = self._look or self._waits()
 
     def _tell_run(self, run: Run, status: Status, at: datetime) -> None:
         who = {"run": run.id, "submission": run.submission, "task": run.task}
@@ -332,34 +465,3 @@ class Dispatcher:
         if status.is_final:
             with self._changed:
                 self._changed.notify_all()
-
-
-def closing_events(status: Status, outcome: Outcome) -> list[EventKind]:
-    """What is still to be recorded, whatever live events were lost on the way."""
-    if outcome.status is Status.CANCELLED:
-        return [EventKind.RUN_CANCELLED]
-    if outcome.status is Status.FAILED:
-        return [EventKind.RUN_FAILED]
-    missing = [] if status is Status.SCORING else [EventKind.SCORING_STARTED]
-    return [*missing, EventKind.RUN_FINISHED]
-
-
-def machine_problem(error: BaseException) -> Problem:
-    """What failed that is not the program, as a problem. An image that does not exist, or comes from a registry that is
-    not allowed, is the organizer's to mend."""
-    unusable = isinstance(error, ImageNotFound) or getattr(error, "code", "") == "CB362"
-    fault = Fault.ORGANIZER if unusable else Fault.OPERATOR
-    if isinstance(error, CodabenchError):
-        return Problem(code=error.code, severity=Severity.ERROR, message=error.message, hint=error.hint, fault=fault)
-    return Problem(
-        code="CB699",
-        severity=Severity.ERROR,
-        message=f"internal error: {type(error).__name__}: {error}",
-        hint="please report it; the log of codabench.workspace has the traceback",
-        fault=fault,
-    )
-
-
-def _interrupted(error: Interrupted) -> Outcome:
-    problem = Problem(code=error.code, severity=Severity.ERROR, message=error.message, fault=Fault.OPERATOR)
-    return Outcome(status=Status.CANCELLED, problem=problem)

@@ -11,7 +11,9 @@ from codabench.core.events import EventKind, StatusEvent
 from codabench.core.problems import Fault
 from codabench.core.records import Run, Status
 from codabench.core.text import human_size, plural, preformatted, printable
-from codabench.workspace.dispatcher import LEASE, utc_now
+from codabench.workspace.dispatcher import utc_now
+from codabench.workspace.endings import GONE, NO_PLACE, SILENT, losses
+from codabench.workspace.holding import is_dead, shown
 
 if TYPE_CHECKING:
     from codabench.core.live import PullProgressed
@@ -57,6 +59,8 @@ def explain(workspace: Workspace, id: str) -> Explanation:
     """Where a run stands; see `RunHandle.explain`."""
     run, history = workspace.db.run(id), workspace.db.events(id)
     why, then = _SAID[run.status](workspace, run, history)
+    if run.attempt is not None and not run.status.is_final:
+        why += _driven(workspace, run)
     return Explanation(status=run.status, since=_since(history), why=why, next=then)
 
 
@@ -69,18 +73,50 @@ def _since(history: list[StatusEvent]) -> datetime:
 
 # ---------------------------------------------------------------------- before it runs
 def _waits(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[str, str]:
+    now = workspace.db.now()
+    drivers = [shown(holder) for holder in workspace.db.present(now)]
     before = workspace.db.waiting_before(run.id)
     place = f"{plural(before, 'run')} of this workspace {'is' if before == 1 else 'are'} before it"
-    lost = sum(event.kind is EventKind.ATTEMPT_LOST for event in history)
+    lost = losses(history, GONE, SILENT)
     again = f"; {plural(lost, 'attempt')} at it {'was' if lost == 1 else 'were'} lost" if lost else ""
-    driver = workspace.db.lease_holder(LEASE, now=utc_now())
-    if driver is None:
-        return f"no process drives this workspace; {place}{again}", "it starts when a process waits for a run of it"
-    return f"{place}{again}; {driver} drives this workspace", "it starts by itself when a slot is free"
+    if run.cancel_reason is not None:
+        return f"it is being cancelled: {run.cancel_reason}", "nothing"
+    if run.pinned is not None:
+        who = shown(run.pinned)
+        return f"only the process {who} can carry it out; {place}{again}", f"it starts when {who} has a free slot"
+    if run.not_before is not None and run.not_before > now:
+        left = _span((run.not_before - now).total_seconds())
+        return f"it is tried again in {left}{again}{_not_reached(history)}", "it starts by itself after that"
+    if not drivers:
+        then = "it starts when a process waits for a run of it, or with: codabench dispatch"
+        return f"no process drives this workspace; {place}{again}", then
+    those = f"{', '.join(drivers)} {'drives' if len(drivers) == 1 else 'drive'} this workspace"
+    return f"{place}{again}{_not_reached(history)}; {those}", "it starts by itself when a slot is free"
+
+
+def _not_reached(history: list[StatusEvent]) -> str:
+    """That a process had it and does not reach its backend."""
+    given = [e for e in history if e.kind is EventKind.ATTEMPT_LOST and e.data.get("why") == NO_PLACE]
+    return f"; a process could not carry it out: {printable(str(given[-1].data.get('error')))}" if given else ""
 
 
 def _held(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[str, str]:
     return "it was submitted and is held back", "somebody has to start it"
+
+
+def _driven(workspace: Workspace, run: Run) -> str:
+    """By whom, if that is another process; whether it is still heard of."""
+    attempt = next((a for a in workspace.db.attempts(run.id) if a.id == run.attempt), None)
+    if attempt is None or attempt.holder is None or workspace.drives(attempt.holder):
+        return ""
+    now, who = workspace.db.now(), shown(attempt.holder)
+    if is_dead(attempt.holder):
+        return f"; {who} drove it, which has died: another process takes it over"
+    if attempt.expires_at is not None and attempt.expires_at <= now:
+        heard = attempt.heartbeat_at or attempt.started_at
+        ago = _span((now - heard).total_seconds())
+        return f"; {who} drives it, which was heard of {ago} ago: another process may take it over"
+    return f"; {who} drives it"
 
 
 def _prepares(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[str, str]:

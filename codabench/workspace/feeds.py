@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from codabench.core.live import AnyEvent
+from codabench.core.live import AnyEvent, StatusChanged
 from codabench.core.records import Outcome, Run, Status
 from codabench.db.database import Database
 from codabench.storage.store import Storage
@@ -43,24 +43,42 @@ class Feeds:
 
     def read(self, run: str, *, after: int, follow: bool, check: Callable[[], None]) -> Iterator[AnyEvent]:
         """The events of a run, each once; see `RunHandle.events`. `check` raises if nothing more will come."""
+        told, heard, place = after, set[str | None](), after
         while True:
             feed = self._feeds.get(run)
             if feed is not None:
-                yield from feed.read(after, follow=follow, check=check)
-                return
+                for event in feed.read(place, follow=follow, check=check):
+                    place = event.sequence
+                    told += event.type == "status"
+                    heard.add(event.attempt)
+                    yield event
+                if not follow or feed.over:
+                    return
+                continue
             row, history = self._db.run(run), statuses(self._db.events(run))
             if row.status.is_final:
-                everything = stored_events(self._storage, row, history)
-                yield from (event for event in everything if event.sequence > after)
-                return
-            if row.status in (Status.SUBMITTED, Status.SUBMITTING):
-                fresh = [event for event in history if event.sequence > after]
-                yield from fresh
-                after += len(fresh)
-            if not follow:
+                yield from self._rest(row, history, after, told, heard - {None})
                 return
             # It waits, or another process drives it: what that one hears comes when the run is over.
+            yield from history[told:]
+            told = place = max(told, len(history))
+            if not follow:
+                return
             time.sleep(_LOOK)
+
+    def _rest(
+        self, row: Run, history: list[StatusChanged], after: int, told: int, heard: set[str | None]
+    ) -> Iterator[AnyEvent]:
+        """What is stored of a run, without what a reader had while it went on."""
+        live = told > after
+        for event in stored_events(self._storage, row, history):
+            if event.sequence <= after or event.attempt in heard:
+                continue
+            if live and event.type == "status":
+                told -= 1
+                if told >= after:
+                    continue
+            yield event
 
     def live(self, run: str) -> Feed | None:
         """What a run that this process drives has reported so far; None for others."""
@@ -79,8 +97,10 @@ class Feeds:
 
     def _keep(self, event: dict[str, Any]) -> None:
         """From the first status on that this process gives the run."""
-        run = event["run"]
+        run, again = event["run"], event["type"] == "status" and event["status"] is Status.SUBMITTED
         feed = self._feeds.get(run)
+        if feed is None and again:
+            return
         if feed is None:
             if event["type"] != "status" or event["status"].is_final:
                 return
@@ -90,7 +110,10 @@ class Feeds:
                 feed.add({"type": "status", "status": known.status, "at": known.at})
             self._feeds[run] = feed
         feed.add(event)
-        if event["type"] == "status" and event["status"].is_final:
+        if again:
+            del self._feeds[run]
+            feed.release()
+        elif event["type"] == "status" and event["status"].is_final:
             del self._feeds[run]
 
     def seal(self, run: Run, outcome: Outcome) -> Outcome:

@@ -42,6 +42,11 @@ class Feed:
     ----------
     keep
         Bytes kept of the beginning and of the end of each log.
+
+    Attributes
+    ----------
+    over
+        The run has a final status.
     """
 
     def __init__(self, run: str, keep: int, now: Clock) -> None:
@@ -49,14 +54,14 @@ class Feed:
         self._changed = threading.Condition()
         self._events: list[AnyEvent | None] = []
         self._logs: dict[tuple[str | None, str], _Log] = {}
-        self._over = self._sealed = False
+        self.over = self._sealed = self._released = False
         self.page: BlobRef | None = None
 
     def add(self, data: dict[str, Any]) -> None:
         """Take an event in. After a final status nothing more is taken."""
         with self._changed:
             final = data["type"] == "status" and Status(data["status"]).is_final
-            if self._over or (self._sealed and not final):
+            if self.over or self._released or (self._sealed and not final):
                 return
             event = live_event({"at": self._now(), **_typed(data), "run": self._run, "sequence": len(self._events) + 1})
             self._events.append(event)
@@ -64,7 +69,13 @@ class Feed:
                 self._bound(event)
             elif event.type == "page":
                 self.page = event.blob
-            self._over = final
+            self.over = final
+            self._changed.notify_all()
+
+    def release(self) -> None:
+        """The run goes to whoever takes it next: readers get what came, and look elsewhere."""
+        with self._changed:
+            self._released = True
             self._changed.notify_all()
 
     def _bound(self, event: LogWritten) -> None:
@@ -93,10 +104,10 @@ class Feed:
         place, gaps = after, Gaps()
         while True:
             with self._changed:
-                while follow and not self._over and place >= len(self._events):
+                while follow and not (self.over or self._released) and place >= len(self._events):
                     self._changed.wait(_PATIENCE)
                     check()
-                fresh, over = self._events[place:], self._over
+                fresh, over = self._events[place:], self.over or self._released
             place += len(fresh)
             yield from (gaps.told(event) for event in fresh if event is not None)
             if not follow or (over and place >= len(self._events)):

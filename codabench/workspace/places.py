@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from codabench.backends.backend import Backend
+from codabench.backends.local import LocalBackend
 from codabench.backends.local_data import LocalData
+from codabench.core.errors import UsageError
 from codabench.core.policy import Policy
 from codabench.core.records import Run
 from codabench.runner.inline import NAME as INLINE
@@ -80,6 +82,45 @@ class Places:
             inline: Backend = InlineBackend(self._scratch, self._nudge, self._ceiling)
             return inline
         return backend_from(value, jobs=jobs, scratch=self._scratch, ceiling=self._ceiling, local_data=self._local_data)
+
+    def word_of(self, value: BackendLike, place: Backend) -> tuple[Any, bool]:
+        """What a run says of its backend, and whether only this process has that: an object, or functions.
+
+        None is the default of whichever workspace takes the run. A place that was made of a word has it.
+        """
+        if isinstance(place, InlineBackend):
+            return INLINE, True
+        if value is None or isinstance(value, str):
+            return value, False
+        asked = [value for (value, _), known in self._known.items() if known is place]
+        if any(value in (self.default, id(self.default)) for value in asked):
+            return None, False
+        word = next((value for value in asked if isinstance(value, str)), None)
+        return (word, False) if word else ({"object": type(value).__name__}, True)
+
+    @staticmethod
+    def check(value: BackendLike) -> None:
+        """For who only queues: whether it is a word that other processes may know.
+
+        Raises
+        ------
+        UsageError
+            ``CB693``: it lives in this process, which carries out nothing. Or there is no such engine.
+        """
+        from codabench.backends.select import engine_named
+
+        if value is not None and (not isinstance(value, str) or value == INLINE):
+            name = value if isinstance(value, str) else f"a {type(value).__name__}"
+            hint = "name a backend by a word ('docker'), or open the workspace without dispatch=False"
+            raise UsageError(f"{name} lives in this process, which only queues", code="CB693", hint=hint)
+        if value not in (None, "auto"):
+            engine_named(value).close()
+
+    def reap(self) -> None:
+        """Remove the containers of processes that have died, while work goes on."""
+        for place in tuple(self._own):
+            if isinstance(place, LocalBackend):
+                place.reap()
 
     def assign(self, run: str, place: Backend) -> None:
         """Say where a run of this process is carried out."""

@@ -13,7 +13,6 @@ from codabench.core.competition import CompetitionSpec
 from codabench.core.errors import SubmissionRejected, UsageError
 from codabench.core.events import EventKind
 from codabench.core.records import Run, RunOptions, Submission
-from codabench.runner.inline import NAME as INLINE
 from codabench.runner.inline import InlineBackend
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import utc_now
@@ -50,7 +49,7 @@ def admitted(
     if admit is not None:
         admit(workspace.db.submission_times(competition.id, chosen.index, person))
     _check_answers(spec, fact_sheet, enforce=enforce)
-    place = workspace.places.get(backend, image=options.image)
+    place = workspace.place_for(backend, options.image)
     inline = place if isinstance(place, InlineBackend) else None
     if inline is None and is_object(submission):
         hint = "give a folder or a zip, or backend='inline'"
@@ -72,23 +71,17 @@ def admitted(
         fact_sheet=None if fact_sheet is None and params is None else {**(fact_sheet or {}), **(params or {})},
         options=options,
     )
-    word = INLINE if inline else backend if isinstance(backend, str) else None
+    word, pinned = workspace.word_for(backend, place)
     newest = workspace.db.newest_revisions(competition.id)
+    about: dict[str, Any] = {"submission": made.id, "created_at": now, "backend": word, "pinned": pinned}
     runs = [
-        Run(
-            id=uuid.uuid4().hex,
-            submission=made.id,
-            task=t.index,
-            position=n,
-            created_at=now,
-            revision=newest.get(t.index, 1),
-            backend=word,
-        )
+        Run(id=uuid.uuid4().hex, task=t.index, position=n, revision=newest.get(t.index, 1), **about)
         for n, t in enumerate(tasks)
     ]
     workspace.plans.learn(made.id, facts)
     for run in runs:
-        workspace.places.assign(run.id, place)
+        if place is not None:
+            workspace.places.assign(run.id, place)
         if inline is not None:
             inline.expect(run.id, calls[run.position])
     return workspace.db.add_submission(made, runs, kind=EventKind.RUN_QUEUED, admit=admit), runs

@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,14 @@ from codabench.backends.local_data import LocalData
 from codabench.core.errors import UsageError
 from codabench.core.live import AnyEvent
 from codabench.core.policy import UNBOUNDED, Policy, policy_named
+from codabench.core.problems import Fault
 from codabench.core.records import Run, RunOptions
 from codabench.db.database import Database
 from codabench.runner.execute import share_storage, unshare_storage
 from codabench.storage.sources import remove_tree
 from codabench.storage.store import Storage
 from codabench.workspace import admission, settings
-from codabench.workspace.dispatcher import Dispatcher
+from codabench.workspace.dispatcher import LEASE_SECONDS, Dispatcher
 from codabench.workspace.feeds import Feeds
 from codabench.workspace.handles import RunHandle, SubmissionHandle
 from codabench.workspace.live import Feed
@@ -69,6 +71,10 @@ class Workspace(Organizing):
         they are on this host, else a temporary directory that goes with this object.
     cache_bytes
         What the cache may have, in bytes or as ``"20 GiB"``; None: 50 GiB.
+    dispatch
+        Whether this object carries out runs, its own and those that others have queued; False: it only queues.
+    lease
+        Seconds after which others take over the runs of a process that the database does not hear of any more.
 
     Raises
     ------
@@ -93,6 +99,8 @@ class Workspace(Organizing):
         local_data: Mapping[str, str | os.PathLike[str]] | None = None,
         cache: str | os.PathLike[str] | None = None,
         cache_bytes: int | str | None = None,
+        dispatch: bool = True,
+        lease: float = LEASE_SECONDS,
     ) -> None:
         cap = settings.cache_cap(cache_bytes)
         self.ceiling, self.local_data = ceiling, LocalData(local_data or {})
@@ -124,7 +132,12 @@ class Workspace(Organizing):
             backend_of=self._place_of,
             notify=self._feeds.notify,
             seal=self._feeds.seal,
+            stored=self.storage.get_result,
+            reap=self.places.reap,
+            seconds=lease,
+            forgets=url is None or self.db.in_memory,
         )
+        self._dispatches = dispatch
         _open_workspaces.add(self)
 
     # ------------------------------------------------------------------ submissions
@@ -208,7 +221,8 @@ class Workspace(Organizing):
         )
         if keep:
             self._clear.detach()
-        self._dispatcher.wake()
+        if self._dispatches:
+            self._dispatcher.wake()
         return SubmissionHandle(self, competition, made, runs)
 
     def submissions(self, competition: Competition, phase: int | str | None = None) -> list[SubmissionHandle]:
@@ -230,10 +244,40 @@ class Workspace(Organizing):
         """A run by its id."""
         return RunHandle(self, id)
 
-    def cancel(self, runs: Sequence[str], reason: str = "cancelled") -> None:
-        """Cancel runs that wait or are under way; `SubmissionHandle.wait` returns when they are gone."""
+    def cancel(self, runs: Sequence[str], reason: str = "cancelled", *, fault: Fault = Fault.PARTICIPANT) -> None:
+        """Cancel runs that wait or are under way, in whichever process; returns at once.
+
+        `SubmissionHandle.wait` returns when they are gone. A process hears within a second of what others want.
+
+        Parameters
+        ----------
+        fault
+            Who cancels. Runs that their participant has cancelled count against limits, others do not.
+        """
         for run in runs:
-            self._dispatcher.cancel(run, reason)
+            self._dispatcher.cancel(run, reason, fault)
+
+    def dispatch(self, *, drain: bool = False, stop: threading.Event | None = None) -> None:
+        """Carry out what is queued, also by other processes, until told to stop.
+
+        Then nothing more is taken, and this returns when what is under way is over. `close` gives back at once what is
+        not: others carry it out. Any number of processes and machines may do this at the same time.
+
+        Parameters
+        ----------
+        drain
+            Return when nothing waits that this process could take.
+        stop
+            Ends it when set.
+
+        Raises
+        ------
+        StorageError
+            The database cannot be used. One that is only away for a while is waited for.
+        """
+        from codabench.workspace.serving import serve
+
+        serve(self._dispatcher, self.places.take, drain=drain, stop=stop or threading.Event())
 
     def wait(self, runs: Sequence[str], timeout: float | None = None, *, work: bool = True) -> bool:
         """Wait until every one of these runs has a final status; False if the time is over first.
@@ -247,9 +291,10 @@ class Workspace(Organizing):
                 pending.pop()
             return not pending
 
-        if not done():
-            self._dispatcher.wake()
-        return self._dispatcher.wait(done, timeout, self.places.take if work else lambda: None)
+        if done():
+            return True
+        with self._dispatcher.wanted() if self._dispatches else nullcontext():
+            return self._dispatcher.wait(done, timeout, self.places.take if work else lambda: None)
 
     def error_of(self, run: str) -> BaseException | None:
         """What made the machine fail during a run of this process, if anything did."""
@@ -271,8 +316,24 @@ class Workspace(Organizing):
         """What a run that this process drives has reported so far; None for others."""
         return self._feeds.live(run)
 
+    def drives(self, holder: str) -> bool:
+        """Whether this object is the holder of that name."""
+        return holder == self._dispatcher.holder
+
     def _place_of(self, run: Run) -> Backend:
         return self.places.of(run, image=self.db.submission(run.submission).options.image)
+
+    def place_for(self, backend: BackendLike, image: str | None) -> Backend | None:
+        """Where a new run would be carried out, which has to answer; None: not here, this process only queues."""
+        if self._dispatches:
+            return self.places.get(backend, image=image)
+        self.places.check(backend)
+        return None
+
+    def word_for(self, backend: BackendLike, place: Backend | None) -> tuple[Any, str | None]:
+        """`backend` and `pinned` of a new run."""
+        word, here = (backend, False) if place is None else self.places.word_of(backend, place)
+        return word, self._dispatcher.holder if here else None
 
     # ------------------------------------------------------------------ what is kept
     def usage(self) -> Usage:
@@ -369,7 +430,10 @@ class Workspace(Organizing):
 
     # ------------------------------------------------------------------ the end
     def close(self) -> None:
-        """Cancel what is under way, wait until it is gone, let go of everything but a `Backend` that was given."""
+        """Stop what is under way, wait until it is gone, let go of everything but a `Backend` that was given.
+
+        In a database that stays, runs that others can do are given back to the queue; the others are cancelled.
+        """
         _open_workspaces.discard(self)
         self._dispatcher.close()
         self.places.close()

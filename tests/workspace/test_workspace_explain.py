@@ -13,7 +13,7 @@ from tiny import Watcher, answer, bundle
 import codabench as cb
 from codabench.core.events import EventKind
 from codabench.core.records import Status
-from codabench.workspace.dispatcher import LEASE, utc_now
+from codabench.workspace.dispatcher import utc_now
 
 SLEEPS = '{"score": 1, "sleep": 60}'
 
@@ -49,7 +49,7 @@ def test_from_the_queue_to_the_end(comp: cb.Competition, tmp_path: Path) -> None
 
 def test_nobody_drives_a_workspace(comp: cb.Competition, tmp_path: Path) -> None:
     ws, done = comp.workspace, comp.run(answer(tmp_path / "mine"), progress="none")
-    while ws.db.lease_holder(LEASE, now=utc_now()) is not None:
+    while ws.db.present(utc_now()):
         time.sleep(0.05)
     record = done.record.model_copy(update={"id": "another"})
     row = done.run.record.model_copy(update={"id": "queued", "submission": "another", "outcome": None})

@@ -267,7 +267,7 @@ def test_cancelling_what_runs_ends_its_processes(comp: cb.Competition, tmp_path:
     assert time.monotonic() - began < 10
     assert sub.status is Status.CANCELLED
     assert sub.problem is not None
-    assert sub.problem.fault is Fault.OPERATOR
+    assert sub.problem.fault is Fault.PARTICIPANT
     assert not alive(watcher.pids[0])
     assert watcher.statuses(sub.run.id) == ["Preparing", "Scoring", "Cancelled"]
     sub.cancel()  # once more changes nothing

@@ -1,0 +1,102 @@
+"""Who holds runs: the name of a holder, the clock that all holders share, and the heart that keeps leases alive."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from codabench.backends.owner import Owner, myself
+from codabench.core.errors import StorageError
+from codabench.db.database import Database
+
+log = logging.getLogger("codabench.workspace")
+
+BEATS = 3
+"""Heartbeats within a lease: two may be lost."""
+
+
+def new_holder() -> str:
+    """The name of a holder in this process, like no other."""
+    return myself().label()
+
+
+def shown(holder: str | None) -> str:
+    """A holder for people: ``host:pid``."""
+    owner = Owner.of_label(holder or "")
+    return f"{owner.machine.partition(':')[0]}:{owner.pid}" if owner else holder or "somebody"
+
+
+def is_dead(holder: str | None) -> bool:
+    """Whether the process of a holder is certainly gone; who is on another machine counts as alive."""
+    owner = Owner.of_label(holder or "")
+    return owner is not None and owner.is_dead()
+
+
+class Clock:
+    """The time by the clock of the database, without asking it each time: clocks of machines differ."""
+
+    def __init__(self, db: Database) -> None:
+        self._db, self._ahead = db, timedelta(0)
+
+    def set(self) -> datetime:
+        """Ask the database; returns its time."""
+        before = datetime.now(UTC)
+        now = self._db.now()
+        # On SQLite it is the very same clock.
+        self._ahead = timedelta(0) if self._db.is_sqlite else now - before
+        return now
+
+    def now(self) -> datetime:
+        """The time by the database, as far as this machine's clock has run evenly since it was asked."""
+        return datetime.now(UTC) + self._ahead
+
+
+class Heart:
+    """Says in a thread of its own that a holder is there, so that nothing slow elsewhere makes its leases expire.
+
+    Parameters
+    ----------
+    seconds
+        Of a lease.
+    held
+        The ids of the attempts in hand.
+    lost
+        Told of attempts that were in hand and do not count any more.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        holder: str,
+        clock: Clock,
+        *,
+        seconds: float,
+        held: Callable[[], set[str]],
+        lost: Callable[[set[str]], None],
+    ) -> None:
+        self._db, self._holder, self._clock, self._seconds = db, holder, clock, seconds
+        self._held, self._lost = held, lost
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="codabench-heart", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._ended.set()
+        self._thread.join()
+
+    def _go_on(self) -> None:
+        pause = 0.0
+        while not self._ended.wait(pause):
+            held = self._held()
+            try:
+                counting = self._db.heartbeat(self._holder, now=self._clock.set(), seconds=self._seconds)
+            except StorageError as error:
+                log.warning("the database did not hear that this process is there: %s", error.message)
+                pause = min(1.0, self._seconds / BEATS)
+                continue
+            pause = self._seconds / BEATS
+            if held - counting:
+                self._lost(held - counting)

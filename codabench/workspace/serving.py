@@ -1,0 +1,36 @@
+"""A process that does nothing but drive runs: ``ws.dispatch()`` and ``codabench dispatch``."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from codabench.core.errors import StorageError
+from codabench.db.connection import passing
+from codabench.workspace.dispatcher import Dispatcher
+
+log = logging.getLogger("codabench.workspace")
+
+_PAUSES = (1.0, 60.0)
+
+
+def serve(
+    dispatcher: Dispatcher, take: Callable[[], Callable[[], None] | None], *, drain: bool, stop: threading.Event
+) -> None:
+    """Drive runs until `stop` is set, or until there are none if `drain`; see `Workspace.dispatch`."""
+    pause, longest = _PAUSES
+    while not stop.is_set():
+        try:
+            with dispatcher.wanted():
+                dispatcher.wait(lambda: stop.is_set() or (drain and not dispatcher.has_work()), None, take)
+            break
+        except StorageError as error:
+            if not passing(error):
+                raise
+            # What was in hand is stopped, and others may have it. When the database is back, so are we.
+            log.warning("the database is away: %s", error.message)
+            stop.wait(pause)
+            pause = min(2 * pause, longest)
+    dispatcher.resign()
+    dispatcher.wait(lambda: not dispatcher.under_way, None, take)
