@@ -95,7 +95,7 @@ class Dispatcher:
         self._thread: threading.Thread | None = None
         self._heart: Heart | None = None
         self._resting = self._closing = False
-        self._taking = self._busy = False
+        self._taking = self._busy = self._looked = False
         self._wanted = 0
         self._lock = threading.Lock()
         self._changed = threading.Condition()
@@ -165,6 +165,7 @@ class Dispatcher:
         """Somebody waits: the thread goes on looking for what there is to do, also where others do it now."""
         self._wanted += 1
         try:
+            self._looked = False
             self.wake()
             yield
         finally:
@@ -175,8 +176,8 @@ class Dispatcher:
         self._taking = False
 
     def has_work(self) -> bool:
-        """Whether anything is in hand here, or waits for a process like this one."""
-        return self._db.waits(self.holder) or self._busy or bool(self._flights)
+        """Whether anything is in hand here or waits for this process, or it has not looked yet what others have left."""
+        return not self._looked or self._db.waits(self.holder) or self.under_way
 
     @property
     def under_way(self) -> bool:
@@ -458,6 +459,7 @@ class Dispatcher:
             self._cancel(run, reason, fault)
         self._takeover.look(mine=set(self._flights))
         self._look = self._look or self._waits()
+        self._looked = True
 
     def _tell_run(self, run: Run, status: Status, at: datetime) -> None:
         who = {"run": run.id, "submission": run.submission, "task": run.task}

@@ -58,12 +58,12 @@ class Load:
         """It is over, if it ever was handed over."""
         self._flights.get(self._key(flight.run.backend), set()).discard(flight)
 
-    def full(self) -> set[Any]:
+    def full(self) -> list[Any]:
         """Words whose runs are not to be taken now."""
         now = time.monotonic()
         full = {key for key, (until, _) in self._shunned.items() if until > now}
         full |= {key for key, flights in self._flights.items() if flights and len(flights) >= self._room(key)}
-        return {self._words[key] for key in full}
+        return [self._words[key] for key in full]
 
     def _room(self, key: str) -> int:
         return 2 * sum(place.info().slots for place in self._places[key].values())

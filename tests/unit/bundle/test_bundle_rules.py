@@ -344,6 +344,8 @@ APART = {
     "tests/workspace/test_raised_codes.py": (
         "CB334 CB335 CB341 CB342 CB351 CB352 CB353 CB356 CB605 CB660 CB703 CB705 CB706 CB720 CB722 CB723"
     ),
+    "tests/workspace/test_workspace_takeover.py": "CB631 CB632",
+    "tests/workspace/test_workspace_shared.py": "CB693",
     "tests/workspace/test_workspace_ceiling.py": "CB662 CB663",
     "tests/workspace/test_workspace_quota.py": "CB616",
     "tests/unit/runner/test_runner_proxy.py": "CB364",

@@ -1,0 +1,243 @@
+"""What processes that are gone have left is finished, given to others, or ended; nothing goes round for ever."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import Watcher, answer, bundle
+
+import codabench as cb
+from codabench.backends.backend import BackendInfo, Needs, Work
+from codabench.backends.handle import WorkHandle
+from codabench.backends.owner import myself
+from codabench.core.events import EventKind
+from codabench.core.problems import Fault
+from codabench.core.records import Attempt, Status
+from codabench.workspace.endings import SILENT
+from codabench.workspace.holding import is_dead, new_holder, shown
+
+RESULT = {"status": "Finished", "scores": {"score": 7.0}}
+SLEEPS = '{"score": 1, "sleep": 60}'
+
+
+def dead_holder() -> str:
+    """A process of this machine that is gone: one of an earlier boot."""
+    return myself().model_copy(update={"boot": "an earlier one"}).label()
+
+
+def far_holder() -> str:
+    """A process of another machine, of which nothing can be known."""
+    return myself().model_copy(update={"machine": "elsewhere:1", "pid": 12}).label()
+
+
+class AtOnce:
+    """A backend that knows the outcome of everything."""
+
+    def __init__(self, slots: int = 4, **outcome: Any) -> None:
+        self.slots, self.outcome, self.taken = slots, {**RESULT, **outcome}, 0
+
+    def submit(
+        self, work: Work, *, key: str, needs: Needs | None = None, on_event: Any = None, on_done: Any = None
+    ) -> WorkHandle:
+        self.taken += 1
+        handle = WorkHandle(key, on_event, lambda: on_done(handle))
+        handle.begin()
+        handle.finish(self.outcome)
+        return handle
+
+    def info(self) -> BackendInfo:
+        return BackendInfo(name="at once", slots=self.slots, engine="none")
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    bundle(tmp_path / "bundle")
+    return tmp_path
+
+
+@pytest.fixture
+def queue(place: Path) -> Iterator[cb.Workspace]:
+    """A workspace that only queues."""
+    with cb.Workspace(place / "lab", dispatch=False) as ws:
+        yield ws
+
+
+def submit(ws: cb.Workspace, place: Path, text: str = '{"score": 1}', **options: Any) -> cb.SubmissionHandle:
+    return ws.submit(ws.add(cb.load(place / "bundle")), answer(place / "mine", text), enforce=False, **options)
+
+
+def taken(ws: cb.Workspace, holder: str, seconds: float = 3600) -> Attempt:
+    found = ws.db.take_run(holder, attempt=f"a{time.monotonic_ns()}", token="t", now=ws.db.now(), seconds=seconds)
+    assert found is not None
+    return found[1]
+
+
+def drained(place: Path, backend: Any) -> None:
+    with cb.Workspace(place / "lab", backend=backend) as ws:
+        ws.dispatch(drain=True)
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
+
+
+def kinds(sub: cb.SubmissionHandle) -> list[EventKind]:
+    return [event.kind for event in sub.run.history()]
+
+
+def test_a_stored_result_is_recorded_and_nothing_is_carried_out_again(queue: cb.Workspace, place: Path) -> None:
+    sub, backend = submit(queue, place), AtOnce(scores={"score": 1.0})
+    attempt = taken(queue, dead_holder())
+    queue.storage.put_result(sub.run.id, attempt.id, RESULT)
+    drained(place, backend)
+    assert (sub.status, sub.run.scores, backend.taken) == (Status.FINISHED, {"score": 7.0}, 0)
+    assert {event.attempt for event in sub.run.history()[1:]} == {attempt.id}
+
+
+def test_what_was_cancelled_by_the_end_of_its_process_is_no_result(queue: cb.Workspace, place: Path) -> None:
+    sub, backend = submit(queue, place), AtOnce()
+    attempt = taken(queue, dead_holder())
+    problem = {"code": "CB615", "severity": "error", "message": "cancelled: the workspace was closed"}
+    queue.storage.put_result(sub.run.id, attempt.id, {"status": "Cancelled", "problem": problem})
+    drained(place, backend)
+    assert (sub.status, backend.taken) == (Status.FINISHED, 1)
+    assert kinds(sub).count(EventKind.ATTEMPT_LOST) == 1
+
+
+def test_a_run_of_a_living_process_is_left_alone_until_its_lease_has_expired(queue: cb.Workspace, place: Path) -> None:
+    sub, backend = submit(queue, place), AtOnce()
+    taken(queue, far_holder(), seconds=2)
+    drained(place, backend)
+    assert (sub.status, backend.taken) == (Status.PREPARING, 0)
+    assert "; elsewhere:12 drives it" in str(sub.run.explain())
+    time.sleep(2)
+    assert "which was heard of" in str(sub.run.explain())
+    drained(place, backend)
+    assert (sub.status, backend.taken) == (Status.FINISHED, 1)
+
+
+def test_a_run_that_kills_its_processes_does_not_go_round_for_ever(queue: cb.Workspace, place: Path) -> None:
+    sub, backend = submit(queue, place), AtOnce()
+    for _ in range(3):
+        attempt = taken(queue, dead_holder())
+        queue.db.lose_attempt(
+            sub.run.id, attempt.id, at=queue.db.now(), holder=attempt.holder, data={"why": SILENT, "holder": "h:1"}
+        )
+    drained(place, backend)
+    assert (sub.status, backend.taken) == (Status.FAILED, 0)
+    assert sub.problem is not None
+    assert (sub.problem.code, sub.problem.fault) == ("CB632", Fault.OPERATOR)
+    assert "3 attempts were lost" in sub.problem.message
+
+
+def test_a_second_loss_makes_it_wait(queue: cb.Workspace, place: Path) -> None:
+    sub = submit(queue, place)
+    first = taken(queue, dead_holder())
+    queue.db.lose_attempt(sub.run.id, first.id, at=queue.db.now(), holder=first.holder, data={"why": SILENT})
+    taken(queue, dead_holder())
+    backend, stop = AtOnce(), threading.Event()
+    with cb.Workspace(place / "lab", backend=backend) as ws:
+        timer = threading.Timer(1.5, stop.set)
+        timer.start()
+        ws.dispatch(stop=stop)
+    assert (sub.status, backend.taken) == (Status.SUBMITTED, 0)
+    assert "it is tried again in" in str(sub.run.explain())
+    assert "2 attempts at it were lost" in str(sub.run.explain())
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_only_a_dead_process_could_do_is_over(queue: cb.Workspace, place: Path, begun: bool) -> None:
+    holder = dead_holder()
+    queue.word_for = lambda backend, made: ({"object": "AtOnce"}, holder)  # type: ignore[method-assign]
+    sub = submit(queue, place)
+    assert f"only the process {shown(holder)} can carry it out" in str(sub.run.explain())
+    if begun:
+        taken(queue, holder)
+    drained(place, AtOnce())
+    assert sub.problem is not None
+    assert (sub.status, sub.problem.code, sub.problem.fault) == (Status.CANCELLED, "CB631", Fault.OPERATOR)
+
+
+class Never(AtOnce):
+    """A backend of one slot that never answers."""
+
+    def submit(self, work: Work, *, key: str, on_done: Any = None, **options: Any) -> WorkHandle:
+        handle = WorkHandle(key, None, lambda: on_done(handle))
+        return handle
+
+
+def test_what_only_this_process_can_do_ends_with_it(place: Path) -> None:
+    backend = Never(slots=1)
+    with cb.Workspace(place / "lab", backend="process") as ws:
+        subs = [submit(ws, place, backend=backend) for _ in range(3)]
+        assert {sub.run.record.pinned for sub in subs} == {ws._dispatcher.holder}
+        until(lambda: [sub.status for sub in subs].count(Status.PREPARING) == 2)
+    with cb.Workspace(place / "lab", dispatch=False) as ws:
+        runs = [ws.run(sub.run.id) for sub in subs]
+        assert {run.status for run in runs} == {Status.CANCELLED}
+        assert [run.problem and run.problem.code for run in runs] == ["CB630", "CB630", "CB631"]
+        assert {run.problem and run.problem.fault for run in runs} == {Fault.OPERATOR}
+
+
+def test_closing_gives_back_what_others_can_do(place: Path) -> None:
+    watcher = Watcher()
+    with cb.Workspace(place / "lab", backend="process") as ws:
+        ws.observe(watcher.event)
+        sub = submit(ws, place, SLEEPS)
+        assert watcher.sleeping.wait(30)
+    with cb.Workspace(place / "lab", dispatch=False) as ws:
+        run = ws.run(sub.run.id)
+        assert run.status is Status.SUBMITTED
+        assert [e.data.get("why") for e in run.history()][-1] == "closed"
+        assert "attempt" not in run.explain().why
+        backend = AtOnce()
+        drained(place, backend)
+        assert (run.status, backend.taken) == (Status.FINISHED, 1)
+
+
+def test_the_same_run_is_no_more_driven_here_after_it_was_lost(place: Path) -> None:
+    """The process was not heard of, another one has taken the run over: the work here is stopped, its word refused."""
+    watcher = Watcher()
+    with cb.Workspace(place / "lab", backend="process", lease=1.0) as ws:
+        ws.observe(watcher.event)
+        sub = submit(ws, place, SLEEPS)
+        events: list[Any] = []
+        reader = threading.Thread(target=lambda: events.extend(sub.run.events()))
+        reader.start()
+        assert watcher.sleeping.wait(30)
+        first = str(sub.run.record.attempt)
+        late = ws.db.now() + timedelta(hours=1)
+        ws.db.lose_attempt(sub.run.id, first, at=late, data={"why": SILENT})
+        other = taken(ws, far_holder())
+        until(lambda: not ws._dispatcher.under_way)
+        ws.db.append(sub.run.id, [EventKind.SCORING_STARTED], at=late, attempt=other.id, token="t")
+        time.sleep(0.5)
+        assert [e.status.value for e in events if e.type == "status"][-2:] == ["Preparing", "Scoring"]
+        finished = cb.core.records.Outcome(status=Status.FINISHED)  # type: ignore[attr-defined]
+        ws.db.append(sub.run.id, [EventKind.RUN_FINISHED], at=late, attempt=other.id, token="t", outcome=finished)
+        reader.join(20)
+    found = [e.status.value for e in events if e.type == "status"]
+    assert found == ["Submitted", "Preparing", "Scoring", "Submitted", "Preparing", "Scoring", "Finished"]
+
+
+def test_who_is_dead_and_how_holders_are_shown() -> None:
+    mine = new_holder()
+    assert mine != new_holder()
+    assert [is_dead(h) for h in (mine, far_holder(), dead_holder(), None, "somebody")] == [
+        False, False, True, False, False,
+    ]  # fmt: skip
+    assert shown(mine).rpartition(":")[2] == str(json.loads(mine)["pid"])
+    assert (shown(far_holder()), shown("h"), shown(None)) == ("elsewhere:12", "h", "somebody")
