@@ -176,7 +176,7 @@ class Dispatcher:
         self._taking = False
 
     def has_work(self) -> bool:
-        """Whether anything is in hand here or waits for this process, or it has not looked yet what others have left."""
+        """Whether anything is in hand or waits for this process, or it has not looked yet what others have left."""
         return not self._looked or self._db.waits(self.holder) or self.under_way
 
     @property
