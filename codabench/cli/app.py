@@ -8,21 +8,24 @@ import typer
 
 from codabench.cli.backup import backup, database, restore
 from codabench.cli.check import check
-from codabench.cli.competitions import add
+from codabench.cli.competitions import add, competitions
 from codabench.cli.convert import convert
 from codabench.cli.demo import demo
 from codabench.cli.doctor import doctor
 from codabench.cli.gc import gc, usage
 from codabench.cli.init import init
+from codabench.cli.listing import runs, submissions
 from codabench.cli.prune import prune
+from codabench.cli.results import export, leaderboard
 from codabench.cli.rule import rule
 from codabench.cli.run import run
 from codabench.cli.schema import schema
+from codabench.cli.show import logs, show
 
 SECTIONS: dict[str, tuple[Any, ...]] = {
     "Write a competition": (init, check, convert, schema, rule),
     "Try it": (run, demo),
-    "Keep it in a workspace": (add,),
+    "Keep it in a workspace": (add, competitions, submissions, runs, show, logs, leaderboard, export),
     "Look after a workspace": (gc, usage, backup, restore, database),
     "Look after this machine": (doctor, prune),
 }

@@ -51,3 +51,33 @@ def _line(competition: Competition) -> str:
     from codabench.workspace.finding import short
 
     return f"{short(competition.id)}  {printable(competition.title)}"
+
+
+@handled
+def competitions(workspace: str | None = WORKSPACE, db: str | None = DB, as_json: bool = JSON) -> None:
+    """List the competitions of a workspace."""
+    from codabench.cli.documents import competition_document
+    from codabench.cli.tables import table
+    from codabench.workspace.finding import short
+
+    with opened(workspace, db) as ws:
+        submissions, runs = ws.db.submission_counts(), ws.db.run_counts()
+        found = []
+        for id in ws.competitions():
+            counted = runs.get(id, {})
+            unfinished = sum(many for status, many in counted.items() if not status.is_final)
+            document = competition_document(ws.competition(id))
+            found.append({**document, "submissions": submissions.get(id, 0), "unfinished": unfinished})
+    if as_json:
+        print_json({"ok": True, "competitions": found})
+        return
+    if not found:
+        tell("there is none yet: codabench add BUNDLE")
+        return
+    rows = [[short(c["id"]), c["title"], _open(c["phases"]), c["submissions"], c["unfinished"] or ""] for c in found]
+    heads = ("ID", "Competition", "Open", "Submissions", "Unfinished runs")
+    say(table(heads, rows, right="Submissions,Unfinished runs", elastic="Competition,Open"))
+
+
+def _open(phases: list[dict[str, object]]) -> str:
+    return ", ".join(f"{phase['index']} {phase['name']}" for phase in phases if phase["open"])

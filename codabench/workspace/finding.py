@@ -20,7 +20,7 @@ def short(id: str) -> str:
 
 
 def the_competition(db: Competitions, wanted: str) -> str:
-    """The id of the competition that is meant: by its id or the beginning of it, or by its title.
+    """The id of the competition that is meant: by its id or its title, or the beginning of one of them.
 
     Raises
     ------
@@ -30,7 +30,10 @@ def the_competition(db: Competitions, wanted: str) -> str:
     there = dict(db.competitions())
     if wanted in there:
         return wanted
-    called = [id for id, title in there.items() if title.casefold() == wanted.casefold()]
+    titles = {id: title.casefold() for id, title in there.items()}
+    called = [id for id, title in titles.items() if title == wanted.casefold()]
+    if not called and len(wanted) >= SHORTEST:
+        called = [id for id, title in titles.items() if title.startswith(wanted.casefold())]
     begun = [id for id in there if len(wanted) >= SHORTEST and id.startswith(wanted)]
     found = list(dict.fromkeys([*called, *begun]))
     if len(found) == 1:

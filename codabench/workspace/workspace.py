@@ -28,6 +28,7 @@ from codabench.storage.store import Storage
 from codabench.workspace import admission, settings
 from codabench.workspace.dispatcher import LEASE_SECONDS, Dispatcher
 from codabench.workspace.feeds import Feeds
+from codabench.workspace.finding import the_submission
 from codabench.workspace.handles import RunHandle, SubmissionHandle
 from codabench.workspace.live import Feed
 from codabench.workspace.organizing import Organizing
@@ -233,6 +234,19 @@ class Workspace(Organizing):
         for run in self.db.runs(competition.id, index):
             runs[run.submission].append(run)
         return [SubmissionHandle(self, competition, s, runs[s.id]) for s in found]
+
+    def submission(self, wanted: str) -> SubmissionHandle:
+        """A submission of any competition: by its id or the beginning of it, its name, or ``participant#number``.
+
+        Raises
+        ------
+        NotFound
+            There is none, or (``CB343``) it may be several; the message lists them.
+        """
+
+        found = the_submission(self.db, wanted)
+        runs = [run for run in self.db.runs_of(found.id) if run.shown]
+        return SubmissionHandle(self, self.competition(found.competition), found, runs)
 
     def leaderboard(self, competition: Competition, **options: Any) -> Leaderboard:
         """The leaderboard of a phase; see `Competition.leaderboard`."""
