@@ -22,6 +22,8 @@ from codabench.db.places import network_file_system
 BUSY_SECONDS = 30
 """How long a writer of SQLite waits for another one."""
 
+_NO_SHARED = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
+"""A disk that is full, too: it has no room for the memory that readers and writers share."""
 _READ = {"codabench_reads": True}
 _HINTS = {
     sqlite3.SQLITE_FULL: "make room; nothing of what was asked has been written",
@@ -106,6 +108,7 @@ class Connected:
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None)
             number = getattr(cause, "sqlite_errorcode", 0) if isinstance(cause, sqlite3.Error) else 0
+            number = sqlite3.SQLITE_FULL if number in _NO_SHARED else number
             raise StorageError(
                 f"the database {self.url} failed: {cause or error}",
                 code="CB707" if number == sqlite3.SQLITE_FULL else "CB722",

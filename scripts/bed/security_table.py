@@ -27,8 +27,14 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "tests/security/rows.json"
 TABLE = ROOT / "docs/security.md"
 ENGINES = ("docker", "podman", "sandbox")
-NEEDS = ("docker", "podman")
-TESTS = ("tests/security", "tests/engines/test_leftovers.py", "tests/unit/runner/test_runner_scores.py")
+NEEDS = ("docker", "podman", "s3")
+TESTS = (
+    "tests/security",
+    "tests/engines/test_leftovers.py",
+    "tests/storage/test_contract.py",
+    "tests/unit/runner/test_runner_scores.py",
+    "tests/unit/storage/test_protocols.py",
+)
 
 HEAD = """\
 # Security: what is tried, and what holds

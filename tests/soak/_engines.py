@@ -40,3 +40,11 @@ def containers(name: str, label: str, *, running: bool) -> list[str] | None:
         [*command, "ps", *which, "--quiet", "--filter", f"label={label}"], capture_output=True, text=True, check=True
     )
     return said.stdout.split()
+
+
+def containers_by_label(name: str, label: str) -> list[tuple[str, str]]:
+    """Every container with a label, running or not: its id, and the value."""
+    command = ["docker", "--host", url_of(name), "ps", "--all", "--filter", f"label={label}"]
+    command += ["--format", '{{.ID}}\t{{.Label "' + label + '"}}']
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [(line.partition("\t")[0], line.partition("\t")[2]) for line in said.splitlines()]

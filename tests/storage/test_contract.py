@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from codabench.core.errors import ArchiveError, StorageError, UsageError
 from codabench.core.trees import BlobRef, TreeRef
+from codabench.storage import cache
 from codabench.storage.sources import open_source, zip_from_stream
 from codabench.storage.store import Storage, Upload
 from codabench.storage.sweep import Reachable, sweep
@@ -180,6 +181,7 @@ def test_a_changed_archive_is_not_extracted(place: Place, folder: Path, tmp_path
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.row("G05")
 @pytest.mark.parametrize("how", ["flipped", "truncated", "gone"])
 def test_a_cached_archive_that_was_changed_is_fetched_again(place: Place, folder: Path, how: str) -> None:
     if place.kind == "local":
@@ -198,6 +200,7 @@ def test_a_cached_archive_that_was_changed_is_fetched_again(place: Place, folder
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == ref.archive
 
 
+@pytest.mark.row("G05")
 @pytest.mark.parametrize("how", ["written", "added", "removed", "mode"])
 def test_a_cached_tree_that_was_changed_is_made_again(place: Place, folder: Path, how: str) -> None:
     ref = put(place.store, folder)
@@ -214,6 +217,35 @@ def test_a_cached_tree_that_was_changed_is_made_again(place: Place, folder: Path
     with place.store.cached(ref, mounted=True) as held:
         assert content(held.path) == content(folder)
         assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.twin("G05")
+def test_twin_a_cache_that_is_believed_gives_what_was_changed(
+    place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = put(place.store, folder)
+    monkeypatch.setattr(cache, "_unchanged", lambda tree: tree.is_dir())
+    with place.store.cached(ref, mounted=True) as held:
+        (held.path / "run.sh").write_text("#!/bin/sh\nanother\n")
+    with place.store.cached(ref, mounted=True) as held:
+        assert "another" in (held.path / "run.sh").read_text()
+    if place.kind == "local":
+        return  # archives of local storage are not copied
+    kept = place.store.cache / "archives" / ref.archive
+    other = kept.with_name("other")
+    other.write_bytes(zip_of({"run.sh": b"another"}))
+    other.replace(kept)
+    monkeypatch.setattr(cache, "digest_of", lambda file: ref.archive)
+    with place.store.open_tree(ref) as tree:
+        assert tree.read_bytes("run.sh") == b"another"
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return packed.getvalue()
 
 
 def test_a_reader_that_breaks_off_leaves_nothing(place: Place) -> None:
@@ -332,6 +364,7 @@ def signing(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     return Storage(f"s3://{name}/{uuid.uuid4().hex}", cache=tmp_path / "cache", options=options)
 
 
+@pytest.mark.row("G01")
 def test_a_url_reads_one_object_for_a_while(signing: Storage) -> None:
     ref, other = signing.put(b"for you"), signing.put(b"for others")
     url = signing.get_url(ref, 2)
@@ -345,6 +378,7 @@ def test_a_url_reads_one_object_for_a_while(signing: Storage) -> None:
     assert send(url, None, "GET") == 403
 
 
+@pytest.mark.row("G01")
 def test_a_url_takes_one_file_of_one_size_and_type(signing: Storage) -> None:
     upload = signing.put_url(5, expires=2)
     assert upload
@@ -361,6 +395,15 @@ def test_a_url_takes_one_file_of_one_size_and_type(signing: Storage) -> None:
     assert not list(signing.objects.listed("incoming"))
     time.sleep(3.1)
     assert send(upload.url, b"54321", "PUT") == 403
+
+
+@pytest.mark.twin("G01")
+def test_twin_a_url_that_is_bound_to_nothing_takes_anything(signing: Storage) -> None:
+    """Signed for the object and the verb only, as clients of S3 do by themselves."""
+    key = f"incoming/{uuid.uuid4().hex}"
+    url = signing.objects._fs.url(signing.objects.path(key), expires=60, client_method="put_object")  # type: ignore[attr-defined]
+    assert send(url, b"123456", "PUT", "text/html") == 200
+    assert send(url, b"12345" * 1000, "PUT") == 200
 
 
 @pytest.mark.parametrize("key", ["blobs/00/00", "incoming/../blobs/x", "incoming/", "attempts/r/a"])

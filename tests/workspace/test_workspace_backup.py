@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -223,3 +226,19 @@ def test_the_commands(lab: Path, tmp_path: Path) -> None:
     done = runner.invoke(app, ["db", "check", "-w", new, "--json"])
     assert (done.exit_code, len(json.loads(done.stdout)["wrong"])) == (1, 3)
     assert runner.invoke(app, ["db", "current", "-w", str(tmp_path / "nowhere")]).exit_code == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs name spaces")
+@pytest.mark.parametrize("which", ["backup", "restore"])
+def test_a_full_disk_is_said_and_half_a_backup_is_none(which: str, tmp_path: Path) -> None:
+    inside = ("unshare", "--user", "--map-root-user", "--mount")
+    if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no name spaces for users here")
+    here = Path(__file__).resolve().parent
+    argv = [*inside, sys.executable, "-B", str(here / "full_disks.py"), which, str(tmp_path)]
+    env = {**os.environ, "PYTHONPATH": str(here.parents[1])}
+    ended = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=200, check=False)
+    assert ended.returncode == 0, ended.stderr
+    full, done = map(int, ended.stdout.split())
+    assert full > 3
+    assert done > 3

@@ -1,4 +1,4 @@
-"""The threat table: what is tried against archives, containers, outputs and scores, and what stands against it.
+"""The threat table: what is tried against archives, containers, outputs and storage, and what stands against it.
 
 The ids are those of the threat model that this library was built against. Whether a row is *tested* is never written
 here: that is decided by tests (docs/security.md, ``scripts/security-table``). What is written here is why a row is not
@@ -36,7 +36,7 @@ class Row(Record):
     not_covered: str | None = None
 
 
-GROUPS: Final = {"Z": "Archives", "C": "Containers", "S": "Outputs and scores"}
+GROUPS: Final = {"Z": "Archives", "C": "Containers", "S": "Outputs and scores", "G": "Storage"}
 
 _UNTESTED: Final[dict[str, dict[str, str]]] = {
     "Z15": {
@@ -117,6 +117,9 @@ S13 | telling the labels by output, names, times | hiding is up to the phase
 S14 | gaming the order of equal scores | a total order: score, time, number
 S15 | reports of attempts that no longer count | a token for each attempt
 S16 | a hostile scorer | the same container, the same limits
+G01 | a signed URL, used for something else | good for one object, one verb, a time; to upload, one size and type
+G05 | bytes that rot, or are changed in the cache | compared at each use, archives by digest; fetched again
+G06 | URLs of participants that name files of the host, or chains | an allow-list of protocols, and no chains
 """
 
 

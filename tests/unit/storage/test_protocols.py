@@ -49,6 +49,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.row("G06")
 @pytest.mark.parametrize("url", REFUSED)
 def test_what_users_may_not_name(url: str) -> None:
     with pytest.raises(BundleError, match="is refused") as caught:
@@ -68,6 +69,7 @@ def test_the_owner_allows_more() -> None:
         check_user_url("zip://x::s3://public/a.zip", {"https", "s3", "zip"})
 
 
+@pytest.mark.twin("G06")
 def test_without_the_list_a_file_of_this_host_is_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     with open_source(f"file://{tmp_path}") as tree:
