@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-from codabench.core.text import plural, printable
+from codabench.core.text import cut, plural, printable
 
 LIMIT = 20_000
 """Bytes of one display, its style included."""
@@ -24,7 +24,9 @@ font:14px/1.45 system-ui,sans-serif}
 .cb table{border-collapse:collapse;margin:.3em 0}
 .cb caption,.cb h4{text-align:left;font-weight:600;margin:0;padding:.2em .6em}
 .cb th,.cb td{padding:.2em .7em;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}
-.cb th{color:var(--dim);font-weight:500}.cb tbody tr:nth-child(odd){background:var(--tint)}
+.cb th{color:var(--dim);font-weight:500}.cb th.p{color:var(--ink);font-weight:700}
+.cb i{font-style:normal;font-size:.75em}
+.cb tbody tr:nth-child(odd){background:var(--tint)}
 .cb .n{text-align:right;font-variant-numeric:tabular-nums}.cb .m,.cb p,.cb small{color:var(--dim)}
 .cb p{margin:.1em .6em;font-size:.85em}.cb pre{line-height:1.3;margin:.3em .6em;overflow-x:auto;color:inherit}
 .cb ul{margin:0;padding-left:1.4em}.cb summary{cursor:pointer}.cb details{margin:.1em .6em}
@@ -37,10 +39,9 @@ def escape(text: object) -> str:
     return html.escape(printable(str(text)))
 
 
-def cut(text: str, most: int = 64) -> str:
-    """`text` on one line of at most that many characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+def one_line(text: str, most: int = 64) -> str:
+    """`text` as it can be seen, on one line of at most that many columns of a terminal."""
+    return cut(" ".join(printable(text).split()), most)
 
 
 def block(kind: str, *parts: str) -> str:
@@ -62,17 +63,18 @@ def number(text: str, kind: str = "") -> str:
 def cell(text: str, kind: str = "", most: int = 64) -> str:
     """A cell of a table that holds text, cut to one line of at most that many characters."""
     mark = f' class="{kind}"' if kind else ""
-    return f"<td{mark}>{escape(cut(text, most))}</td>"
+    return f"<td{mark}>{escape(one_line(text, most))}</td>"
 
 
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:
     """A table of cells as `cell` and `number` make them; `head` is text, `numbers` the places of numeric columns."""
     heads = "".join(
-        f'<th scope="col"{" class=n" if place in numbers else ""}>{escape(cut(text))}</th>'
+        f'<th scope="col"{" class=n" if place in numbers else ""}>{escape(one_line(text))}</th>'
         for place, text in enumerate(head)
     )
     body = fitting([f"<tr>{''.join(row)}</tr>" for row in rows], "row", wrap=f'<tr><td class="m" colspan={len(head)}>')
-    return f"<table><caption>{escape(cut(title))}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    caption = f"<caption>{escape(one_line(title))}</caption>" if title else ""
+    return f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def fitting(parts: Sequence[str], noun: str, *, wrap: str = "<p>", limit: int = LIMIT - 5_000) -> str:

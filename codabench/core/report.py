@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from unicodedata import combining, east_asian_width
 
+from codabench.core import markup
 from codabench.core.base import Record
 from codabench.core.errors import BundleError
 from codabench.core.problems import Location, Problem, Severity
-from codabench.core.text import plural, preformatted, printable
+from codabench.core.text import plural, printable
 
 _LONGEST = 160
 """Characters of a source line that are shown."""
@@ -85,7 +86,21 @@ class Report(Record):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return preformatted(str(self), "cb-report")
+        shown = [_problem_html(problem) for problem in self.problems]
+        head = markup.note(self.summary(), "ok" if self.ok else "bad")
+        return markup.block(
+            "report", f"<h4>{markup.escape(markup.one_line(self.source))}</h4>", head, markup.fitting(shown, "problem")
+        )
+
+
+_MOODS = {Severity.ERROR: "bad", Severity.WARNING: "warn", Severity.NOTE: "m"}
+
+
+def _problem_html(problem: Problem) -> str:
+    """A problem as text is: its first line in the colour of its severity."""
+    first, _, rest = render_problem(problem)[:4000].partition("\n")
+    mood = _MOODS[problem.severity]
+    return f'<pre><b class="{mood}">{markup.escape(first)}</b>\n{markup.escape(rest)}</pre>'
 
 
 def render_problem(problem: Problem) -> str:

@@ -6,8 +6,9 @@
 """
 
 from codabench.leaderboard.board import Board, Entry, Row
+from codabench.leaderboard.page import board_html
 from codabench.leaderboard.ranking import rank
-from codabench.leaderboard.render import board_html, board_text
+from codabench.leaderboard.render import board_text
 from codabench.leaderboard.values import Aggregation, display
 
 __all__ = ["Aggregation", "Board", "Entry", "Row", "board_html", "board_text", "display", "rank"]

@@ -1,17 +1,16 @@
-"""A board as text for a terminal and as HTML for a notebook or a page."""
+"""A board as text for a terminal, and what is said below it wherever it is shown."""
 
 from __future__ import annotations
 
-import html
 import textwrap
 from collections.abc import Sequence
 
 from codabench.core.competition import ColumnSpec, Sorting
 from codabench.core.text import cut, plural, printable, text_width
 from codabench.leaderboard.board import Board, Row
-from codabench.leaderboard.values import comparable, display
+from codabench.leaderboard.values import display
 
-_GLYPH = {Sorting.DESC: "▲", Sorting.ASC: "▼"}
+GLYPH = {Sorting.DESC: "▲", Sorting.ASC: "▼"}
 _NAME_MIN, _NAME_MAX = 12, 64
 
 
@@ -27,10 +26,10 @@ def board_text(board: Board, width: int = 100, *, limit: int | None = None) -> s
         Show only that many rows.
     """
     rows = board.rows[:limit]
-    people = _several_people(board)
-    left = [["#", *(f"{r.rank}" for r in rows)], ["Submission", *(_name(r.submission) for r in rows)]]
+    people = several_people(board)
+    left = [["#", *(f"{r.rank}" for r in rows)], ["Submission", *(name(r.submission) for r in rows)]]
     if people:
-        left.append(["Participant", *(_name(r.participant) for r in rows)])
+        left.append(["Participant", *(name(r.participant) for r in rows)])
     right = [[_heading(c), *(display(r.scores.get(c.key), c.precision) for r in rows)] for c in board.columns]
     dates = ["Submitted (UTC)", *(f"{r.created_at:%Y-%m-%d %H:%M}" for r in rows)]
     names = range(1, len(left))
@@ -50,70 +49,8 @@ def board_text(board: Board, width: int = 100, *, limit: int | None = None) -> s
     lines = [_mark(line, row) for line, row in zip(lines, [None, None, *rows], strict=True)]
     more = [f"… {plural(len(board) - len(rows), 'more row')}"] if len(board) > len(rows) else []
     more += [f"{plural(hidden, 'column')} left out: the terminal is too narrow"] if hidden else []
-    below = [textwrap.fill(note, max(width, 40), subsequent_indent="  ") for note in (*more, *_footnotes(board))]
+    below = [textwrap.fill(note, max(width, 40), subsequent_indent="  ") for note in (*more, *footnotes(board))]
     return "\n".join([printable(board.leaderboard.title), *lines, *below])
-
-
-def board_html(board: Board, *, limit: int = 50) -> str:
-    """The board as a static, self-contained table: scoped styles, light and dark, no script. All text is escaped."""
-    people = _several_people(board)
-    best = {c.key: _best(board, c) for c in board.columns}
-    primary = board.leaderboard.primary_index
-    heads = ['<th class="n">#', '<th scope="col">Submission', *(['<th scope="col">Participant'] if people else [])]
-    for c in board.columns:
-        mark = ' class="n p"' if c.index == primary else ' class="n"'
-        heads.append(f'<th scope="col"{mark} title="{_better(c)}">{_escape(c.title)} <i>{_GLYPH[c.sorting]}</i>')
-    heads.append('<th scope="col">Submitted (UTC)')
-    body = []
-    for row in board.rows[:limit]:
-        cells = [f'<td class="n">{row.rank}', f"<td>{_escape(_name(row.submission))}{_flags(row)}"]
-        cells += [f"<td>{_escape(_name(row.participant))}"] if people else []
-        cells += [_cell(c, row.scores.get(c.key), best[c.key]) for c in board.columns]
-        cells.append(f"<td>{row.created_at:%Y-%m-%d %H:%M}")
-        body.append("<tr>" + "".join(f"{c}</td>" for c in cells) + "</tr>")
-    notes = _footnotes(board)
-    if len(board) > limit:
-        notes.insert(0, f"{plural(len(board) - limit, 'more row')} not shown")
-    return (
-        f'<div class="cb-board">{_STYLE}<table><caption>{_escape(board.leaderboard.title)}</caption><thead><tr>'
-        + "".join(f"{h}</th>" for h in heads)
-        + f"</tr></thead><tbody>{''.join(body)}</tbody></table>"
-        + "".join(f"<p>{_escape(n)}</p>" for n in notes)
-        + "</div>"
-    )
-
-
-_STYLE = """<style>
-.cb-board{--ink:#1a1f26;--dim:#5b6470;--line:#d5dae1;--tint:#f3f6fa;
-color:var(--ink);overflow-x:auto;font:14px/1.45 system-ui,sans-serif}
-@media(prefers-color-scheme:dark){.cb-board{--ink:#e6e9ee;--dim:#9aa4b2;--line:#3a414c;--tint:#20262f}}
-.cb-board table{border-collapse:collapse;margin:.3em 0}
-.cb-board caption{text-align:left;font-weight:600;padding:.2em .6em}
-.cb-board th,.cb-board td{padding:.25em .7em;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}
-.cb-board th{color:var(--dim);font-weight:500}.cb-board th.p{color:var(--ink);font-weight:700}
-.cb-board i{font-style:normal;font-size:.75em}
-.cb-board .n{text-align:right;font-variant-numeric:tabular-nums}
-.cb-board .m,.cb-board p,.cb-board small{color:var(--dim)}
-.cb-board tbody tr:nth-child(odd){background:var(--tint)}
-.cb-board p{margin:.1em .6em;font-size:.85em}
-</style>"""
-
-
-def _cell(column: ColumnSpec, value: float | None, best: float | None) -> str:
-    text = display(value, column.precision)
-    if value is None:
-        return f'<td class="n m">{text}'
-    exact = "" if float(text) == value else f' title="{value!r}"'
-    return f'<td class="n"{exact}>' + (f"<b>{text}</b>" if comparable(value) == best else text)
-
-
-def _flags(row: Row) -> str:
-    words = ["incomplete"] if row.incomplete else []
-    if row.tie_break:
-        words.append(f"tie: {row.tie_break}")
-    if not row.isolated:
-        words.append("not isolated")
-    return f" <small>{_escape(', '.join(words))}</small>" if words else ""
 
 
 def _mark(line: str, row: Row | None) -> str:
@@ -122,10 +59,10 @@ def _mark(line: str, row: Row | None) -> str:
     return f"{line.rstrip()} {flags}".rstrip() if flags else line.rstrip()
 
 
-def _footnotes(board: Board) -> list[str]:
+def footnotes(board: Board) -> list[str]:
     """What is said below the table: what ranks, ties, missing tasks, the notes of the board."""
     primary = board.leaderboard.primary
-    notes = [] if primary.hidden else [f"ranked by {printable(primary.title)}, {_better(primary)}"]
+    notes = [] if primary.hidden else [f"ranked by {printable(primary.title)}, {better(primary)}"]
     ties = [r for r in board.rows if r.tie_break]
     if ties:
         rules = ", then ".join(dict.fromkeys(printable(r.tie_break or "") for r in ties))
@@ -137,33 +74,22 @@ def _footnotes(board: Board) -> list[str]:
     return [*notes, *(printable(n) for n in board.notes)]
 
 
-def _best(board: Board, column: ColumnSpec) -> float | None:
-    values = [comparable(v) for r in board.rows if (v := r.scores.get(column.key)) is not None]
-    if len(values) < 2:
-        return None
-    return max(values) if column.sorting is Sorting.DESC else min(values)
-
-
-def _better(column: ColumnSpec) -> str:
+def better(column: ColumnSpec) -> str:
     return "larger is better" if column.sorting is Sorting.DESC else "smaller is better"
 
 
 def _heading(column: ColumnSpec) -> str:
-    return f"{printable(column.title)} {_GLYPH[column.sorting]}"
+    return f"{printable(column.title)} {GLYPH[column.sorting]}"
 
 
-def _several_people(board: Board) -> bool:
+def several_people(board: Board) -> bool:
     """Whether a column for participants tells more than the one for submissions."""
     several = len({r.participant for r in board.rows}) > 1
     return several and any(r.participant != r.submission for r in board.rows)
 
 
-def _name(text: str) -> str:
+def name(text: str) -> str:
     return cut(printable(text).replace("\n", " "), _NAME_MAX)
-
-
-def _escape(text: str) -> str:
-    return html.escape(printable(text))
 
 
 # ---------------------------------------------------------------- columns of a terminal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from codabench.core.competition import CompetitionSpec, LeaderboardSpec, PhaseSpec, SolutionSpec, TaskSpec
-from codabench.core.text import plural, preformatted, printable
+from codabench.core.text import plural, printable
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.named import Named
@@ -59,7 +59,9 @@ class Described:
         return spec_text(self.spec)
 
     def _repr_html_(self) -> str:
-        return preformatted(repr(self), "cb-competition")
+        from codabench.workspace.display import competition_html
+
+        return competition_html(self.spec)
 
 
 def spec_text(spec: CompetitionSpec) -> str:

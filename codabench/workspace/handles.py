@@ -14,7 +14,7 @@ from codabench.core.policy import Policy
 from codabench.core.problems import Fault, Problem
 from codabench.core.records import LogRecord, Outcome, Role, Run, Status, StepName, Submission
 from codabench.core.report import render_problem
-from codabench.core.text import preformatted, printable
+from codabench.core.text import printable
 from codabench.runner.inline import NAME as INLINE
 from codabench.storage.sources import TreeSource
 
@@ -200,7 +200,9 @@ class RunHandle:
         return "\n".join([f"{text}   {scores}".rstrip(), *_details(self)])
 
     def _repr_html_(self) -> str:
-        return preformatted(repr(self), "cb-run")
+        from codabench.workspace.display import run_html
+
+        return run_html(self)
 
 
 class SubmissionHandle:
@@ -331,7 +333,9 @@ class SubmissionHandle:
         return "   ".join(f"{k} {v:g}" for k, v in self.scores.items()) if self.status is Status.FINISHED else ""
 
     def _repr_html_(self) -> str:
-        return preformatted(repr(self), "cb-submission")
+        from codabench.workspace.display import submission_html
+
+        return submission_html(self)
 
 
 def _details(run: RunHandle) -> list[str]:

@@ -10,8 +10,9 @@ from codabench.core.errors import NotFound
 from codabench.core.records import Run, Status
 from codabench.core.text import distinct, printable
 from codabench.leaderboard.board import Board, Entry, Row
+from codabench.leaderboard.page import board_html
 from codabench.leaderboard.ranking import rank
-from codabench.leaderboard.render import board_html, board_text
+from codabench.leaderboard.render import board_text
 from codabench.leaderboard.values import RANK_COMPUTATIONS, Aggregation
 from codabench.workspace import admission
 from codabench.workspace.evidence import ItemReader

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import sys
 import threading
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from codabench.core import markup
 from codabench.core.errors import UsageError
 from codabench.core.records import Status
 from codabench.core.text import printable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from codabench.workspace.workspace import Workspace
 
 _PULLING = "pulling the image"
+_LISTED = 40
+"""Runs that a notebook lists one by one."""
 _MARKS = {
     Status.FINISHED: "✓",
     Status.FAILED: "✗",
@@ -199,10 +201,18 @@ class NotebookProgress(Lines):
 
     def _bundle(self) -> dict[str, str]:
         with self.lock:
-            rows = [line.cells() for line in self.lines.values()][-50:]
-        text = "\n".join("  ".join(cells).rstrip() for cells in rows)
-        cells = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-        return {"text/plain": text, "text/html": f'<table class="cb-progress">{cells}</table>'}
+            lines = list(self.lines.values())
+        shown, counts = lines, ""
+        if len(lines) > _LISTED:
+            done = sum(line.status.is_final for line in lines)
+            # Those that finished are the ones of which there is nothing to say.
+            shown = [line for line in lines if line.status is not Status.FINISHED][:_LISTED]
+            counts = f"{done} of {len(lines)} done"
+        cells = [line.cells() for line in shown]
+        text = "\n".join([*("  ".join(row).rstrip() for row in cells), *([counts] if counts else [])])
+        rows = "".join("<tr>" + "".join(map(markup.cell, row)) + "</tr>" for row in cells)
+        page = markup.block("progress", f"<table><tbody>{rows}</tbody></table>", markup.note(counts) if counts else "")
+        return {"text/plain": text, "text/html": page}
 
     def event(self, event: dict[str, Any]) -> None:
         super().event(event)
@@ -213,6 +223,9 @@ class NotebookProgress(Lines):
         if self._handle is not None:
             self._updated = time.monotonic()
             self._handle.update(self._bundle(), raw=True)
+
+    def close(self) -> None:
+        self.changed(None)
 
 
 def progress_named(name: str | Progress) -> Progress:
