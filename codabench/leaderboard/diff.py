@@ -16,6 +16,8 @@ from codabench.leaderboard.values import display
 if TYPE_CHECKING:
     import pandas as pd
 
+    from codabench.leaderboard.plots import Plot
+
 _NAMED = 3
 """Submissions that a reason names; the others are counted."""
 
@@ -125,6 +127,18 @@ class BoardDiff(Record):
         places = ["rank_before", "rank_after", "change"]
         frame = pd.DataFrame(records, columns=["submission", "participant", *places, *values, "reason"])
         return frame.astype({**dict.fromkeys(places, "Int64"), **dict.fromkeys(values, "float64")})
+
+    def plot(self) -> Plot:
+        """A line for each submission from its place before to its place after: ``.save("diff.svg")``.
+
+        Raises
+        ------
+        MissingExtra
+            ``pip install 'codabench[plot]'``.
+        """
+        from codabench.leaderboard.plots import diff_plot
+
+        return diff_plot(self)
 
     def __repr__(self) -> str:
         lines = [f"{printable(self.title)}: {self.summary()}"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from codabench.leaderboard.diff import BoardDiff
+    from codabench.leaderboard.plots import Plot
     from codabench.leaderboard.statistics import Statistics
     from codabench.workspace.competition import Competition
     from codabench.workspace.handles import SubmissionHandle
@@ -117,6 +118,19 @@ class Leaderboard:
         from codabench.leaderboard.diff import compare
 
         return compare(self.board, later.board, {**self.names, **later.names})
+
+    def plot(self) -> Plot:
+        """Dots by rank, a panel for each visible column, with intervals where they are known: ``.save("board.svg")``.
+
+        Raises
+        ------
+        MissingExtra
+            ``pip install 'codabench[plot]'``.
+        """
+        from codabench.leaderboard.plots import altair, board_plot
+
+        altair()
+        return board_plot(self.board, self.names, {c.key: self.statistics(c.key) for c in self.board.columns})
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each submission, indexed by rank; columns by key, missing values NaN.
