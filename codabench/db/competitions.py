@@ -25,12 +25,15 @@ class Kept(NamedTuple):
     ----------
     source
         Where it came from.
+    created_at
+        When it came first.
     trees
         Its stored programs, data and other files, by path.
     """
 
     spec: CompetitionSpec
     source: str
+    created_at: datetime
     trees: dict[str, TreeRef]
 
 
@@ -88,7 +91,7 @@ class Competitions(Connected):
             row = db.execute(select(COMPETITION).where(COMPETITION.c.id == id)).first()
             if row is None:
                 raise NotFound(f"no competition {id!r} in {self.url}")
-            return Kept(CompetitionSpec.model_validate_json(row.spec), row.source, _trees(db, id))
+            return Kept(CompetitionSpec.model_validate_json(row.spec), row.source, row.created_at, _trees(db, id))
 
     # ------------------------------------------------------------------ revisions
     def change_competition(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
 
@@ -21,6 +22,21 @@ _FAULTLESS = RUN.c.fault.is_(None)
 
 Admit = Callable[[Sequence[datetime]], None]
 """Raises unless one more submission is admitted, told when those were made that count."""
+
+
+class Used(NamedTuple):
+    """What the submissions to a competition name of it, also those that were deleted.
+
+    Attributes
+    ----------
+    phases
+        Place of a phase -> submissions.
+    tasks
+        Index of a task -> runs.
+    """
+
+    phases: dict[int, int]
+    tasks: dict[int | str, int]
 
 
 class Submissions(Runs, Connected):
@@ -96,6 +112,17 @@ class Submissions(Runs, Connected):
             values = {"deletion": kind, "deleted_at": func.coalesce(SUBMISSION.c.deleted_at, at)}
             if not db.execute(update(SUBMISSION).where(SUBMISSION.c.id == id).values(**values)).rowcount:
                 raise NotFound(f"no submission {id!r} in {self.url}")
+
+    def used(self, competition: str) -> Used:
+        """The phases that have submissions, and the tasks that have runs."""
+        many = func.count().label("many")
+        phases = select(SUBMISSION.c.phase, many).where(SUBMISSION.c.competition == competition)
+        tasks = select(RUN.c.task, many).where(RUN.c.competition == competition)
+        with self._read() as db:
+            return Used(
+                {row.phase: row.many for row in db.execute(phases.group_by(SUBMISSION.c.phase))},
+                {json.loads(row.task): row.many for row in db.execute(tasks.group_by(RUN.c.task))},
+            )
 
     # ------------------------------------------------------------------ the board
     def choose(self, choice: BoardChoice) -> None:

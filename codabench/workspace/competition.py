@@ -13,6 +13,7 @@ from codabench.bundle.defined.programs import FunctionProgram
 from codabench.bundle.load import Bundle
 from codabench.core.competition import DataSpec, ProgramSpec, SolutionSpec
 from codabench.core.errors import BundleError, SubmissionRejected, UsageError
+from codabench.core.evaluations import Revision
 from codabench.core.policy import Policy
 from codabench.core.report import Report
 from codabench.leaderboard.values import Aggregation
@@ -204,6 +205,19 @@ class Competition(Described):
         from codabench.workspace.packing import pack
 
         return pack(self.bundle, dest, verify=verify, submission=submission, **options)
+
+    # ------------------------------------------------------------------ changing what a workspace keeps
+    def revise(self, task: int | str, *, note: str, **parts: Any) -> Revision:
+        """Give a task other programs or data from now on; see `Workspace.revise`."""
+        return self.workspace.revise(self, task, note=note, **parts)
+
+    def revisions(self, task: int | str | None = None) -> list[Revision]:
+        """Every revision of its tasks, or of one, oldest first; see `Workspace.revisions`."""
+        return self.workspace.revisions(self, task)
+
+    def update(self, bundle: Competition | str | os.PathLike[str], *, note: str = "") -> list[Revision]:
+        """Be what an edited bundle says, with the same submissions; see `Workspace.update`."""
+        return self.workspace.update(self, bundle, note=note)
 
     # ------------------------------------------------------------------ running
     @property

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
 
+from codabench.core.evaluations import Revision
+from codabench.workspace import admission
 from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.finding import the_competition
 from codabench.workspace.reopened import StoredBundle
+from codabench.workspace.revisions import revisions_of
 from codabench.workspace.rooms import Rooms
 
 if TYPE_CHECKING:
@@ -26,6 +30,8 @@ class Organizing(Rooms):
         ------
         BundleError
             Something in it cannot be read, or a function of it cannot be exported.
+        UsageError
+            ``CB718``: its files have changed, and the workspace updated it from another bundle.
         """
         self._attach(competition)
         self.trees.add(competition)
@@ -53,6 +59,106 @@ class Organizing(Rooms):
     def competitions(self) -> dict[str, str]:
         """What is kept here: the id and the title of every competition, oldest first."""
         return dict(self.db.competitions())
+
+    # ------------------------------------------------------------------ revisions
+    def revise(
+        self,
+        competition: Competition,
+        task: int | str,
+        *,
+        note: str,
+        scoring_program: Any = None,
+        ingestion_program: Any = None,
+        input_data: Any = None,
+        reference_data: Any = None,
+        archive: str | os.PathLike[str] | None = None,
+    ) -> Revision:
+        """Give a task other programs or data. Submissions that come from now on run on them; old scores stay.
+
+        What is given is stored and never changes again. The same as before makes nothing new.
+
+        Parameters
+        ----------
+        task
+            By index or name.
+        note
+            Why, for those who look at it later.
+        scoring_program, ingestion_program
+            A directory, a zip or a URL of one with its ``metadata.yaml``; or a function, as in `Task`.
+        input_data, reference_data
+            A directory, a zip, one file, a URL; or a mapping of file names to values.
+        archive
+            A task archive: all programs and data of the task are those in it.
+
+        Returns
+        -------
+        Revision
+            The newest one of the task. Re-evaluate to bring old scores up to date.
+
+        Raises
+        ------
+        NotFound
+            No such task; ``CB342``: the files of the competition are not kept here.
+        BundleError
+            What is given cannot be read; ``CB401``, ``CB402``: a program without a command.
+        StateError
+            ``CB717``: somebody else changed the competition at the same time.
+        """
+        from codabench.workspace.revising import revise
+
+        given = {
+            "scoring_program": scoring_program,
+            "ingestion_program": ingestion_program,
+            "input_data": input_data,
+            "reference_data": reference_data,
+        }
+        return revise(self._whole, competition, task, note=note, archive=archive, given=given)
+
+    def revisions(self, competition: Competition, task: int | str | None = None) -> list[Revision]:
+        """Every revision of the tasks of a competition, or of one task, oldest first; 1 is how it came.
+
+        Parameters
+        ----------
+        task
+            By index or name.
+        """
+        kept = self.db.kept_competition(competition.id)
+        tasks = kept.spec.tasks
+        if task is not None:
+            tasks = (admission.pick(tasks, task, "task", lambda t: t.index, lambda t: t.name),)
+        changed = self.db.revisions(competition.id)
+        return [r for each in tasks for r in revisions_of(competition.id, kept, each, changed)]
+
+    def update(
+        self, competition: Competition, bundle: Competition | str | os.PathLike[str], *, note: str = ""
+    ) -> list[Revision]:
+        """Have a competition be what an edited bundle says, with the same submissions, scores and id.
+
+        Texts, dates, limits, columns, phases and tasks may change; so may programs and data, which makes revisions of
+        their tasks.
+
+        Parameters
+        ----------
+        bundle
+            The edited bundle: a path, a URL, or what `load` returns.
+        note
+            Why, for the revisions.
+
+        Returns
+        -------
+        list of Revision
+            Those that were made; empty if programs and data are the same.
+
+        Raises
+        ------
+        BundleError
+            It has errors; ``.report`` holds them, and nothing has changed.
+        UsageError
+            ``CB719``: phases or tasks that have submissions would go, or change places.
+        """
+        from codabench.workspace.updating import update
+
+        return update(self._whole, competition, bundle, note=note)
 
     def _attach(self, competition: Competition) -> None:
         self.db.add_competition(competition.id, competition.spec, source=competition.source, at=utc_now())

@@ -32,7 +32,7 @@ FILES, LAYOUT = "/files", "/layout"
 """Under these names a workspace keeps the two; no path inside a bundle begins so."""
 _NAME = "layout.json"
 
-Kind = Literal["folder", "archive", "file"]
+Lies = Literal["folder", "archive", "file"]
 
 
 class Layout(Record):
@@ -46,14 +46,17 @@ class Layout(Record):
         Path -> key of what was given for the keys of data sets and tasks.
     added
         Name of a stored tree -> digest, as the bundle was when it was added last.
+    gone
+        Paths of files that are kept and lie there no more: what was made of them was replaced.
     updated_from
         The source of the bundle that replaced it; None: none did.
     """
 
     format: int = 1
-    kinds: dict[str, Kind]
+    kinds: dict[str, Lies]
     mounted: dict[str, str] = {}
     added: dict[str, str] = {}
+    gone: tuple[str, ...] = ()
     updated_from: str | None = None
 
     def tree(self) -> TreeSource:
@@ -90,7 +93,7 @@ def _unpacked(part: DataSpec) -> bool:
     return isinstance(part, ProgramSpec) and part.unpacked
 
 
-def _kind(bundle: Bundle, path: str) -> Kind:
+def _kind(bundle: Bundle, path: str) -> Lies:
     if bundle.files.is_dir(path):
         return "folder"
     return "file" if bundle.is_lone(path) else "archive"
@@ -160,9 +163,9 @@ class StoredBundle(Bundle):
         kinds = self.layout.kinds
         files = {path: self._content(path, kind) for path, kind in kinds.items() if kind != "folder"}
         folders = {path: self._tree(path) for path, kind in kinds.items() if kind == "folder"}
-        return Overlay(self._tree(FILES), files=files, folders=folders)
+        return Overlay(self._tree(FILES), files=files, folders=folders, gone=self.layout.gone)
 
-    def _content(self, path: str, kind: Kind) -> Content:
+    def _content(self, path: str, kind: Lies) -> Content:
         tree = self._tree(path)
         archive = Content.of_archive(tree) if kind == "archive" else None
         if archive is not None:

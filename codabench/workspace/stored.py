@@ -7,8 +7,10 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from codabench.bundle.fields import shorten
 from codabench.bundle.keys import parts_of
 from codabench.core.competition import CompetitionSpec, TaskSpec
+from codabench.core.errors import UsageError
 from codabench.core.trees import TreeRef
 from codabench.db.database import Database
 from codabench.storage.store import Storage
@@ -74,6 +76,13 @@ class StoredTrees:
             trees, layout = keep_bundle(self._storage, competition.bundle, competition.spec)
             new = {name: ref for name, ref in trees.items() if came.get(name) != ref.digest}
             changed = new.keys() & came.keys()
+        if changed and before and before.updated_from:
+            raise UsageError(
+                f"files of {shorten(competition.source)} have changed, and {shorten(kept.spec.title)} was updated from "
+                f"{shorten(before.updated_from)} since it was added",
+                code="CB718",
+                hint="say which of both holds: workspace.update(competition, bundle)",
+            )
         spec, revised = taken_over(competition.spec, kept.spec, changed)
         if before or layout:
             new[LAYOUT] = self._storage.put_tree(_merged(layout, before, spec, new).tree())

@@ -368,6 +368,7 @@ APART = {
     "tests/unit/storage/test_store.py": "CB701 CB702",
     "tests/unit/db/test_db_database.py": "CB711",
     "tests/unit/db/test_db_evaluations.py": "CB712 CB717",
+    "tests/workspace/test_competitions_revised.py": "CB718 CB719",
     "tests/unit/db/test_db_migrations.py": "CB721 CB725",
     "tests/unit/db/test_db_places.py": "CB707 CB724",
     "tests/workspace/test_workspace_reuse.py": "CB670 CB671",

@@ -67,7 +67,7 @@ def test_the_first_change_keeps_how_it_came(db: Database) -> None:
     assert db.revisions("d", 1) == [came, second, third] == db.revisions("d")
     assert (db.revision("d", 1, 2), db.revision("d", 1, 4)) == (second, None)
     assert db.revisions("d", 0) == []
-    assert db.kept_competition("d") == (mended, "", {"data": TREE, **trees})
+    assert db.kept_competition("d") == (mended, "", AT, {"data": TREE, **trees})
 
 
 def test_a_change_of_what_somebody_else_changed_is_refused(db: Database) -> None:
@@ -78,7 +78,7 @@ def test_a_change_of_what_somebody_else_changed_is_refused(db: Database) -> None
     with pytest.raises(StateError, match="somebody else") as caught:
         db.change_competition("d", spec, spec, {"a": OTHER}, revised=[0], at=AT)
     assert caught.value.code == "CB717"
-    assert db.kept_competition("d") == (renamed, "", {"a": TREE, "b": TREE})
+    assert db.kept_competition("d") == (renamed, "", AT, {"a": TREE, "b": TREE})
     assert db.revisions("d") == []
     db.change_competition("d", renamed, spec, {}, gone=["a"], at=AT)
     assert db.competitions()[-1] == ("d", "D")
