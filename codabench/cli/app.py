@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from codabench.cli.acting import cancel
 from codabench.cli.backup import backup, database, restore
 from codabench.cli.check import check
 from codabench.cli.competitions import add, competitions
@@ -21,11 +22,12 @@ from codabench.cli.rule import rule
 from codabench.cli.run import run
 from codabench.cli.schema import schema
 from codabench.cli.show import logs, show
+from codabench.cli.submit import submit
 
 SECTIONS: dict[str, tuple[Any, ...]] = {
     "Write a competition": (init, check, convert, schema, rule),
     "Try it": (run, demo),
-    "Keep it in a workspace": (add, competitions, submissions, runs, show, logs, leaderboard, export),
+    "Keep it in a workspace": (add, competitions, submit, submissions, runs, show, logs, cancel, leaderboard, export),
     "Look after a workspace": (gc, usage, backup, restore, database),
     "Look after this machine": (doctor, prune),
 }

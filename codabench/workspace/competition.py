@@ -341,7 +341,7 @@ class Competition(Described):
             raise UsageError("run_many takes a list of submissions; run takes one", code="CB353")
         workspace, submissions = self.workspace, list(submissions)
         look_at(self, submissions)
-        place = workspace.places.get(backend, jobs, image=image)
+        place = workspace.place_for(backend, image, jobs)
         if isinstance(local_data, Mapping):
             workspace.local_data.offer(local_data)
         chosen = tailored(
@@ -354,7 +354,7 @@ class Competition(Described):
             "name": name,
             "fact_sheet": fact_sheet,
             "params": params,
-            "backend": place,
+            "backend": backend if place is None else place,
             "policy": chosen,
             "image": image,
             "pull": pull_policy(pull),

@@ -243,7 +243,6 @@ class Workspace(Organizing):
         NotFound
             There is none, or (``CB343``) it may be several; the message lists them.
         """
-
         found = the_submission(self.db, wanted)
         runs = [run for run in self.db.runs_of(found.id) if run.shown]
         return SubmissionHandle(self, self.competition(found.competition), found, runs)
@@ -337,10 +336,10 @@ class Workspace(Organizing):
     def _place_of(self, run: Run) -> Backend:
         return self.places.of(run, image=self.db.submission(run.submission).options.image)
 
-    def place_for(self, backend: BackendLike, image: str | None) -> Backend | None:
+    def place_for(self, backend: BackendLike, image: str | None, jobs: int | None = None) -> Backend | None:
         """Where a new run would be carried out, which has to answer; None: not here, this process only queues."""
         if self._dispatches:
-            return self.places.get(backend, image=image)
+            return self.places.get(backend, jobs, image=image)
         self.places.check(backend)
         return None
 

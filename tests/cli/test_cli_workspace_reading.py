@@ -204,6 +204,14 @@ def test_export_of_what_was_submitted_and_came_out(lab: Lab, tmp_path: Path) -> 
     assert (code, "already holds results" in err) == (2, True)
 
 
+def test_cancelling_what_is_over(lab: Lab) -> None:
+    (run,) = lab("cancel", "better", "--json").document["runs"]
+    assert run == {"id": lab.runs[4], "status": "Finished", "was_over": True}
+    assert lab("cancel", "better").out == f"{lab.runs[4][:8]}  Finished  (it was over)\n"
+    code, _, err = lab("cancel", "better", "--by", "nobody")
+    assert (code, "participant, organizer, operator" in err) == (2, True)
+
+
 def test_plain_signs_where_there_are_no_others(lab: Lab) -> None:
     env = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "60"}
     words = [sys.executable, "-m", "codabench", "runs", "-w", str(lab.place)]
