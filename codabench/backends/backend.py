@@ -63,6 +63,8 @@ class WorkHost:
         What this place grants at most.
     local_data
         Directories of this host that programs may be given by name.
+    cache
+        Where stored files are kept on this host; None: where the work itself says.
     """
 
     engine: ContainerEngine
@@ -71,6 +73,7 @@ class WorkHost:
     stop: StopSignal = field(default_factory=StopSignal)
     ceiling: Policy = UNBOUNDED
     local_data: Mapping[str, Path] = field(default_factory=dict)
+    cache: Path | None = None
 
 
 class Handle(Protocol):

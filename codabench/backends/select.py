@@ -78,7 +78,8 @@ def auto_engine() -> ContainerEngine:
 
 
 def backend_from(value: str | ContainerEngine | Backend = "auto", **options: Any) -> Backend:
-    """A backend from a word (``auto``, ``docker``, ``podman``, ``sandbox``, ``process``), an engine, or a backend.
+    """A backend from a word (``auto``, ``docker``, ``podman``, ``sandbox``, ``process``, ``dask://host:8786``), an
+    engine, or a backend.
 
     `options` are those of `LocalBackend`; a backend that is given is used as it is.
 
@@ -92,11 +93,11 @@ def backend_from(value: str | ContainerEngine | Backend = "auto", **options: Any
     from codabench.backends.local import LocalBackend
 
     if isinstance(value, str):
-        if value.startswith("dask"):
-            raise UsageError(
-                f"backend {value!r}: this version runs work on this host only",
-                hint="backend='docker' or backend='podman'",
-            )
+        if value.startswith(("dask://", "dask+tcp://")):
+            from codabench.backends.dask import DaskBackend
+
+            cluster: Backend = DaskBackend(value)
+            return cluster
         engine = auto_engine() if value == "auto" else engine_named(value)
         try:
             # Who names an engine learns at once that it does not answer, not from each of a hundred runs.

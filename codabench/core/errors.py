@@ -14,7 +14,8 @@
     │   ├── EngineUnavailable         (also ConnectionError) nothing answers
     │   ├── ImageNotFound             (also FileNotFoundError) no such image here, and it could not be pulled
     │   ├── RegistryError             (also ConnectionError) a registry is away, fails, refuses us or lies
-    │   └── EngineTimeout             (also TimeoutError) the engine did not answer in time
+    │   ├── EngineTimeout             (also TimeoutError) the engine did not answer in time
+    │   └── WorkLost                  the worker that had a piece of work was lost; nobody knows what came of it
     ├── StorageError                  (also OSError) bytes could not be written, read or verified
     ├── StateError                    a transition that the table of legal transitions does not have
     ├── RunFailed                     only from raise_for_status(): a failed program is a value
@@ -141,6 +142,12 @@ class EngineTimeout(EngineError, TimeoutError):
     """The engine did not answer in time."""
 
     default_code = "CB604"
+
+
+class WorkLost(EngineError):
+    """The worker that had a piece of work was lost, and nobody knows what came of it: it has to be done again."""
+
+    default_code = "CB658"
 
 
 class StorageError(CodabenchError, OSError):

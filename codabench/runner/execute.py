@@ -57,7 +57,7 @@ def execute_run(payload: dict[str, Any], host: WorkHost) -> dict[str, Any]:
         If the machine failed; a failed program is an outcome.
     """
     plan = RunPlan.model_validate(payload)
-    storage = _storage(plan)
+    storage = _storage(plan.storage, str(host.cache) if host.cache else plan.cache)
     with full_disk(host.scratch):
         outcome = _Execution(plan, host, storage).run()
         result = outcome.model_dump(mode="json")
@@ -77,11 +77,11 @@ def unshare_storage(storage: Storage) -> None:
         _storages.pop((storage.url, str(storage.cache)), None)
 
 
-def _storage(plan: RunPlan) -> Storage:
+def _storage(url: str, cache: str | None) -> Storage:
     with _storages_lock:
-        key = (plan.storage, plan.cache)
+        key = (url, cache)
         if key not in _storages:
-            _storages[key] = Storage(plan.storage, cache=Path(plan.cache) if plan.cache else None)
+            _storages[key] = Storage(url, cache=Path(cache) if cache else None)
         return _storages[key]
 
 

@@ -1,0 +1,369 @@
+"""`DaskBackend`: work on the workers of a Dask cluster.
+
+Work is fired and forgotten: nothing that a worker answers is ever unpickled here. What becomes of it comes as JSON on
+a topic of its own, and a task that is gone without having told what came of it is lost: `WorkLost`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import queue
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from codabench.backends.backend import BackendInfo, Handle, HandleStatus, Needs, Work
+from codabench.backends.dask.security import TLS, Address, certificates, is_loopback
+from codabench.backends.dask.wire import STOP, Message, Order, error_of
+from codabench.backends.engine import ContainerEngine, Emit
+from codabench.backends.handle import WorkHandle
+from codabench.backends.local import function_named
+from codabench.core.errors import EngineUnavailable, UsageError, WorkLost
+
+log = logging.getLogger("codabench.backends")
+
+LOOK_SECONDS = 1.0
+"""Between two looks at what the scheduler knows of our work."""
+
+GRACE_SECONDS = 3.0
+"""After which work that the scheduler does not know any more is lost: its last message may be on its way."""
+
+_CLOSE_PATIENCE = 60.0
+_ASK_SECONDS = 10
+SLOTS, GPUS = "slots", "GPU"
+
+
+class DaskBackend:
+    """Runs work on a Dask cluster.
+
+    Parameters
+    ----------
+    cluster
+        An address (``"tls://host:8786"``, ``"dask://host:8786?engine=podman"``), or a `distributed.Client` or a Dask
+        cluster, which is used as it is and left open.
+    engine
+        The container engine on the workers: a word, or an engine of this process that has one; None: what each worker
+        was started with, else the first one that answers there.
+    tls
+        Certificates, or the directory that ``codabench certs`` wrote; None: that of ``CODABENCH_DASK_CERTS``, else
+        ``~/.config/codabench/certs``.
+    timeout
+        Seconds to reach the scheduler.
+
+    Raises
+    ------
+    EngineUnavailable
+        ``CB601``: no scheduler answers, or it has no workers.
+    UsageError
+        The address is none, or a scheduler beyond this machine would be reached without encryption.
+    """
+
+    def __init__(
+        self,
+        cluster: Any,
+        *,
+        engine: str | ContainerEngine | None = None,
+        tls: TLS | str | os.PathLike[str] | None = None,
+        timeout: float = 10.0,
+    ) -> None:
+        self._engine = engine if engine is None or isinstance(engine, str) else _word_of(engine)
+        self._own_client = isinstance(cluster, str)
+        self._client = self._connected(cluster, tls, timeout)
+        self.address = str(self._client.scheduler.address)
+        self._topic = f"codabench-{uuid.uuid4().hex}"
+        self._numbers = itertools.count()
+        self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._handles: dict[str, DaskHandle] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._client.subscribe_topic(self._topic, self._hear)
+        self._threads = [
+            threading.Thread(target=target, name=f"codabench-dask-{name}", daemon=True)
+            for name, target in (("listen", self._listen), ("watch", self._watch))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _connected(self, cluster: Any, tls: Any, timeout: float) -> Any:
+        from distributed import Client
+
+        if not isinstance(cluster, str):
+            client = cluster if isinstance(cluster, Client) else Client(cluster, set_as_default=False)
+            self._own_client = client is not cluster
+            address = str(client.scheduler.address)  # type: ignore[union-attr]
+            if address.startswith("tcp://") and not is_loopback(address):
+                text = (
+                    f"the Dask scheduler at {address} is reached without encryption: whoever reads along may run code"
+                )
+                warnings.warn(f"[CB656] {text}", UserWarning, stacklevel=3)
+            return client
+        place = Address.of(cluster)
+        self._engine = self._engine or place.engine
+        security = certificates(tls, place).security() if place.encrypted else None
+        if security is None and not is_loopback(place.url) and not cluster.startswith("dask+tcp://"):
+            hint = "tls:// with certificates of `codabench certs`; or dask+tcp://, if nobody else is on that network"
+            raise UsageError(f"{place.url} would be reached without encryption", code="CB656", hint=hint)
+        try:
+            return Client(place.url, security=security, timeout=timeout, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            hint = "is the scheduler up, and are both sides' certificates of one authority? (codabench scheduler)"
+            raise EngineUnavailable(f"no Dask scheduler answers at {place.url}: {error}", hint=hint) from error
+
+    # ------------------------------------------------------------------ the seam
+    def submit(
+        self,
+        work: Work,
+        *,
+        key: str,
+        needs: Needs | None = None,
+        on_event: Emit | None = None,
+        on_done: Callable[[Handle], None] | None = None,
+    ) -> DaskHandle:
+        """As `Backend.submit`.
+
+        Raises
+        ------
+        UsageError
+            If `work` names no function of this library, or `key` is in flight.
+        EngineUnavailable
+            ``CB657``: no worker of the cluster has what it needs.
+        """
+        from distributed import fire_and_forget
+
+        from codabench.backends.dask.tasks import carry_out
+
+        function_named(work.function)
+        if self._closed.is_set():
+            raise UsageError("this backend is closed")
+        resources = self._resources(needs or Needs())
+        number = next(self._numbers)
+        task = f"codabench-run-{key}-{self._topic[-6:]}{number}"
+
+        def done() -> None:
+            with self._lock:
+                self._handles.pop(task, None)
+            if on_done is not None:
+                on_done(handle)
+
+        handle = DaskHandle(self, task, key, on_event, done)
+        order = Order(key=task, topic=self._topic, function=work.function, payload=work.payload, engine=self._engine)
+        with self._lock:
+            if self._closed.is_set():
+                raise UsageError("this backend is closed")
+            if any(other.key == key for other in self._handles.values()):
+                raise UsageError(f"work with the key {key!r} is already in flight")
+            self._handles[task] = handle
+        future = self._client.submit(
+            carry_out, order.model_dump_json(), key=task, pure=False, resources=resources, priority=-number
+        )
+        # Both leave with the submission itself: from its first moment on this client is told nothing of the task.
+        fire_and_forget(future)
+        future.release()
+        return handle
+
+    def info(self) -> BackendInfo:
+        workers = self._workers()
+        slots = sum(int(w["resources"].get(SLOTS, w["nthreads"])) for w in workers.values())
+        details = {
+            "address": self.address,
+            "workers": len(workers),
+            "encrypted": self.address.startswith("tls://"),
+        }
+        return BackendInfo(name="dask", slots=slots, engine=self._engine or "auto", details=details)
+
+    def close(self) -> None:
+        """As `Backend.close`."""
+        with self._lock:
+            self._closed.set()
+            handles = list(self._handles.values())
+        for handle in handles:
+            handle.cancel("the backend is closed")
+        end = time.monotonic() + _CLOSE_PATIENCE
+        for handle in handles:
+            if not handle.over.wait(max(0.0, end - time.monotonic())):
+                handle.fail(WorkLost(f"nothing was heard of {handle.key} after it was cancelled"))
+        self._inbox.put(None)
+        for thread in self._threads:
+            thread.join()
+        if self._client.status == "running":
+            self._client.unsubscribe_topic(self._topic)
+        if self._own_client:
+            self._client.close()
+
+    def __enter__(self) -> DaskBackend:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        link = dashboard(self._client)
+        return f"<DaskBackend {self.address}{f'  dashboard {link}' if link else ''}>"
+
+    # ------------------------------------------------------------------ the cluster
+    def _workers(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        return found
+
+    def _resources(self, needs: Needs) -> dict[str, float]:
+        """What a worker must have free for this; what nobody has would be waited for without end."""
+        workers = self._workers()
+        if not workers:
+            hint = "start one: codabench worker"
+            raise EngineUnavailable(f"the Dask scheduler {self.address} has no workers", hint=hint)
+        wanted = {SLOTS: float(needs.slots)} if any(SLOTS in w["resources"] for w in workers.values()) else {}
+        if needs.gpus:
+            wanted[GPUS] = float(needs.gpus) if needs.gpus.isdigit() else 1.0
+        for worker in workers.values():
+            if all(worker["resources"].get(name, 0) >= much for name, much in wanted.items()):
+                return wanted
+        lacking = ", ".join(f"{name}={much:g}" for name, much in wanted.items())
+        hint = "start a worker that has it (codabench worker --slots, --gpus), or ask for less"
+        raise EngineUnavailable(f"no worker of the cluster has {lacking}", code="CB657", hint=hint)
+
+    def _stop_there(self, workers: list[str] | None, task: str, reason: str) -> bool:
+        """Tell workers, or all of them, to stop a task; whether one of them has begun it. The others never will."""
+        message = {"op": STOP, "key": task, "reason": reason}
+        broadcast = self._client.scheduler.broadcast
+        try:
+            answers = self._client.sync(
+                broadcast, msg=message, workers=workers, on_error="ignore", callback_timeout=_ASK_SECONDS
+            )
+        except (OSError, TimeoutError) as error:
+            log.warning("workers could not be told to stop %s: %s", task, error)
+            return False
+        return any(answer is True for answer in answers.values())
+
+    def _drop(self, task: str) -> None:
+        """Take a task back that no worker has begun."""
+        from distributed import Future
+
+        self._client.cancel([Future(task, self._client)], force=True)
+
+    # ------------------------------------------------------------------ what comes back
+    def _hear(self, event: tuple[float, Any]) -> None:
+        """In the event loop of the client: nothing is done here."""
+        try:
+            self._inbox.put(Message.model_validate(event[1]))
+        except ValueError:
+            log.warning("a worker sent what is no message")
+
+    def _listen(self) -> None:
+        for message in iter(self._inbox.get, None):
+            handle = self._handles.get(message.key)
+            if handle is None:
+                continue
+            try:
+                handle.take(message)
+            except Exception as error:  # the outermost frame of a thread; an observer's fault, or a message that lies
+                log.exception("a message of %s could not be taken", message.key)
+                handle.fail(error)
+
+    def _watch(self) -> None:
+        """Find work that is gone without having told what came of it: its worker, or the scheduler, was lost."""
+        gone: dict[str, float] = {}
+        while not self._closed.wait(LOOK_SECONDS):
+            with self._lock:
+                tasks = list(self._handles)
+            if not tasks:
+                continue
+            now = time.monotonic()
+            states = self._states(tasks)
+            for task in tasks:
+                if states.get(task) in ("processing", "queued", "no-worker", "waiting"):
+                    gone.pop(task, None)
+                elif now - gone.setdefault(task, now) > GRACE_SECONDS:
+                    handle = self._handles.get(task)
+                    if handle is not None:
+                        handle.fail(WorkLost(f"the cluster does not know {handle.key} any more: its worker was lost"))
+                    gone.pop(task, None)
+
+    def _states(self, tasks: list[str]) -> dict[str, str | None]:
+        """What the scheduler knows of tasks; nothing where it does not answer."""
+        try:
+            found: dict[str, str | None] = self._client.sync(
+                self._client.scheduler.get_task_status, keys=tasks, callback_timeout=_ASK_SECONDS
+            )
+        except (OSError, TimeoutError, AttributeError, ValueError):
+            return {}
+        return found
+
+
+class DaskHandle(WorkHandle):
+    """Work on the cluster."""
+
+    def __init__(
+        self, backend: DaskBackend, task: str, key: str, on_event: Emit | None, on_finished: Callable[[], None]
+    ) -> None:
+        super().__init__(key, on_event, on_finished)
+        self._backend, self._task = backend, task
+        self._execution: str | None = None
+        self._worker = ""
+        self._parts: list[str] = []
+
+    @property
+    def over(self) -> threading.Event:
+        """Set at the end."""
+        return self._done
+
+    def take(self, message: Message) -> None:
+        """A message of the worker; of a second execution nothing counts."""
+        if message.kind == "began":
+            self._begun(message)
+        elif message.execution != self._execution:
+            return
+        elif message.kind == "events":
+            for event in json.loads(message.text):
+                self.put_event(event)
+        else:
+            self._parts.append(message.text)
+            if message.last:
+                found = json.loads("".join(self._parts))
+                self.finish(found) if message.kind == "result" else self.fail(error_of(found))
+
+    def _begun(self, message: Message) -> None:
+        worker = message.worker
+        if self._execution is not None:
+            # The scheduler lost the first worker, which may still be at it: only a new attempt can tell them apart.
+            self._backend._stop_there([worker], self._task, "it was begun on another worker")
+            self.fail(WorkLost(f"the worker {self._worker} was lost while it had {self.key}"))
+            return
+        self._execution, self._worker = message.execution, worker
+        begun = self.begin()
+        if not begun or self.stop.is_set():
+            self._backend._stop_there([worker], self._task, self.stop.reason or "cancelled")
+
+    def cancel(self, reason: str = "cancelled") -> None:
+        if self.status() is HandleStatus.WAITING:
+            # On its way, it may have begun already: then it ends as what runs does, with a result.
+            self.stop.set(reason)
+            if not self._backend._stop_there(None, self._task, reason):
+                self._backend._drop(self._task)
+                super().cancel(reason)
+        else:
+            self.stop.set(reason)
+            self._backend._stop_there([self._worker], self._task, reason)
+
+
+def _word_of(engine: ContainerEngine) -> str:
+    url = getattr(engine, "url", None)
+    return f"{engine.name}:{url}" if url else engine.name
+
+
+def dashboard(client: Any) -> str | None:
+    """The address of the dashboard, if it really answers: Dask names one also where there is none."""
+    import urllib.error
+    import urllib.request
+
+    link = str(client.dashboard_link or "")
+    try:
+        with urllib.request.urlopen(link, timeout=1) as answer:  # noqa: S310 - of our own scheduler
+            return link if answer.status == 200 else None
+    except (OSError, ValueError, urllib.error.URLError):
+        return None
