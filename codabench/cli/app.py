@@ -9,6 +9,7 @@ import typer
 from codabench.cli.acting import cancel
 from codabench.cli.backup import backup, database, restore
 from codabench.cli.check import check
+from codabench.cli.cluster import certs, scheduler, worker
 from codabench.cli.competitions import add, competitions
 from codabench.cli.convert import convert
 from codabench.cli.demo import demo
@@ -29,6 +30,7 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "Try it": (run, demo),
     "Keep it in a workspace": (add, competitions, submit, submissions, runs, show, logs, cancel, leaderboard, export),
     "Look after a workspace": (gc, usage, backup, restore, database),
+    "A cluster": (scheduler, worker, certs),
     "Look after this machine": (doctor, prune),
 }
 """The commands, in the order of the help."""

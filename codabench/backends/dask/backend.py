@@ -6,6 +6,7 @@ a topic of its own, and a task that is gone without having told what came of it 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
@@ -14,12 +15,12 @@ import queue
 import threading
 import time
 import uuid
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from codabench.backends.backend import BackendInfo, Handle, HandleStatus, Needs, Work
-from codabench.backends.dask.security import TLS, Address, certificates, is_loopback
+from codabench.backends.dask.link import LOST, Link
+from codabench.backends.dask.security import TLS
 from codabench.backends.dask.wire import STOP, Message, Order, error_of
 from codabench.backends.engine import ContainerEngine, Emit
 from codabench.backends.handle import WorkHandle
@@ -35,7 +36,7 @@ GRACE_SECONDS = 3.0
 """After which work that the scheduler does not know any more is lost: its last message may be on its way."""
 
 _CLOSE_PATIENCE = 60.0
-_ASK_SECONDS = 10
+_FRESH_SECONDS = 1.0
 SLOTS, GPUS = "slots", "GPU"
 
 
@@ -72,48 +73,24 @@ class DaskBackend:
         tls: TLS | str | os.PathLike[str] | None = None,
         timeout: float = 10.0,
     ) -> None:
-        self._engine = engine if engine is None or isinstance(engine, str) else _word_of(engine)
-        self._own_client = isinstance(cluster, str)
-        self._client = self._connected(cluster, tls, timeout)
-        self.address = str(self._client.scheduler.address)
+        self._link = Link(cluster, tls, timeout, self._hear)
+        self._engine = self._link.engine if engine is None else engine if isinstance(engine, str) else _word_of(engine)
+        self.address = self._link.address
         self._topic = f"codabench-{uuid.uuid4().hex}"
         self._numbers = itertools.count()
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._handles: dict[str, DaskHandle] = {}
+        self._keys: set[str] = set()
+        self._seen: tuple[float, dict[str, Any]] = (-_FRESH_SECONDS, {})
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._client.subscribe_topic(self._topic, self._hear)
+        self._link.subscribe(self._topic)
         self._threads = [
             threading.Thread(target=target, name=f"codabench-dask-{name}", daemon=True)
             for name, target in (("listen", self._listen), ("watch", self._watch))
         ]
         for thread in self._threads:
             thread.start()
-
-    def _connected(self, cluster: Any, tls: Any, timeout: float) -> Any:
-        from distributed import Client
-
-        if not isinstance(cluster, str):
-            client = cluster if isinstance(cluster, Client) else Client(cluster, set_as_default=False)
-            self._own_client = client is not cluster
-            address = str(client.scheduler.address)  # type: ignore[union-attr]
-            if address.startswith("tcp://") and not is_loopback(address):
-                text = (
-                    f"the Dask scheduler at {address} is reached without encryption: whoever reads along may run code"
-                )
-                warnings.warn(f"[CB656] {text}", UserWarning, stacklevel=3)
-            return client
-        place = Address.of(cluster)
-        self._engine = self._engine or place.engine
-        security = certificates(tls, place).security() if place.encrypted else None
-        if security is None and not is_loopback(place.url) and not cluster.startswith("dask+tcp://"):
-            hint = "tls:// with certificates of `codabench certs`; or dask+tcp://, if nobody else is on that network"
-            raise UsageError(f"{place.url} would be reached without encryption", code="CB656", hint=hint)
-        try:
-            return Client(place.url, security=security, timeout=timeout, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            hint = "is the scheduler up, and are both sides' certificates of one authority? (codabench scheduler)"
-            raise EngineUnavailable(f"no Dask scheduler answers at {place.url}: {error}", hint=hint) from error
 
     # ------------------------------------------------------------------ the seam
     def submit(
@@ -148,6 +125,7 @@ class DaskBackend:
         def done() -> None:
             with self._lock:
                 self._handles.pop(task, None)
+                self._keys.discard(key)
             if on_done is not None:
                 on_done(handle)
 
@@ -156,12 +134,19 @@ class DaskBackend:
         with self._lock:
             if self._closed.is_set():
                 raise UsageError("this backend is closed")
-            if any(other.key == key for other in self._handles.values()):
+            if key in self._keys:
                 raise UsageError(f"work with the key {key!r} is already in flight")
+            self._keys.add(key)
             self._handles[task] = handle
-        future = self._client.submit(
-            carry_out, order.model_dump_json(), key=task, pure=False, resources=resources, priority=-number
-        )
+        try:
+            future = self._link.client.submit(
+                carry_out, order.model_dump_json(), key=task, pure=False, resources=resources, priority=-number
+            )
+        except LOST as error:
+            with self._lock:
+                self._handles.pop(task, None)
+                self._keys.discard(key)
+            raise EngineUnavailable(f"the Dask scheduler at {self.address} takes no work: {error}") from error
         # Both leave with the submission itself: from its first moment on this client is told nothing of the task.
         fire_and_forget(future)
         future.release()
@@ -191,10 +176,7 @@ class DaskBackend:
         self._inbox.put(None)
         for thread in self._threads:
             thread.join()
-        if self._client.status == "running":
-            self._client.unsubscribe_topic(self._topic)
-        if self._own_client:
-            self._client.close()
+        self._link.close()
 
     def __enter__(self) -> DaskBackend:
         return self
@@ -203,12 +185,16 @@ class DaskBackend:
         self.close()
 
     def __repr__(self) -> str:
-        link = dashboard(self._client)
+        link = self._link.dashboard()
         return f"<DaskBackend {self.address}{f'  dashboard {link}' if link else ''}>"
 
     # ------------------------------------------------------------------ the cluster
     def _workers(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        """What workers there are; asked once a second at most: it takes longer than to hand out work."""
+        at, found = self._seen
+        if time.monotonic() - at > _FRESH_SECONDS or not found:
+            found = self._link.ask("identity", n_workers=-1)["workers"]
+            self._seen = (time.monotonic(), found)
         return found
 
     def _resources(self, needs: Needs) -> dict[str, float]:
@@ -230,12 +216,9 @@ class DaskBackend:
     def _stop_there(self, workers: list[str] | None, task: str, reason: str) -> bool:
         """Tell workers, or all of them, to stop a task; whether one of them has begun it. The others never will."""
         message = {"op": STOP, "key": task, "reason": reason}
-        broadcast = self._client.scheduler.broadcast
         try:
-            answers = self._client.sync(
-                broadcast, msg=message, workers=workers, on_error="ignore", callback_timeout=_ASK_SECONDS
-            )
-        except (OSError, TimeoutError) as error:
+            answers = self._link.ask("broadcast", msg=message, workers=workers, on_error="ignore")
+        except EngineUnavailable as error:
             log.warning("workers could not be told to stop %s: %s", task, error)
             return False
         return any(answer is True for answer in answers.values())
@@ -244,7 +227,9 @@ class DaskBackend:
         """Take a task back that no worker has begun."""
         from distributed import Future
 
-        self._client.cancel([Future(task, self._client)], force=True)
+        client = self._link.client
+        with contextlib.suppress(*LOST):
+            client.cancel([Future(task, client)], force=True)
 
     # ------------------------------------------------------------------ what comes back
     def _hear(self, event: tuple[float, Any]) -> None:
@@ -271,28 +256,24 @@ class DaskBackend:
         while not self._closed.wait(LOOK_SECONDS):
             with self._lock:
                 tasks = list(self._handles)
-            if not tasks:
-                continue
             now = time.monotonic()
-            states = self._states(tasks)
+            try:
+                self._link.mend()
+                states = self._link.ask("get_task_status", keys=tasks)
+            except EngineUnavailable as error:
+                log.warning("%s", error)
+                states = {}
             for task in tasks:
                 if states.get(task) in ("processing", "queued", "no-worker", "waiting"):
                     gone.pop(task, None)
                 elif now - gone.setdefault(task, now) > GRACE_SECONDS:
-                    handle = self._handles.get(task)
-                    if handle is not None:
-                        handle.fail(WorkLost(f"the cluster does not know {handle.key} any more: its worker was lost"))
+                    self._lost(task)
                     gone.pop(task, None)
 
-    def _states(self, tasks: list[str]) -> dict[str, str | None]:
-        """What the scheduler knows of tasks; nothing where it does not answer."""
-        try:
-            found: dict[str, str | None] = self._client.sync(
-                self._client.scheduler.get_task_status, keys=tasks, callback_timeout=_ASK_SECONDS
-            )
-        except (OSError, TimeoutError, AttributeError, ValueError):
-            return {}
-        return found
+    def _lost(self, task: str) -> None:
+        handle = self._handles.get(task)
+        if handle is not None:
+            handle.fail(WorkLost(f"the cluster does not know {handle.key} any more: its worker was lost"))
 
 
 class DaskHandle(WorkHandle):
@@ -304,7 +285,7 @@ class DaskHandle(WorkHandle):
         super().__init__(key, on_event, on_finished)
         self._backend, self._task = backend, task
         self._execution: str | None = None
-        self._worker = ""
+        self._worker, self._heard = "", -1
         self._parts: list[str] = []
 
     @property
@@ -316,9 +297,11 @@ class DaskHandle(WorkHandle):
         """A message of the worker; of a second execution nothing counts."""
         if message.kind == "began":
             self._begun(message)
-        elif message.execution != self._execution:
             return
-        elif message.kind == "events":
+        if message.execution != self._execution or message.number <= self._heard:
+            return
+        self._heard = message.number
+        if message.kind == "events":
             for event in json.loads(message.text):
                 self.put_event(event)
         else:
@@ -329,6 +312,8 @@ class DaskHandle(WorkHandle):
 
     def _begun(self, message: Message) -> None:
         worker = message.worker
+        if message.execution == self._execution:
+            return
         if self._execution is not None:
             # The scheduler lost the first worker, which may still be at it: only a new attempt can tell them apart.
             self._backend._stop_there([worker], self._task, "it was begun on another worker")
@@ -354,16 +339,3 @@ class DaskHandle(WorkHandle):
 def _word_of(engine: ContainerEngine) -> str:
     url = getattr(engine, "url", None)
     return f"{engine.name}:{url}" if url else engine.name
-
-
-def dashboard(client: Any) -> str | None:
-    """The address of the dashboard, if it really answers: Dask names one also where there is none."""
-    import urllib.error
-    import urllib.request
-
-    link = str(client.dashboard_link or "")
-    try:
-        with urllib.request.urlopen(link, timeout=1) as answer:  # noqa: S310 - of our own scheduler
-            return link if answer.status == 200 else None
-    except (OSError, ValueError, urllib.error.URLError):
-        return None

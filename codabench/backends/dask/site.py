@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import threading
@@ -9,11 +10,11 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from codabench.backends.backend import WorkHost
-from codabench.backends.dask.wire import STOP, Message, Order, error_record, messages
-from codabench.backends.engine import ContainerEngine, StopSignal
+from codabench.backends.dask.wire import STOP, Message, Order, error_record, parts
+from codabench.backends.engine import ContainerEngine, EngineInfo, StopSignal
 from codabench.backends.local import function_named
 from codabench.core.errors import EngineError
 from codabench.core.policy import UNBOUNDED, Policy
@@ -67,14 +68,12 @@ class Site:
 
     def carry_out(self, order: Order, send: Callable[[dict[str, Any]], None]) -> None:
         """Do what is ordered, and report it. Never raises for what became of the work."""
-        execution = uuid.uuid4().hex
         stop = StopSignal()
         with self._lock:
             if order.key in self._refused:
                 return  # whoever cancelled it was told that it would not begin
             self._running[order.key] = stop
-        courier = Courier(order.key, execution, send)
-        send(Message(key=order.key, execution=execution, kind="began").model_dump())
+        courier = Courier(order.key, send)
         try:
             function = function_named(order.function)
             self.scratch.mkdir(parents=True, exist_ok=True)
@@ -87,15 +86,12 @@ class Site:
                 local_data=self.local_data,
                 cache=self.scratch / "cache",
             )
-            end = messages(order.key, execution, "result", function(order.payload, host))
+            courier.end("result", function(order.payload, host))
         except BaseException as error:  # noqa: BLE001 - the outermost frame: whoever ordered it is told
-            end = messages(order.key, execution, "error", error_record(error))
+            courier.end("error", error_record(error))
         finally:
-            courier.close()
             with self._lock:
                 self._running.pop(order.key, None)
-        for message in end:
-            send(message.model_dump())
 
     def stop(self, key: str, reason: str) -> bool:
         """Stop a piece of work; False if it does not run here, and from now on never will."""
@@ -114,6 +110,16 @@ class Site:
         for stop in running:
             stop.set(reason)
         return len(running)
+
+    def probe(self) -> EngineInfo:
+        """What the worker's own engine says of itself.
+
+        Raises
+        ------
+        EngineError
+            It does not answer.
+        """
+        return self._engine(self.engine).probe()
 
     @property
     def busy(self) -> int:
@@ -148,16 +154,18 @@ def _reap(engine: ContainerEngine) -> None:
 
 
 class Courier:
-    """Gathers events and sends them in batches, in order."""
+    """Reports one execution: numbers its messages, and gathers events to send them in batches, in order."""
 
-    def __init__(self, key: str, execution: str, send: Callable[[dict[str, Any]], None]) -> None:
-        self._key, self._execution, self._send = key, execution, send
+    def __init__(self, key: str, send: Callable[[dict[str, Any]], None]) -> None:
+        self._key, self._execution, self._to = key, uuid.uuid4().hex, send
+        self._numbers = itertools.count()
         self._events: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._over = threading.Event()
         self._filled = threading.Event()
         self._thread: threading.Thread | None = None
+        self._send("began")
 
     def emit(self, event: dict[str, Any]) -> None:
         """Take an event."""
@@ -167,6 +175,16 @@ class Courier:
                 self._thread = threading.Thread(target=self._go, name="codabench-courier", daemon=True)
                 self._thread.start()
         self._filled.set()
+
+    def end(self, kind: Literal["result", "error"], value: dict[str, Any]) -> None:
+        """Send what is left, and what came of it."""
+        self._over.set()
+        self._filled.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._flush()
+        for text, last in parts(value):
+            self._send(kind, text, last=last)
 
     def _go(self) -> None:
         while not self._over.wait(BATCH_SECONDS):
@@ -179,14 +197,9 @@ class Courier:
             with self._lock:
                 events, self._events = self._events, []
             for start in range(0, len(events), _BATCH_EVENTS):
-                text = json.dumps(events[start : start + _BATCH_EVENTS], default=str)
-                message = Message(key=self._key, execution=self._execution, kind="events", text=text)
-                self._send(message.model_dump())
+                self._send("events", json.dumps(events[start : start + _BATCH_EVENTS], default=str))
 
-    def close(self) -> None:
-        """Send what is left; nothing comes after that."""
-        self._over.set()
-        self._filled.set()
-        if self._thread is not None:
-            self._thread.join()
-        self._flush()
+    def _send(self, kind: Literal["began", "events", "result", "error"], text: str = "", *, last: bool = True) -> None:
+        number = next(self._numbers)
+        made = Message(key=self._key, execution=self._execution, kind=kind, number=number, text=text, last=last)
+        self._to(made.model_dump())

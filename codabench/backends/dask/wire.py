@@ -43,6 +43,8 @@ class Message(Record):
     ----------
     execution
         Names one execution of the work: a scheduler that lost a worker has the work done once more, unasked.
+    number
+        Counts the messages of an execution: what is heard twice counts once.
     text
         JSON: a list of events, a result or an error; of the last two perhaps only a part.
     last
@@ -54,17 +56,17 @@ class Message(Record):
     key: str
     execution: str
     kind: Literal["began", "events", "result", "error"]
+    number: int = 0
     text: str = ""
     last: bool = True
     worker: str = ""
 
 
-def messages(key: str, execution: str, kind: Literal["result", "error"], value: dict[str, Any]) -> Iterator[Message]:
-    """A result or an error as messages."""
+def parts(value: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """A result or an error as texts for messages, and whether each is the last."""
     text = json.dumps(value)
     for start in range(0, len(text), PART):
-        last = start + PART >= len(text)
-        yield Message(key=key, execution=execution, kind=kind, text=text[start : start + PART], last=last)
+        yield text[start : start + PART], start + PART >= len(text)
 
 
 def error_record(error: BaseException) -> dict[str, Any]:

@@ -1,0 +1,153 @@
+"""``codabench certs``, ``scheduler`` and ``worker``: a Dask cluster of one's own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from codabench.cli.output import handled, print_json, say, tell
+
+if TYPE_CHECKING:
+    from codabench.backends.dask.security import TLS
+    from codabench.backends.dask.serving import Listening
+
+HOST = typer.Option("127.0.0.1", "--host", help="The address or interface to listen on, and on no other.")
+CERTS = typer.Option(None, "--certs", metavar="DIR", help="Certificates (codabench certs); needed beyond loopback.")
+
+
+@handled
+def certs(
+    directory: Path = typer.Argument(metavar="DIR", help="Where they are written."),
+    host: list[str] = typer.Option(None, "--host", help="A name or address in the certificate. Repeatable."),
+    days: int = typer.Option(825, "--days", min=1, help="How long it is good for."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """Make certificates for a cluster: an authority of its own, and a certificate for its machines.
+
+    Copy ca.pem, cert.pem and key.pem to every machine. Whoever has them may run code on every worker.
+    """
+    from codabench.backends.dask.certs import make_certificates
+
+    made = make_certificates(directory, host or (), days=days)
+    if as_json:
+        print_json({"ok": True, "files": [str(path) for path in made]})
+    else:
+        for path in made:
+            say(str(path))
+        tell("copy ca.pem, cert.pem and key.pem to every machine of the cluster; ca-key.pem stays here")
+
+
+@handled
+def scheduler(
+    host: str = HOST,
+    port: int = typer.Option(8786, "--port", min=0, max=65535, help="0: any that is free."),
+    certs: Path = CERTS,
+    dashboard: bool = typer.Option(False, "--dashboard", help="Serve Dask's dashboard, on loopback."),
+) -> None:
+    """Be the scheduler of a Dask cluster. Ctrl-C ends it."""
+    from codabench.backends.dask.serving import serve_scheduler
+
+    where = _listening(host, port, certs)
+
+    async def work(stop: asyncio.Event, now: asyncio.Event) -> None:
+        await serve_scheduler(where, stop, tell, dashboard=dashboard)
+
+    _until_stopped(work)
+
+
+@handled
+def worker(
+    address: str = typer.Argument(metavar="SCHEDULER", help="tls://host:8786, or tcp:// on this machine."),
+    engine: str = typer.Option("auto", "--engine", "-e", help="docker, podman, sandbox, process; auto: what answers."),
+    slots: int = typer.Option(1, "--slots", "-s", min=1, help="Runs at the same time."),
+    gpus: int = typer.Option(0, "--gpus", min=0, help="Runs with a GPU at the same time."),
+    memory: str = typer.Option(None, "--memory", help="What a program gets at most: 512m, 4 GiB."),
+    cpus: float = typer.Option(None, "--cpus", help="What a program gets at most; may be a fraction."),
+    network: str = typer.Option("none", "--network", help="What programs get at most: none, proxy or open."),
+    data: list[str] = typer.Option(None, "--data", metavar="NAME=DIR", help="A directory for programs; repeatable."),
+    host: str = HOST,
+    certs: Path = CERTS,
+    name: str = typer.Option(None, "--name", help="What it is called; default: its address."),
+    scratch: Path = typer.Option(
+        None, "--scratch", help="Directory for run directories and caches; default: temporary."
+    ),
+) -> None:
+    """Be a worker of a Dask cluster: run what it is given with the container engine of this machine.
+
+    Ctrl-C or SIGTERM: take nothing new and finish what is under way; once more: stop that, too. A scheduler that is
+    away is waited for.
+    """
+    import tempfile
+
+    from codabench.backends.dask.serving import Offer, serve_worker
+    from codabench.backends.dask.site import Site
+    from codabench.backends.local_data import LocalData
+    from codabench.core.policy import UNBOUNDED
+    from codabench.storage.sources import remove_tree
+    from codabench.workspace.settings import tailored
+
+    where, offer = _listening(host, 0, certs), Offer(name=name, slots=slots, gpus=gpus)
+    place = scratch or Path(tempfile.mkdtemp(prefix="codabench-worker-"))
+    site = Site(
+        place / "site",
+        engine=engine,
+        ceiling=tailored(UNBOUNDED, memory=memory, cpus=cpus, network=network, gpus="all" if gpus else 0),
+        local_data=LocalData(_pairs(data or [])),
+    )
+
+    async def work(stop: asyncio.Event, now: asyncio.Event) -> None:
+        await serve_worker(address, where, offer, site, stop, tell, scratch=place / "dask", now=now)
+
+    try:
+        _until_stopped(work)
+    finally:
+        if scratch is None:
+            remove_tree(place)
+
+
+def _until_stopped(work: Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run until the first signal asks for an end and the second one for an end at once."""
+
+    import distributed  # noqa: F401 - it sets up its loggers
+
+    # It tells of every connection; what matters is told here.
+    logging.getLogger("distributed").setLevel(logging.WARNING)
+
+    async def main() -> None:
+        stop, now = asyncio.Event(), asyncio.Event()
+
+        def asked() -> None:
+            (now if stop.is_set() else stop).set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, asked)
+        await work(stop, now)
+
+    asyncio.run(main())
+
+
+def _listening(host: str, port: int, directory: Path | None) -> Listening:
+    from codabench.backends.dask.security import TLS
+    from codabench.backends.dask.serving import Listening
+
+    found: TLS | None = TLS.of(directory) if directory else None
+    return Listening(host=host, port=port, certs=found)
+
+
+def _pairs(options: list[str]) -> dict[str, str]:
+    from codabench.core.errors import UsageError
+
+    found = {}
+    for option in options:
+        name, _, directory = option.partition("=")
+        if not name or not directory:
+            raise UsageError(f"--data {option!r} is no NAME=DIR", code="CB353")
+        found[name] = directory
+    return found
