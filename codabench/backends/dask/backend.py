@@ -167,7 +167,7 @@ class DaskBackend:
         with self._lock:
             self._closed.set()
             handles = list(self._handles.values())
-        for handle in handles:
+        for handle in reversed(handles):  # or what ends would make room for what waits
             handle.cancel("the backend is closed")
         end = time.monotonic() + _CLOSE_PATIENCE
         for handle in handles:

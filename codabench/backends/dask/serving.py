@@ -115,8 +115,9 @@ async def serve_scheduler(
     with dask.config.set(SETTINGS):
         try:
             scheduler = await Scheduler(dashboard=dashboard, **arguments)
-        except (OSError, ValueError) as error:
-            raise EngineUnavailable(f"{where.host}:{where.port}: {error}", code="CB659") from error
+        except (OSError, ValueError, RuntimeError) as error:
+            why = error.__cause__ or error  # Dask wraps it
+            raise EngineUnavailable(f"nothing can listen on {where.host}:{where.port}: {why}", code="CB659") from error
         say(f"scheduler at {scheduler.address}")
         if ready is not None:
             ready(str(scheduler.address))
@@ -163,7 +164,7 @@ async def serve_worker(
             quiet = False
             site.attach(worker)
             say(f"worker {worker.name} at {worker.address}: {offer.slots} slots, {offer.gpus} GPUs")
-            lost = asyncio.ensure_future(worker.finished())
+            lost = asyncio.ensure_future(_lost(worker))
             await asyncio.wait([stopping, lost], return_when=asyncio.FIRST_COMPLETED)
             if stop.is_set():
                 await _drained(worker, site, say, now or asyncio.Event())
@@ -171,6 +172,7 @@ async def serve_worker(
                 many = site.stop_all("the worker lost its scheduler")
                 say(f"the scheduler is gone; {many} runs are stopped")
                 await _idle(site)
+                await worker.finished()
             lost.cancel()
     await asyncio.to_thread(site.close)
 
@@ -208,6 +210,14 @@ async def _drained(worker: Any, site: Site, say: Say, now: asyncio.Event) -> Non
         await _idle(site)
     await asyncio.sleep(0.3)  # the last messages leave in batches
     await worker.close()
+
+
+async def _lost(worker: Any) -> None:
+    """Until a worker has lost its scheduler: it closes then, and would wait for half a minute for what it has."""
+    from distributed.core import Status
+
+    while worker.status in (Status.running, Status.paused):
+        await asyncio.sleep(0.1)
 
 
 async def _idle(site: Site) -> None:
