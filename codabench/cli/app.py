@@ -13,6 +13,7 @@ from codabench.cli.cluster import certs, scheduler, worker
 from codabench.cli.competitions import add, competitions
 from codabench.cli.convert import convert
 from codabench.cli.demo import demo
+from codabench.cli.dispatch import dispatch
 from codabench.cli.doctor import doctor
 from codabench.cli.gc import gc, usage
 from codabench.cli.init import init
@@ -29,7 +30,7 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "Write a competition": (init, check, convert, schema, rule),
     "Try it": (run, demo),
     "Keep it in a workspace": (add, competitions, submit, submissions, runs, show, logs, cancel, leaderboard, export),
-    "Look after a workspace": (gc, usage, backup, restore, database),
+    "Look after a workspace": (dispatch, gc, usage, backup, restore, database),
     "A cluster": (scheduler, worker, certs),
     "Look after this machine": (doctor, prune),
 }

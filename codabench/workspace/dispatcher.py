@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from codabench.backends.backend import Backend, Handle, Work
+from codabench.backends.backend import Backend, Handle, HandleStatus, Work
 from codabench.core.errors import CodabenchError, Interrupted, StateError, StorageError
 from codabench.core.events import EventKind
 from codabench.core.problems import Fault
@@ -172,8 +172,9 @@ class Dispatcher:
             self._wanted -= 1
 
     def resign(self) -> None:
-        """Take nothing more until `wake`; what is under way goes on."""
+        """Take nothing more until `wake`; what runs goes on, what only waits for a slot is given back."""
         self._taking = False
+        self._inbox.put(("resign", None, None))
 
     def has_work(self) -> bool:
         """Whether anything is in hand or waits for this process, or it has not looked yet what others have left."""
@@ -277,6 +278,8 @@ class Dispatcher:
             self._cancel(key, *value)
         elif kind == "lost":
             self._lost(key)
+        elif kind == "resign":
+            self._stop_work("its process takes nothing more", only_waiting=True)
         elif kind == "close":
             self._stop_work("the workspace was closed")
 
@@ -397,7 +400,7 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - the outermost frame of a run: whatever it was, the run must end
             outcome = self._machine_failed(flight.run.id, error)
         unfinished = outcome.status is Status.CANCELLED and flight.leaving and flight.blame is None
-        if unfinished and not self._forgets and flight.run.pinned is None:
+        if unfinished and self._for_others(flight):
             self._give_back(flight, endings.CLOSED)
             return
         self._finish(flight, endings.blamed(outcome, flight.blame))
@@ -446,11 +449,18 @@ class Dispatcher:
                 flight.handle.cancel("another process has taken it over")
             self._tell_run(flight.run, Status.SUBMITTED, self._clock.now())
 
-    def _stop_work(self, why: str) -> None:
+    def _stop_work(self, why: str, *, only_waiting: bool = False) -> None:
         for flight in tuple(self._flights.values()):
+            begun = flight.handle is None or flight.handle.status() is not HandleStatus.WAITING
+            if only_waiting and (begun or not self._for_others(flight)):
+                continue
             flight.leaving = True
             if flight.handle is not None:
                 flight.handle.cancel(why)
+
+    def _for_others(self, flight: Flight) -> bool:
+        """Whether other processes can carry it out."""
+        return not self._forgets and flight.run.pinned is None
 
     def _sweep(self) -> None:
         """Look at what others did."""

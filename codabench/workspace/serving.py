@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from codabench.core.errors import StorageError
@@ -30,7 +31,9 @@ def serve(
                 raise
             # What was in hand is stopped, and others may have it. When the database is back, so are we.
             log.warning("the database is away: %s", error.message)
-            stop.wait(pause)
+            end = time.monotonic() + pause
+            while not stop.is_set() and time.monotonic() < end:
+                time.sleep(0.1)  # `stop` may be set by a signal, in the midst of this thread
             pause = min(2 * pause, longest)
     dispatcher.resign()
     dispatcher.wait(lambda: not dispatcher.under_way, None, take)
