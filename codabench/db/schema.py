@@ -21,7 +21,7 @@ from codabench.db.tables import FORMAT, HEAD, META, METADATA, VERSION
 
 log = logging.getLogger("codabench.db")
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Oldest first."""
 
 _LOCK = 0x0DABE7C4

@@ -12,10 +12,10 @@ from sqlalchemy import DDL, Column, DateTime, Dialect, Index, String, Table, Uni
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-FORMAT = 2
+FORMAT = 3
 """Raised with every revision, for versions of this library that know nothing of revisions."""
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision of the tables below."""
 
 
@@ -109,11 +109,24 @@ class SlotRow(SQLModel, table=True):
     served_at: datetime | None = _moment(default=None)
 
 
+OF_SUBMISSION = ("sequence", "id", "participant", "created_at", "origin", "origin_kind", "deleted_at")
+OF_RUN = ("submission", "task", "status", "shown", "batch", "finished_at", "id")
+"""All that is asked of submissions and runs for a board, so that no row is read for it."""
+
+
 class SubmissionRow(SQLModel, table=True):
     __tablename__ = "submission"
     __table_args__ = (
         UniqueConstraint("competition", "participant", "number"),
         Index("ix_submission_phase", "competition", "phase", "participant"),
+        Index("ix_submission_board", "competition", "phase", *OF_SUBMISSION),
+        Index(
+            "ix_submission_deleted",
+            "competition",
+            "phase",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
     )
     sequence: int | None = Field(default=None, primary_key=True)
     id: str = Field(unique=True)
@@ -179,6 +192,7 @@ class RunRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_run_queue", "status", *QUEUE),
         Index("ix_run_batch", "batch"),
+        Index("ix_run_board", "competition", *OF_RUN),
         Index(
             "ux_run_shown",
             "submission",
@@ -234,6 +248,7 @@ class ScoreRow(SQLModel, table=True):
     """One number of a finished run; never replaced, so a second delivery cannot add up."""
 
     __tablename__ = "score"
+    __table_args__ = (Index("ix_score_board", "run", "key", "value"),)
     run: str = Field(primary_key=True, foreign_key="run.id")
     key: str = Field(primary_key=True)
     value: float
