@@ -1,8 +1,8 @@
 """`Database`: guarded changes and plain questions. Every public method is one transaction.
 
 The subjects are in modules of their own: `competitions`, `submissions`, `runs`, `waiting` (the queue and its leases),
-`batches` (steps that are reused, re-evaluations), `finding` (what people call things). `connection` opens, `schema`
-brings older tables up to date.
+`batches` (steps that are reused, re-evaluations), `finding` (what people call things), `boards` (what is ranked).
+`connection` opens, `schema` brings older tables up to date.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from codabench.core.errors import StateError
 from codabench.core.events import EventKind, next_status
 from codabench.core.records import Status
 from codabench.db.batches import Batches
+from codabench.db.boards import Boards
 from codabench.db.competitions import Competitions
 from codabench.db.finding import Finding
 from codabench.db.schema import prepare
@@ -26,7 +27,7 @@ from codabench.db.tables import EVENT, RUN
 from codabench.db.waiting import Queue
 
 
-class Database(Competitions, Submissions, Queue, Batches, Finding):
+class Database(Competitions, Submissions, Queue, Batches, Finding, Boards):
     """The rows of one workspace.
 
     Parameters

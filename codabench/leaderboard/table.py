@@ -6,7 +6,7 @@ Columns of a hundred thousand items are read from a database, and handed to nump
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from codabench.core.competition import LeaderboardSpec
@@ -114,6 +114,18 @@ class Table:
             elif key not in columns:
                 columns[key] = [None] * len(self)
                 columns[key][n] = value
+
+    def fill(self, finished: Iterable[tuple[int, Task]], scores: Iterable[tuple[tuple[int, Task], str, float]]) -> None:
+        """The same as `score` for all runs at once, into a table that has no scores yet."""
+        for n, task in finished:
+            if task not in self.finished:
+                self.finished[task], self.raw[task] = [False] * len(self), {}
+            self.finished[task][n] = True
+        for (n, task), key, value in scores:
+            columns = self.raw[task]
+            if key not in columns:
+                columns[key] = [None] * len(self)
+            columns[key][n] = value
 
     def edit(self, n: int, task: Task, key: str, value: float | None) -> None:
         """An organizer set a number, or took back what was set."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,7 +16,8 @@ _RUN = ["submission", "task", "status", "shown", "batch", "finished_at", "id"]
 
 def upgrade() -> None:
     op.create_index("ix_submission_board", "submission", ["competition", "phase", *_SUBMISSION])
-    gone = {name: sa.text("deleted_at IS NOT NULL") for name in ("sqlite_where", "postgresql_where")}
+    where = sa.text("deleted_at IS NOT NULL")
+    gone: dict[str, Any] = {"sqlite_where": where, "postgresql_where": where}
     op.create_index("ix_submission_deleted", "submission", ["competition", "phase"], **gone)
     op.create_index("ix_run_board", "run", ["competition", *_RUN])
     op.create_index("ix_score_board", "score", ["run", "key", "value"])

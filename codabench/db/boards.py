@@ -1,0 +1,165 @@
+"""What boards are made of, read from indexes alone: no outcome, no specification, nothing that is not compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, String, Table, func, literal, select, type_coerce
+
+from codabench.core.boards import BoardMark, BoardRows, ChoiceSeen, EditSeen, RunSeen, SubmissionSeen
+from codabench.core.records import Status
+from codabench.db.connection import Connected
+from codabench.db.tables import BATCH, CHOICE, HAND_SCORE, OF_RUN, OF_SUBMISSION, RUN, SCORE, SUBMISSION
+
+_LIVE = [s.value for s in Status if not s.is_final]
+_MANY = 500
+"""Values in one statement."""
+
+
+class Boards(Connected):
+    """Rows of boards, and whether they have changed."""
+
+    def board_mark(self, competition: str, phase: int) -> BoardMark:
+        """What a board of a phase rests on; as long as it is the same, so is the board."""
+        with self._snapshot() as db:
+            return self._mark(db, competition, phase)
+
+    def board_rows(self, competition: str, phase: int, since: BoardMark | None = None) -> BoardRows | None:
+        """All that boards of a phase are made of, in one state of the database.
+
+        Parameters
+        ----------
+        since
+            Only what is new since then; None is returned if more has changed than was added: a submission was deleted,
+            a re-evaluation promoted.
+        """
+        with self._snapshot() as db:
+            mark = self._mark(db, competition, phase)
+            if since is None:
+                return self._everything(db, competition, phase, mark)
+            if (mark.deleted, mark.promoted) != (since.deleted, since.promoted):
+                return None
+            found = self._news(db, competition, phase, mark, since)
+        # On PostgreSQL a row may come after one with a higher number; then there are more than were found.
+        news = (found.submissions, found.edits, found.choices)
+        seen = [after[1] - before[1] for after, before in zip(mark[:3], since[:3], strict=True)]
+        return found if self.is_sqlite or seen == [len(each) for each in news] else None
+
+    def _mark(self, db: Connection, competition: str, phase: int) -> BoardMark:
+        here = (SUBMISSION.c.competition == competition, SUBMISSION.c.phase == phase)
+        highest = [func.coalesce(select(func.max(t.c.sequence)).scalar_subquery(), 0) for t in _NUMBERED]
+        counted = [self._count(SUBMISSION, *here), self._count(HAND_SCORE), self._count(CHOICE)]
+        deleted = select(func.count()).where(*here, SUBMISSION.c.deleted_at.is_not(None)).scalar_subquery()
+        promoted = select(func.count()).where(BATCH.c.competition == competition, BATCH.c.promoted_at.is_not(None))
+        row = db.execute(select(*highest, *counted, deleted, promoted.scalar_subquery())).one()
+        live = db.execute(select(RUN.c.id).where(RUN.c.status.in_(_LIVE))).scalars()
+        return BoardMark((row[0], row[3]), (row[1], row[4]), (row[2], row[5]), row[6], row[7], frozenset(live))
+
+    def _count(self, table: Table, *where: ColumnElement[bool]) -> Any:
+        """How many rows there are; SQLite has one writer, so numbers come in their order and say enough."""
+        if self.is_sqlite:
+            return literal(0)
+        return select(func.count()).select_from(table).where(*where).scalar_subquery()
+
+    def _everything(self, db: Connection, competition: str, phase: int, mark: BoardMark) -> BoardRows:
+        counts = (RUN.c.competition == competition, _counts(competition))
+        scores = _SCORES.join(RUN, SCORE.c.run == RUN.c.id).where(*counts)
+        edits = _EDITS.join(RUN, HAND_SCORE.c.run == RUN.c.id).where(RUN.c.competition == competition)
+        choices = _CHOICES.join(SUBMISSION, CHOICE.c.submission == SUBMISSION.c.id)
+        return BoardRows(
+            mark=mark,
+            submissions=_submissions(db, competition, phase),
+            runs=_runs(db, *counts),
+            scores=[(run, key, value) for run, key, value in db.execute(scores).all()],
+            edits=[EditSeen(*row) for row in db.execute(edits)],
+            choices=[ChoiceSeen(*row) for row in db.execute(choices.where(SUBMISSION.c.competition == competition))],
+            promoted=_promoted(db, competition),
+        )
+
+    def _news(self, db: Connection, competition: str, phase: int, mark: BoardMark, since: BoardMark) -> BoardRows:
+        submissions = _submissions(db, competition, phase, SUBMISSION.c.sequence > since.submissions[0])
+        edits = [EditSeen(*row) for row in db.execute(_EDITS.where(HAND_SCORE.c.sequence > since.edits[0]))]
+        # What a submission came to is told by all its runs; whether a rerun is one of everything, by what it repeats.
+        concerned = {s.id for s in submissions} | {s.origin for s in submissions if s.origin}
+        for part in _parts({*(since.live - mark.live), *(edit.run for edit in edits)}):
+            query = select(RUN.c.submission).where(RUN.c.competition == competition, RUN.c.id.in_(part))
+            concerned.update(db.execute(query).scalars())
+        runs: list[RunSeen] = []
+        for part in _parts(concerned):
+            runs += _runs(db, RUN.c.competition == competition, _counts(competition), RUN.c.submission.in_(part))
+        scores: list[tuple[str, str, float]] = []
+        for part in _parts(r.id for r in runs):
+            scores += [(run, key, value) for run, key, value in db.execute(_SCORES.where(SCORE.c.run.in_(part)))]
+        return BoardRows(
+            mark=mark,
+            submissions=submissions,
+            runs=runs,
+            scores=scores,
+            edits=edits,
+            choices=[ChoiceSeen(*row) for row in db.execute(_CHOICES.where(CHOICE.c.sequence > since.choices[0]))],
+            promoted=_promoted(db, competition),
+        )
+
+
+_NUMBERED = (SUBMISSION, HAND_SCORE, CHOICE)
+_SCORES = select(SCORE.c.run, SCORE.c.key, SCORE.c.value)
+_EDITS = select(HAND_SCORE.c.run, HAND_SCORE.c.key, HAND_SCORE.c.value, HAND_SCORE.c.at).order_by(HAND_SCORE.c.sequence)
+_CHOICES = select(CHOICE.c.submission, CHOICE.c.shown, CHOICE.c.by, CHOICE.c.at).order_by(CHOICE.c.sequence)
+
+
+def _submissions(db: Connection, competition: str, phase: int, *where: ColumnElement[bool]) -> list[SubmissionSeen]:
+    times = ("created_at", "deleted_at")
+    columns = [_plain(SUBMISSION.c[name]) if name in times else SUBMISSION.c[name] for name in OF_SUBMISSION]
+    query = select(*columns).where(SUBMISSION.c.competition == competition, SUBMISSION.c.phase == phase, *where)
+    return [
+        SubmissionSeen(number, id, who, _moment(at), origin, kind, gone and _moment(gone))
+        for number, id, who, at, origin, kind, gone in db.execute(query.order_by(SUBMISSION.c.sequence)).all()
+    ]
+
+
+def _runs(db: Connection, *where: ColumnElement[bool]) -> list[RunSeen]:
+    columns = [_plain(RUN.c[name]) if name == "finished_at" else RUN.c[name] for name in OF_RUN]
+    return [
+        RunSeen(submission, _task(task), status, shown, batch, ended and _moment(ended), id)
+        for submission, task, status, shown, batch, ended, id in db.execute(select(*columns).where(*where)).all()
+    ]
+
+
+def _counts(competition: str) -> ColumnElement[bool]:
+    """Runs that are or were on boards: those queued first, and those of re-evaluations that were promoted."""
+    promoted = select(BATCH.c.id).where(BATCH.c.competition == competition, BATCH.c.promoted_at.is_not(None))
+    return RUN.c.batch.is_(None) | RUN.c.batch.in_(promoted)
+
+
+def _promoted(db: Connection, competition: str) -> dict[str, datetime]:
+    query = select(BATCH.c.id, BATCH.c.promoted_at)
+    rows = db.execute(query.where(BATCH.c.competition == competition, BATCH.c.promoted_at.is_not(None)))
+    return {row.id: row.promoted_at for row in rows}
+
+
+# Times are taken as they lie there: to have each converted by its type takes longer than to read it.
+def _plain(column: Any) -> ColumnElement[Any]:
+    return type_coerce(column, String).label(column.name)
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    return datetime.fromisoformat(f"{value}+00:00")
+
+
+@cache
+def _task(text: str) -> int | str:
+    found: int | str = json.loads(text)
+    return found
+
+
+def _parts(values: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(values)
+    while part := list(islice(rest, _MANY)):
+        yield part
