@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class BoardMark(NamedTuple):
-    """What has been seen. Two equal ones stand for equal rows: nothing that a board shows can change without one of these.
+    """What has been seen. Two equal ones stand for equal rows: nothing of a board changes without one of these.
 
     Attributes
     ----------
