@@ -20,6 +20,7 @@ from codabench.cli.init import init
 from codabench.cli.listing import runs, submissions
 from codabench.cli.prune import prune
 from codabench.cli.results import export, leaderboard
+from codabench.cli.revising import revise, revisions, update
 from codabench.cli.rule import rule
 from codabench.cli.run import run
 from codabench.cli.schema import schema
@@ -29,7 +30,8 @@ from codabench.cli.submit import submit
 SECTIONS: dict[str, tuple[Any, ...]] = {
     "Write a competition": (init, check, convert, schema, rule),
     "Try it": (run, demo),
-    "Keep it in a workspace": (add, competitions, submit, submissions, runs, show, logs, cancel, leaderboard, export),
+    "Keep it in a workspace": (add, competitions, update, revise, revisions, export),
+    "Submit": (submit, submissions, runs, show, logs, cancel, leaderboard),
     "Look after a workspace": (dispatch, gc, usage, backup, restore, database),
     "A cluster": (scheduler, worker, certs),
     "Look after this machine": (doctor, prune),
