@@ -54,7 +54,7 @@ def revise(
     before = admission.pick(kept.spec.tasks, task, "task", lambda t: t.index, lambda t: t.name)
     given = {role: value for role, value in given.items() if value is not None}
     if not given and archive is None:
-        hint = "name what is new: scoring_program=, ingestion_program=, input_data=, reference_data=, or archive="
+        hint = "name what is new: scoring program, ingestion program, input data, reference data, or a task archive"
         raise UsageError(f"nothing of task {before.name!r} is to be revised", code="CB353", hint=hint)
     with contextlib.ExitStack() as stack:
         after = before
