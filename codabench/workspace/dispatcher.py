@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from codabench.backends.backend import Backend, Handle, HandleStatus, Work
-from codabench.core.errors import CodabenchError, Interrupted, StateError, StorageError
+from codabench.core.errors import CodabenchError, EngineUnavailable, Interrupted, StateError, StorageError, WorkLost
 from codabench.core.events import EventKind
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Outcome, Run, Status
@@ -87,7 +87,7 @@ class Dispatcher:
         self._db, self._plan, self._backend_of, self._notify, self._seal = db, plan, backend_of, notify, seal
         self._seconds, self._forgets = seconds, forgets
         self.holder = new_holder()
-        self._clock = Clock(db)
+        self._clock, self._stored = Clock(db), stored
         self._takeover = Takeover(db, self.holder, self._clock, stored=stored, reap=reap, tell=self._tell_run)
         self._inbox: queue.SimpleQueue[tuple[str, Any, Any]] = queue.SimpleQueue()
         self._flights: dict[str, Flight] = {}
@@ -333,7 +333,7 @@ class Dispatcher:
     def _start(self, flight: Flight) -> None:
         run, id = flight.run, flight.attempt.id
         if flight.attempt.number > endings.LOSSES:
-            lost = endings.losses(self._db.events(run.id), endings.GONE, endings.SILENT)
+            lost = endings.losses(self._db.events(run.id), *endings.DEADLY)
             if lost >= endings.LOSSES:
                 self._finish(flight, endings.lost_too_often(lost))
                 return
@@ -351,6 +351,8 @@ class Dispatcher:
                 on_event=lambda event: self._live(flight, event),
                 on_done=lambda handle: self._inbox.put(("done", id, handle)),
             )
+        except EngineUnavailable as error:
+            self._no_place(flight, error)
         except Exception as error:  # noqa: BLE001 - as in `_done`: a run that cannot be started must end, too
             self._finish(flight, self._machine_failed(run.id, error))
 
@@ -397,6 +399,9 @@ class Dispatcher:
             outcome = Outcome.model_validate(handle.result(timeout=0))
         except Interrupted as error:
             outcome = endings.interrupted(error)
+        except WorkLost as error:
+            self._worker_gone(flight, error)
+            return
         except Exception as error:  # noqa: BLE001 - the outermost frame of a run: whatever it was, the run must end
             outcome = self._machine_failed(flight.run.id, error)
         unfinished = outcome.status is Status.CANCELLED and flight.leaving and flight.blame is None
@@ -404,6 +409,20 @@ class Dispatcher:
             self._give_back(flight, endings.CLOSED)
             return
         self._finish(flight, endings.blamed(outcome, flight.blame))
+
+    def _worker_gone(self, flight: Flight, error: WorkLost) -> None:
+        """A worker is gone with a run: it goes to another one, unless it had come to a result before."""
+        run = flight.run
+        result = self._patiently(lambda: self._stored(run.id, flight.attempt.id))
+        outcome = endings.counts(result, run)
+        if outcome is None and flight.blame is not None:
+            outcome = endings.interrupted(Interrupted(error.message), flight.blame)
+        if outcome is not None:
+            self._finish(flight, outcome)
+            return
+        lost = endings.losses(self._db.events(run.id), *endings.DEADLY)
+        after = endings.back_off(lost) if lost else 0.0
+        self._give_back(flight, endings.WORKER_GONE, after=after, error=error.message)
 
     def _machine_failed(self, run: str, error: BaseException) -> Outcome:
         self.errors[run] = error

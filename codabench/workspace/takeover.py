@@ -83,7 +83,7 @@ class Takeover:
                 log.info("the result of run %s was there, only not recorded", run.id)
                 self._end(run, outcome, attempt)
                 return
-            lost = endings.losses(self._db.events(run.id), endings.GONE, endings.SILENT)
+            lost = endings.losses(self._db.events(run.id), *endings.DEADLY)
             later = now + timedelta(seconds=endings.back_off(lost)) if lost else None
             why = endings.GONE if gone else endings.SILENT
             status = self._db.lose_attempt(

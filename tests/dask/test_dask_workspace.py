@@ -1,0 +1,79 @@
+"""A workspace whose runs go to a cluster."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import Cluster, wait_for
+
+import codabench as cb
+from codabench.core.events import EventKind
+from codabench.core.records import Status
+
+sys.path.append(str(Path(__file__).parents[1] / "workspace"))
+import tiny
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.close()
+
+
+def test_runs_of_a_lost_worker_go_to_another_one(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.worker(1)
+    comp = cb.load(tiny.bundle(tmp_path / "bundle"))
+    with cb.Workspace(tmp_path / "lab", backend=cluster.url) as ws:
+        ws.add(comp)
+        slow = ws.submit(comp, tiny.answer(tmp_path / "slow", '{"score": 0.5, "sleep": 4}'))
+        quick = ws.submit(comp, tiny.answer(tmp_path / "quick", '{"score": 0.75}'))
+        wait_for(lambda: slow.status is Status.SCORING)
+        time.sleep(0.3)
+        cluster.workers[0].kill()
+        cluster.worker(1)
+        assert (slow.wait(60).status, quick.wait(60).status) == (Status.FINISHED, Status.FINISHED)
+        assert (slow.scores["score"], quick.scores["score"]) == (0.5, 0.75)
+        kinds = [event.kind for event in slow.run.history()]
+        assert kinds.count(EventKind.ATTEMPT_LOST) == 1
+        assert kinds.count(EventKind.RUN_FINISHED) == 1
+        lost = next(event for event in slow.run.history() if event.kind is EventKind.ATTEMPT_LOST)
+        assert lost.data["why"] == "worker gone"
+        assert b"scoring" in slow.run.logs.raw("scoring_stdout")
+        assert slow.run.provenance["engine"]["name"] == "process"
+
+
+def test_cancelling_ends_the_program_on_its_worker(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.worker(1)
+    comp = cb.load(tiny.bundle(tmp_path / "bundle"))
+    with cb.Workspace(tmp_path / "lab", backend=cluster.url) as ws:
+        ws.add(comp)
+        watcher = tiny.Watcher()
+        ws.observe(watcher.event)
+        running = ws.submit(comp, tiny.answer(tmp_path / "a", '{"score": 0.5, "sleep": 60}'))
+        waiting = ws.submit(comp, tiny.answer(tmp_path / "b", '{"score": 0.5}'))
+        assert watcher.sleeping.wait(60)
+        assert tiny.alive(watcher.pids[0])
+        waiting.cancel("not wanted")
+        running.cancel("not wanted")
+        assert (running.status, waiting.status) == (Status.CANCELLED, Status.CANCELLED)
+        assert not tiny.alive(watcher.pids[0])
+
+
+def test_when_there_is_no_cluster_runs_wait_for_it(tmp_path: Path) -> None:
+    comp = cb.load(tiny.bundle(tmp_path / "bundle"))
+    cluster = Cluster(tmp_path)
+    try:
+        with cb.Workspace(tmp_path / "lab", backend=cluster.url) as ws:
+            ws.add(comp)
+            sub = ws.submit(comp, tiny.answer(tmp_path / "a"))
+            time.sleep(1)
+            assert sub.status in (Status.SUBMITTED, Status.PREPARING)
+            cluster.worker(1)
+            assert sub.wait(60).status is Status.FINISHED
+    finally:
+        cluster.close()
