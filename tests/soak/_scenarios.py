@@ -1,0 +1,101 @@
+"""What processes do when they are killed: small stories, each told by a process of its own.
+
+A scenario is a function of (lab, workspace, competition, word): the word is new each time. What the library has
+acknowledged to it, it writes down. It begins in a workspace in which every run is over.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from _lab import ALLOWED, Lab
+
+import codabench as cb
+from codabench.core.errors import SubmissionRejected
+
+Scenario = Callable[[Lab, cb.Workspace, cb.Competition, str], None]
+
+
+def submit_and_run(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: str) -> None:
+    """One more submission than is allowed, and their runs."""
+    made = []
+    for _ in range(ALLOWED + 1):
+        try:
+            made.append(ws.submit(comp, lab.submission(word), participant=word))
+        except SubmissionRejected:
+            continue
+        lab.acknowledge("submission", made[-1].id)
+    for each in made:
+        finished(lab, each)
+
+
+def finished(lab: Lab, submission: Any) -> None:
+    """Wait, and write down the scores that the caller sees."""
+    for run in submission.wait().runs:
+        if run.status == "Finished":
+            lab.acknowledge("score", run.id, scores=run.scores)
+
+
+def collect_and_back_up(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: str) -> None:
+    """Remove what nobody needs, while nobody else writes, and copy the rest."""
+    ws.storage.put(word.encode())
+    ws.gc(dry_run=False, older_than=0)
+    ws.backup(lab.backups / word)
+    lab.acknowledge("backup", word)
+
+
+SCENARIOS: tuple[Scenario, ...] = (submit_and_run,)
+ALONE: tuple[Scenario, ...] = (collect_and_back_up,)
+"""Those that want nobody else to write."""
+
+
+def told(scenario: Scenario) -> Callable[[Lab, str], None]:
+    """A story from the opening of the workspace to its end."""
+
+    def tell(lab: Lab, word: str) -> None:
+        with cb.load(lab.bundle) as comp, lab.workspace() as ws:
+            ws.add(comp)
+            scenario(lab, ws, comp, word)
+
+    return tell
+
+
+def recovered(lab: Lab, word: str = "") -> None:
+    """What a process does that finds what others left: it carries everything to its end."""
+    with lab.workspace() as ws:
+        ws.dispatch(drain=True)
+
+
+# ---------------------------------------------------------------------- processes that go on and on
+def dispatching(lab: Lab) -> None:
+    """Carries out what is queued, until it is killed."""
+    with lab.workspace() as ws:
+        ws.dispatch()
+
+
+def submitting(lab: Lab) -> None:
+    """Tells one story after the other, and leaves the work to others."""
+    with cb.load(lab.bundle) as comp, lab.workspace(dispatch=False) as ws:
+        ws.add(comp)
+        while True:
+            random.choice(SCENARIOS)(lab, ws, comp, f"w{uuid.uuid4().hex}")
+
+
+class Story(NamedTuple):
+    """What a process does that is to be killed.
+
+    Attributes
+    ----------
+    before
+        A story that another process told before, and the passing of a point at which it was killed.
+    """
+
+    tell: Callable[[Lab, str], None]
+    before: tuple[str, tuple[str, int]] | None = None
+
+
+STORIES = {each.__name__: Story(told(each)) for each in (*SCENARIOS, *ALONE)}
+STORIES["takeover"] = Story(recovered, before=("submit_and_run", ("Runs.append: after its commit", 2)))
