@@ -153,7 +153,7 @@ class Lab:
 def hurry() -> None:
     """Shorten what processes wait for, not what they wait for: for a process that ends before long."""
     endings._BACK_OFF = 0.05
-    dispatcher.SWEEP_SECONDS = 0.1
+    dispatcher.SWEEP_SECONDS = dispatcher.LINGER_SECONDS = 0.1
 
 
 class Ended(NamedTuple):

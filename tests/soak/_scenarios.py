@@ -99,3 +99,5 @@ class Story(NamedTuple):
 
 STORIES = {each.__name__: Story(told(each)) for each in (*SCENARIOS, *ALONE)}
 STORIES["takeover"] = Story(recovered, before=("submit_and_run", ("Runs.append: after its commit", 2)))
+WITH_ENGINE = ("submit_and_run", "takeover")
+"""Those in which containers are made."""

@@ -13,12 +13,13 @@ import os
 import random
 import uuid
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import _points
 from _lab import Ended, Lab, schemas
-from _scenarios import STORIES
+from _scenarios import STORIES, WITH_ENGINE
 from _tally import Tally, fresh_labs, looked_at
 
 NEEDS = ("docker", "postgres")
@@ -43,11 +44,11 @@ def soak(scale: float, folder: Path) -> dict[str, Any]:
     tally, draw, points = Tally(), random.Random(SEED), set[str]()
     with schemas(os.environ["CODABENCH_TEST_POSTGRES"]) as schema:
         for engine, many in (("process", count - containers), ("docker", containers)):
+            # Both kinds of databases are asked for the same.
+            found = listed(Lab(folder / f"points-{engine}", None, engine), tally)
             for name, make in (("sqlite", lambda: None), ("postgres", schema)):
                 labs = fresh_labs(folder / f"{name}-{engine}", make, engine)
-                kills = chosen(listed(next(labs), tally), many // 2, draw)
-                for at in range(0, len(kills), ROUND):
-                    points |= carry_out(f"{name}, {engine}", next(labs), kills[at : at + ROUND], tally)
+                points |= carry_out(f"{name}, {engine}", labs, chosen(found, draw), many // 2, tally)
     return {"points": len(points), **tally.figures()}
 
 
@@ -71,7 +72,7 @@ def told(lab: Lab, name: str, fatal: tuple[str, int] | None = None) -> Ended:
 def listed(lab: Lab, tally: Tally) -> dict[str, Counter[str]]:
     """The points of each story, and how often each is passed; what happens between points is a failure."""
     found: dict[str, Counter[str]] = {}
-    for name in STORIES:
+    for name in STORIES if lab.engine == "process" else WITH_ENGINE:
         ended = told(lab, name)
         if not ended.well:
             raise RuntimeError(f"{name} fails by itself: {ended.said[-2000:]}")
@@ -80,7 +81,7 @@ def listed(lab: Lab, tally: Tally) -> dict[str, Counter[str]]:
     return found
 
 
-def chosen(points: dict[str, Counter[str]], count: int, draw: random.Random) -> list[Kill]:
+def chosen(points: dict[str, Counter[str]], draw: random.Random) -> list[Kill]:
     """Kills spread over all stories and points: first each point once, then more passings of them."""
     order: list[list[Kill]] = []
     for story, seen in points.items():
@@ -90,22 +91,27 @@ def chosen(points: dict[str, Counter[str]], count: int, draw: random.Random) -> 
         draw.shuffle(more)
         order.append(each + [kill for kill in more if kill not in set(each)])
     turns = max(map(len, order))
-    return [kills[turn] for turn in range(turns) for kills in order if turn < len(kills)][:count]
+    return [kills[turn] for turn in range(turns) for kills in order if turn < len(kills)]
 
 
 # ---------------------------------------------------------------------- kills
-def carry_out(where: str, lab: Lab, kills: list[Kill], tally: Tally) -> set[str]:
-    """Kill, recover, look; after a finding nothing more is done in that workspace. Returns the points of the kills."""
+def carry_out(where: str, labs: Iterator[Lab], kills: Sequence[Kill], count: int, tally: Tally) -> set[str]:
+    """Kill, recover, look, so many times; after a finding in another workspace. Returns the points of the kills."""
     points: set[str] = set()
+    lab, done, here = next(labs), 0, 0
     for kill in kills:
         ended = told(lab, kill.story, (kill.point, kill.passing))
         at = f"{where}, {kill.story}, {kill.point} ({kill.passing})"
         if ended.killed:
             tally.killed[where] += 1
             points.add(kill.point)
+            done, here = done + 1, here + 1
         elif not ended.well:
             tally.found(at, [("lost", f"it failed before it was killed: {ended.said[-500:]}")])
-        if not looked_at(at, lab, tally):
+        well = looked_at(at, lab, tally)
+        if not well or here == ROUND or done == count:
+            tally.counted += Counter({what: len(lab.acknowledged(what)) for what in lab.WHAT})
+            lab, here = next(labs), 0
+        if done == count:
             break
-    tally.counted += Counter({what: len(lab.acknowledged(what)) for what in lab.WHAT})
     return points

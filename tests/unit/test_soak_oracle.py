@@ -281,8 +281,7 @@ def test_kills_are_spread_over_stories_and_points(soaks: None) -> None:
     import crash_points
 
     points = {"a": Counter({"x": 3, "y": 1}), "b": Counter({"x": 2, "z": 40})}
-    few = crash_points.chosen(points, 4, random.Random(1))
-    assert {(kill.story, kill.point) for kill in few} == {("a", "x"), ("a", "y"), ("b", "x"), ("b", "z")}
-    many = crash_points.chosen(points, 100, random.Random(1))
-    assert len(set(many)) == len(many) == 46
-    assert all(1 <= kill.passing <= points[kill.story][kill.point] for kill in many)
+    kills = crash_points.chosen(points, random.Random(1))
+    assert {(kill.story, kill.point) for kill in kills[:4]} == {("a", "x"), ("a", "y"), ("b", "x"), ("b", "z")}
+    assert len(set(kills)) == len(kills) == 46
+    assert all(1 <= kill.passing <= points[kill.story][kill.point] for kill in kills)
