@@ -27,7 +27,7 @@ def add(
 
     Exit code 0: it is there. 2: usage, or a bundle with errors. 3: storage or database fails.
     """
-    from codabench.cli.documents import competition_document
+    from codabench.cli.documents import competition_documents
     from codabench.workspace.loading import load
 
     competition = load(bundle, datasets=given_datasets(dataset))
@@ -38,7 +38,8 @@ def add(
             known = competition.id in ws.competitions()
             ws.add(competition)
             if as_json:
-                print_json({"ok": True, "new": not known, "workspace": ws.url, **competition_document(competition)})
+                (document,) = competition_documents(ws, [competition])
+                print_json({"ok": True, "new": not known, "workspace": ws.url, "competition": document})
             else:
                 say(_line(competition))
                 tell(f"{'was kept in' if known else 'kept in'} {ws.url}")
@@ -56,18 +57,12 @@ def _line(competition: Competition) -> str:
 @handled
 def competitions(workspace: str | None = WORKSPACE, db: str | None = DB, as_json: bool = JSON) -> None:
     """List the competitions of a workspace."""
-    from codabench.cli.documents import competition_document
+    from codabench.cli.documents import competition_documents
     from codabench.cli.tables import table
     from codabench.workspace.finding import short
 
     with opened(workspace, db) as ws:
-        submissions, runs = ws.db.submission_counts(), ws.db.run_counts()
-        found = []
-        for id in ws.competitions():
-            counted = runs.get(id, {})
-            unfinished = sum(many for status, many in counted.items() if not status.is_final)
-            document = competition_document(ws.competition(id))
-            found.append({**document, "submissions": submissions.get(id, 0), "unfinished": unfinished})
+        found = competition_documents(ws, [ws.competition(id) for id in ws.competitions()])
     if as_json:
         print_json({"ok": True, "competitions": found})
         return

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
     from codabench.workspace.handles import RunHandle, SubmissionHandle
+    from codabench.workspace.workspace import Workspace
 
 
-def competition_document(competition: Competition) -> dict[str, Any]:
-    """A competition that is kept in a workspace."""
+def competition_documents(ws: Workspace, competitions: Iterable[Competition]) -> list[dict[str, Any]]:
+    """Competitions that are kept in a workspace."""
+    submissions, runs = ws.db.submission_counts(), ws.db.run_counts()
+    return [
+        {
+            **_competition(each),
+            "submissions": submissions.get(each.id, 0),
+            "unfinished": sum(many for status, many in runs.get(each.id, {}).items() if not status.is_final),
+        }
+        for each in competitions
+    ]
+
+
+def _competition(competition: Competition) -> dict[str, Any]:
     from codabench.workspace.dispatcher import utc_now
 
     now = utc_now()
