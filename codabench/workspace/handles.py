@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
     from codabench.workspace.explaining import Explanation
     from codabench.workspace.progress import Progress
+    from codabench.workspace.receipts import Receipt
     from codabench.workspace.workspace import Workspace
 
 
@@ -137,6 +138,20 @@ class RunHandle:
     def provenance(self) -> dict[str, Any]:
         """One portable record: image digest, tree digests, policy, engine, limits, host, versions."""
         return dict(self.outcome.provenance) if self.outcome else {}
+
+    def receipt(self) -> Receipt:
+        """What decided its scores, as one record that can be kept, given away and verified (docs/receipts.md).
+
+        The scores are those that its scoring program wrote.
+
+        Raises
+        ------
+        UsageError
+            ``CB381``: it did not finish, or called functions of this process.
+        """
+        from codabench.workspace.issuing import receipt_of
+
+        return receipt_of(self._workspace, self)
 
     @property
     def policy(self) -> Policy | None:
