@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from codabench.workspace.handles import RunHandle, SubmissionHandle
     from codabench.workspace.leaderboard import Leaderboard
     from codabench.workspace.loading import check, load
+    from codabench.workspace.receipts import Receipt
+    from codabench.workspace.verdicts import Verification
+    from codabench.workspace.verifying import verify
     from codabench.workspace.workspace import Workspace
 
 _HOMES = {
@@ -57,6 +60,7 @@ _HOMES = {
     "Problem": "codabench.core.problems",
     "ProcessEngine": "codabench.backends.process",
     "Program": "codabench.bundle.defined.programs",
+    "Receipt": "codabench.workspace.receipts",
     "Report": "codabench.core.report",
     "RunHandle": "codabench.workspace.handles",
     "SandboxEngine": "codabench.backends.sandbox",
@@ -66,6 +70,7 @@ _HOMES = {
     "Status": "codabench.core.records",
     "SubmissionHandle": "codabench.workspace.handles",
     "Task": "codabench.bundle.defined.models",
+    "Verification": "codabench.workspace.verdicts",
     "Workspace": "codabench.workspace.workspace",
     "check": "codabench.workspace.loading",
     "fix": "codabench.bundle.fix",
@@ -73,6 +78,7 @@ _HOMES = {
     "load": "codabench.workspace.loading",
     "schema": "codabench.bundle.schema",
     "scoring": "codabench.bundle.defined.programs",
+    "verify": "codabench.workspace.verifying",
 }
 
 __all__ = [
@@ -94,6 +100,7 @@ __all__ = [
     "Problem",
     "ProcessEngine",
     "Program",
+    "Receipt",
     "Report",
     "RunHandle",
     "SandboxEngine",
@@ -103,6 +110,7 @@ __all__ = [
     "Status",
     "SubmissionHandle",
     "Task",
+    "Verification",
     "Workspace",
     "__version__",
     "check",
@@ -112,6 +120,7 @@ __all__ = [
     "load",
     "schema",
     "scoring",
+    "verify",
 ]
 
 

@@ -26,12 +26,14 @@ from codabench.cli.run import run
 from codabench.cli.schema import schema
 from codabench.cli.show import logs, show
 from codabench.cli.submit import submit
+from codabench.cli.verify import receipt, verify
 
 SECTIONS: dict[str, tuple[Any, ...]] = {
     "Write a competition": (init, check, convert, schema, rule),
     "Try it": (run, demo),
     "Keep it in a workspace": (add, competitions, update, revise, revisions, export),
     "Submit": (submit, submissions, runs, show, logs, cancel, leaderboard),
+    "Check a score": (receipt, verify),
     "Look after a workspace": (dispatch, gc, usage, backup, restore, database),
     "A cluster": (scheduler, worker, certs),
     "Look after this machine": (doctor, prune),

@@ -1,4 +1,4 @@
-"""``codabench schema``: what editors need to help with ``competition.yaml``."""
+"""``codabench schema``: what editors need to help with ``competition.yaml``, and what receipts hold."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from codabench.cli.output import handled, say
 @handled
 def schema(
     out: Path | None = typer.Option(None, "--out", metavar="FILE", help="Write it there, over what is there."),
+    receipt: bool = typer.Option(False, "--receipt", help="That of receipts instead."),
 ) -> None:
     """Print the JSON Schema of competition.yaml, for editors."""
     from codabench.bundle.schema import schema as generated
     from codabench.core.errors import StorageError
 
-    text = json.dumps(generated(), indent=2, ensure_ascii=False)
+    found = generated()
+    if receipt:
+        from codabench.workspace.receipts import Receipt
+
+        found = Receipt.model_json_schema()
+    text = json.dumps(found, indent=2, ensure_ascii=False)
     if out is None:
         say(text)
         return

@@ -375,6 +375,7 @@ APART = {
     "tests/unit/db/test_db_migrations.py": "CB721 CB725",
     "tests/unit/db/test_db_places.py": "CB707 CB724",
     "tests/workspace/test_workspace_reuse.py": "CB670 CB671",
+    "tests/workspace/test_workspace_verify.py": "CB380 CB381 CB382 CB383 CB384",
     "tests/workspace/test_workspace_backup.py": "CB730 CB731 CB732 CB733",
 }
 """Codes that no edit of a bundle earns: those of submissions, of what is written, of engines and of machines."""
