@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from codabench.backends.backend import Backend, Work
-from codabench.core.competition import CompetitionSpec, TaskSpec
+from codabench.core.competition import PhaseSpec, TaskSpec
 from codabench.core.errors import CodabenchError, ImageNotFound, NotFound, PolicyError, UsageError
 from codabench.core.granting import meet, tightened
 from codabench.core.policy import Policy
@@ -135,7 +135,7 @@ def _from_workspace(workspace: Workspace, receipt: Receipt) -> _Material:
     task, stored = task_of(workspace.db, submission.competition, run)
     trees = {"submission": submission.tree, **stored_parts(task, stored)}
     _refuse_other_files(receipt, trees)
-    return _material(receipt, spec, task, workspace.plans.facts(submission), trees)
+    return _material(receipt, spec.phases[submission.phase], task, workspace.plans.facts(submission), trees)
 
 
 def _from_files(
@@ -147,7 +147,8 @@ def _from_files(
     with contextlib.ExitStack() as stack:
         given = bundle if isinstance(bundle, Competition) else stack.enter_context(load(bundle))
         task = next((t for t in given.spec.tasks if t.index == receipt.task.index), None)
-        if task is None or not any(p.index == receipt.phase.index for p in given.spec.phases):
+        phase = next((p for p in given.spec.phases if p.index == receipt.phase.index), None)
+        if task is None or phase is None:
             what = f"task {receipt.task.index!r} ({printable(receipt.task.name)}) in phase {receipt.phase.index!r}"
             hint = "give the bundle of the competition that the receipt is of"
             raise UsageError(f"{printable(given.title)!r} has no {what}", code="CB382", hint=hint)
@@ -156,7 +157,7 @@ def _from_files(
             trees = {"submission": space.storage.put_tree(source)}
         trees |= {role: space.storage.put_tree(given.tree(part)) for role, part in task.parts.items()}
         _refuse_other_files(receipt, trees)
-        return _material(receipt, given.spec, task, facts, trees)
+        return _material(receipt, phase, task, facts, trees)
 
 
 def _refuse_other_files(receipt: Receipt, trees: Mapping[str, TreeRef]) -> None:
@@ -175,10 +176,9 @@ def _refuse_other_files(receipt: Receipt, trees: Mapping[str, TreeRef]) -> None:
 
 
 def _material(
-    receipt: Receipt, spec: CompetitionSpec, task: TaskSpec, facts: SubmissionFacts, trees: dict[str, TreeRef]
+    receipt: Receipt, phase: PhaseSpec, task: TaskSpec, facts: SubmissionFacts, trees: dict[str, TreeRef]
 ) -> _Material:
     """What runs follows from the files, as in every run: a receipt, which may be anybody's, is only compared."""
-    phase = next(p for p in spec.phases if p.index == receipt.phase.index)
     steps, _ = plan_steps(task, facts, results_only=phase.accepts_only_result_submissions)
     for step in steps:
         here = {program.role: list(program.commands) for program in step.programs}

@@ -219,8 +219,10 @@ def test_a_failing_scorer_after_a_reused_step(make: Make, tmp_path: Path) -> Non
     with made("scoring", {"score.py": b"raise SystemExit(4)", "metadata": SCORING}) as source:
         tree = ws.storage.put_tree(source)
     assert spec.scoring_program is not None
-    trees = {**ws.db.trees(comp.id), str(spec.scoring_program.tree): tree}
-    revision = ws.db.add_revision(comp.id, spec.index, spec, trees, note="worse", at=datetime.now(UTC))
+    path = str(spec.scoring_program.tree)
+    (revision,) = ws.db.change_competition(
+        comp.id, comp.spec, comp.spec, {path: tree}, revised=[spec.index], note="worse", at=datetime.now(UTC)
+    )
     second = again(comp, first, revision=revision.number)
     assert (second.status, reused_from(second)) == (Status.FAILED, first.record.attempt)
     assert second.problem is not None

@@ -334,9 +334,7 @@ def test_tolerances_that_cannot_be_meant(ws: cb.Workspace, run: cb.RunHandle, to
     assert "did you mean 'score'" in str(caught.value.hint) or not isinstance(tolerance, dict)
 
 
-def test_where_the_files_are_has_to_be_said(
-    ws: cb.Workspace, run: cb.RunHandle, source: Path, tmp_path: Path
-) -> None:
+def test_where_the_files_are_has_to_be_said(ws: cb.Workspace, run: cb.RunHandle, source: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nobody says where the files") as caught:
         cb.verify(run.receipt(), bundle=source)
     assert caught.value.code == "CB382"
