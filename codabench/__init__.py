@@ -15,6 +15,7 @@ from codabench._version import __version__
 
 if TYPE_CHECKING:
     from codabench.backends.backend import Backend
+    from codabench.backends.dask import DaskBackend
     from codabench.backends.docker import DockerEngine
     from codabench.backends.engine import ContainerEngine
     from codabench.backends.local import LocalBackend
@@ -55,6 +56,7 @@ _HOMES = {
     "Limits": "codabench.core.policy",
     "LocalBackend": "codabench.backends.local",
     "Phase": "codabench.bundle.defined.models",
+    "DaskBackend": "codabench.backends.dask",
     "PodmanEngine": "codabench.backends.podman",
     "Policy": "codabench.core.policy",
     "Problem": "codabench.core.problems",
@@ -87,6 +89,7 @@ __all__ = [
     "Competition",
     "CompetitionSpec",
     "ContainerEngine",
+    "DaskBackend",
     "DockerEngine",
     "Fault",
     "Fixed",

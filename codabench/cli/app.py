@@ -9,7 +9,7 @@ import typer
 from codabench.cli.acting import cancel
 from codabench.cli.backup import backup, database, restore
 from codabench.cli.check import check
-from codabench.cli.cluster import certs, scheduler, worker
+from codabench.cli.cluster import certs, preflight, scheduler, worker
 from codabench.cli.competitions import add, competitions
 from codabench.cli.convert import convert
 from codabench.cli.demo import demo
@@ -35,7 +35,7 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "Submit": (submit, submissions, runs, show, logs, cancel, leaderboard),
     "Check a score": (receipt, verify),
     "Look after a workspace": (dispatch, gc, usage, backup, restore, database),
-    "A cluster": (scheduler, worker, certs),
+    "A cluster": (scheduler, worker, certs, preflight),
     "Look after this machine": (doctor, prune),
 }
 """The commands, in the order of the help."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from codabench.cli.output import handled, print_json, say, tell
+from codabench.cli.output import MACHINE, handled, print_json, say, tell
+from codabench.cli.workspaces import DB, WORKSPACE, opened
 
 if TYPE_CHECKING:
     from codabench.backends.dask.security import TLS
@@ -109,6 +110,30 @@ def worker(
     finally:
         if scratch is None:
             remove_tree(place)
+
+
+@handled
+def preflight(
+    backend: str = typer.Option(..., "--backend", "-b", help="The cluster: dask://host:8786?engine=podman."),
+    image: str = typer.Option(None, "--image", help="An image that has to be on every worker."),
+    pull: str = typer.Option("never", "--pull", help="missing: have it pulled where it is not."),
+    timeout: float = typer.Option(60.0, "--timeout", min=1, help="Seconds to wait for workers that are busy."),
+    workspace: str = WORKSPACE,
+    db: str = DB,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """Look at every worker of a cluster: engine, image, storage of the workspace, clock, versions.
+
+    Exit code 0: all can carry out runs. 3: one cannot.
+    """
+    with opened(workspace, db, backend=backend, dispatch=False) as ws:
+        found = ws.preflight(image=image, pull=pull, timeout=timeout)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        say(str(found))
+    if not found.ok:
+        raise typer.Exit(MACHINE)
 
 
 def _until_stopped(work: Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]) -> None:

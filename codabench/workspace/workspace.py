@@ -39,6 +39,7 @@ from codabench.workspace.stored import StoredTrees
 from codabench.workspace.submitting import admitted
 
 if TYPE_CHECKING:
+    from codabench.backends.dask.preflight import Preflight
     from codabench.storage.sweep import Sweep
     from codabench.workspace.backup import Backup
     from codabench.workspace.competition import Competition
@@ -347,6 +348,34 @@ class Workspace(Organizing):
         """`backend` and `pinned` of a new run."""
         word, here = (backend, False) if place is None else self.places.word_of(backend, place)
         return word, self._dispatcher.holder if here else None
+
+    def preflight(
+        self, *, backend: BackendLike = None, image: str | None = None, pull: str = "never", timeout: float = 60.0
+    ) -> Preflight:
+        """Look at every worker of a cluster: its engine, image, storage, clock and versions.
+
+        Parameters
+        ----------
+        backend
+            A cluster; None: the backend of this workspace.
+        image
+            Has to be there; with ``pull="missing"`` it is pulled, which warms the workers up.
+        timeout
+            Seconds; a worker that is busy answers when a slot is free.
+
+        Returns
+        -------
+        Preflight
+            ``.ok``; ``.raise_for_errors()`` raises ``CB653``.
+
+        Raises
+        ------
+        UsageError
+            The backend is no cluster.
+        """
+        from codabench.workspace.preflight import preflight
+
+        return preflight(self, backend, image, pull, timeout)
 
     # ------------------------------------------------------------------ what is kept
     def usage(self) -> Usage:

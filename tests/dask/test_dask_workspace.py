@@ -11,6 +11,7 @@ import pytest
 from cluster import Cluster, wait_for
 
 import codabench as cb
+from codabench.core.errors import EngineUnavailable, UsageError
 from codabench.core.events import EventKind
 from codabench.core.records import Status
 
@@ -77,3 +78,28 @@ def test_when_there_is_no_cluster_runs_wait_for_it(tmp_path: Path) -> None:
             assert sub.wait(60).status is Status.FINISHED
     finally:
         cluster.close()
+
+
+def test_preflight_looks_at_every_worker(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.worker(1, "--name", "one")
+    cluster.worker(1, "--name", "two")
+    with cb.Workspace(tmp_path / "lab", backend=cluster.url) as ws:
+        found = ws.preflight()
+        assert found.ok
+        assert len(found.workers) == 2
+        assert {check.name for check in found.checks} == {"versions", "clock", "engine", "storage", "shared"}
+        lacking = ws.preflight(backend=f"{cluster.url}&engine=docker:unix:///nowhere.sock")
+        assert not lacking.ok
+        with pytest.raises(EngineUnavailable, match="2 of 2 workers") as caught:
+            lacking.raise_for_errors()
+        assert caught.value.code == "CB653"
+    with cb.Workspace(tmp_path / "lab", backend="process") as ws, pytest.raises(UsageError, match="this machine"):
+        ws.preflight()
+
+
+def test_a_storage_that_a_worker_does_not_share_is_found(cluster: Cluster, tmp_path: Path) -> None:
+    """Its twin is above: a directory that both see."""
+    cluster.worker(1)
+    with cb.Workspace("memory://lab", db=f"sqlite:///{tmp_path / 'lab.db'}", backend=cluster.url) as ws:
+        found = ws.preflight()
+        assert {check.name for check in found.checks if not check.ok} >= {"storage"}

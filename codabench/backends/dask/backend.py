@@ -20,6 +20,7 @@ from typing import Any
 
 from codabench.backends.backend import BackendInfo, Handle, HandleStatus, Needs, Work
 from codabench.backends.dask.link import LOST, Link
+from codabench.backends.dask.preflight import Asked, Preflight, looked, looking
 from codabench.backends.dask.security import TLS
 from codabench.backends.dask.wire import STOP, Message, Order, error_of
 from codabench.backends.engine import ContainerEngine, Emit
@@ -111,6 +112,19 @@ class DaskBackend:
         EngineUnavailable
             ``CB657``: no worker of the cluster has what it needs.
         """
+        return self._submit(work, key, needs or Needs(), on_event, on_done)
+
+    def _submit(
+        self,
+        work: Work,
+        key: str,
+        needs: Needs,
+        on_event: Emit | None = None,
+        on_done: Callable[[Handle], None] | None = None,
+        *,
+        worker: str | None = None,
+    ) -> DaskHandle:
+        """As `submit`; with `worker`, there and nowhere else, whatever is under way there."""
         from distributed import fire_and_forget
 
         from codabench.backends.dask.tasks import carry_out
@@ -118,7 +132,7 @@ class DaskBackend:
         function_named(work.function)
         if self._closed.is_set():
             raise UsageError("this backend is closed")
-        resources = self._resources(needs or Needs())
+        where: dict[str, Any] = {"workers": [worker]} if worker else {"resources": self._resources(needs)}
         number = next(self._numbers)
         task = f"codabench-run-{key}-{self._topic[-6:]}{number}"
 
@@ -140,7 +154,7 @@ class DaskBackend:
             self._handles[task] = handle
         try:
             future = self._link.client.submit(
-                carry_out, order.model_dump_json(), key=task, pure=False, resources=resources, priority=-number
+                carry_out, order.model_dump_json(), key=task, pure=False, priority=-number, **where
             )
         except LOST as error:
             with self._lock:
@@ -161,6 +175,36 @@ class DaskBackend:
             "encrypted": self.address.startswith("tls://"),
         }
         return BackendInfo(name="dask", slots=slots, engine=self._engine or "auto", details=details)
+
+    def preflight(
+        self,
+        image: str | None = None,
+        *,
+        pull: str = "never",
+        storage: str | None = None,
+        witness: dict[str, Any] | None = None,
+        reads: Callable[[Any], None] | None = None,
+        timeout: float = 60.0,
+    ) -> Preflight:
+        """Look at every worker: engine, image, storage, clock, versions; see `Workspace.preflight`.
+
+        Parameters
+        ----------
+        image
+            Has to be there, or be pulled if `pull` is ``"missing"``.
+        storage
+            A URL that workers have to reach.
+        witness, reads
+            A blob there that they have to read, and what reads here what they wrote.
+        timeout
+            Seconds; a worker that is busy answers when a slot is free.
+        """
+        payload = {"image": image, "pull": pull, "storage": storage, "witness": witness}
+        asked = {
+            worker: Asked(self._submit(looking(payload), f"look-{uuid.uuid4().hex}", Needs(), worker=worker))
+            for worker in self._workers()
+        }
+        return looked(asked, reads, timeout)
 
     def close(self) -> None:
         """As `Backend.close`."""
