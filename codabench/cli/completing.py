@@ -17,7 +17,7 @@ Offer = tuple[str, str]
 
 
 def complete_competition(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """Ids, by their beginnings or by those of titles."""
+    """Their ids."""
     return _offered(ctx, incomplete, _competitions)
 
 
@@ -49,7 +49,6 @@ def complete_board(ctx: typer.Context, incomplete: str) -> list[Offer]:
 def _offered(ctx: typer.Context, incomplete: str, of: Callable[[Database, Any], list[Offer]]) -> list[Offer]:
     from codabench.core.text import printable
 
-    typed = incomplete.casefold()
     try:
         with _database(ctx) as db:
             found = of(db, ctx) if db is not None else []
@@ -59,7 +58,7 @@ def _offered(ctx: typer.Context, incomplete: str, of: Callable[[Database, Any], 
     return [
         (word, printable(said).replace("\n", " "))
         for word, said in found
-        if not set(word) & set(" \t\n'\"\\") and (word.startswith(incomplete) or said.casefold().startswith(typed))
+        if not set(word) & set(" \t\n'\"\\") and word.startswith(incomplete)
     ]
 
 
@@ -104,6 +103,7 @@ _MOST = 50
 
 def _spec(db: Database, ctx: typer.Context) -> CompetitionSpec:
     """The competition that stands on the line."""
-    wanted = str(ctx.params["competition"])
+    # Behind an option that lacks its value, which is being typed, arguments were not looked at yet.
+    wanted = str(ctx.params["competition"] or ctx.args[0])
     (id,) = [id for id, title in db.competitions() if id.startswith(wanted) or title == wanted]
     return db.competition(id)

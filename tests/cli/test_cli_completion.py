@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cli_lab import Lab
+
+from codabench.db.schema import look
 
 ROOT = Path(__file__).resolve().parents[2]
+OLDER = ROOT / "tests/unit/db/schemas/revision-0001.sqlite.sql"
 
 
 def codabench(*words: str, **env: str) -> str:
@@ -41,8 +47,46 @@ def test_the_shell_that_asks_is_recognised() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("codabench ru", {"run", "rule"}), ("codabench rule CB50", {f"CB50{n}" for n in range(1, 10)})],
+    [("codabench ru", {"run", "runs", "rule"}), ("codabench rule CB50", {f"CB50{n}" for n in range(1, 10)})],
 )
 def test_bash_completes_what_was_typed(typed: str, offered: set[str]) -> None:
     words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     assert set(codabench(_CODABENCH_COMPLETE="complete_bash", **words).split()) == offered
+
+
+def offered(line: str, **env: str) -> dict[str, str]:
+    """What zsh would show for a line: words, and what is said of them."""
+    said = codabench(_CODABENCH_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=line, COMP_CWORD="9", **env)
+    return dict(re.findall(r'"([^"]*)":"([^"]*)"', said))
+
+
+def test_what_is_in_the_workspace_is_offered(lab: Lab) -> None:
+    env = {"CODABENCH_WORKSPACE": str(lab.place)}
+    id = lab.competition[:8]
+    assert offered("codabench submit ", **env) == {id: "Tiny"}
+    assert offered(f"codabench leaderboard {id[:2]}", **env) == {id: "Tiny"}
+    assert offered("codabench leaderboard x", **env) == {}
+    assert offered(f"codabench leaderboard -w {lab.place} {id[:3]}") == {id: "Tiny"}
+    assert offered(f"codabench leaderboard {id} ", **env) == {"board": "Board"}
+    assert offered(f"codabench submit {id} --phase ", **env) == {"0": "One"}
+    assert offered("codabench revise Tiny ", **env) == {"0": "First", "1": "Second"}
+    assert offered("codabench show bo", **env) == {"bob#1": "better"}
+    assert lab.runs[0][:8] in offered("codabench logs ", **env)
+    assert set(offered("codabench runs --submission ", **env)) == {"alice#1", "alice#2", "bob#1"}
+
+
+def test_where_nothing_can_be_offered_nothing_is_said(tmp_path: Path) -> None:
+    (tmp_path / "codabench.db").write_text("no database")
+    for place in (tmp_path, tmp_path / "nowhere", "s3://nowhere"):
+        assert offered("codabench show ", CODABENCH_WORKSPACE=str(place)) == {}
+    assert offered("codabench show ", CODABENCH_WORKSPACE="x", CODABENCH_DB="nonsense") == {}
+    assert [p.name for p in tmp_path.iterdir()] == ["codabench.db"]
+
+
+def test_an_older_database_is_left_as_it_is(tmp_path: Path) -> None:
+    raw = sqlite3.connect(tmp_path / "codabench.db")
+    raw.executescript(OLDER.read_text())
+    raw.close()
+    assert offered("codabench show ", CODABENCH_WORKSPACE=str(tmp_path)) == {}
+    assert look(f"sqlite:///{tmp_path / 'codabench.db'}") == "0001"
+    assert not list(tmp_path.glob("*.revision-*"))
