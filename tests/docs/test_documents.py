@@ -148,3 +148,17 @@ def test_the_sessions_of_the_readme_are_real(command: str, shown: str, place: Pa
         check=False,
     )
     assert comparable(ran.stdout) == comparable(shown)
+
+
+@pytest.mark.engine
+@pytest.mark.docker
+@pytest.mark.once
+def test_the_lab_of_the_readme_works(place: Path, docker_url: str) -> None:
+    (lab,) = [block.text for block in blocks(README, "sh") if "codabench submit" in block.text]
+    assert len(lab.splitlines()) == 5
+    script = f'set -e\ncodabench() {{ "{sys.executable}" -m codabench "$@"; }}\n{lab}'
+    env = {**os.environ, "DOCKER_HOST": docker_url}
+    ran = subprocess.run(["bash", "-c", script], cwd=place, env=env, capture_output=True, text=True, timeout=240)
+    assert ran.returncode == 0, ran.stderr
+    assert "alice#1 good  Weathered stones  Finished" in ran.stdout
+    assert re.search(r"^1  good  +0\.881 ", ran.stdout, re.MULTILINE)
