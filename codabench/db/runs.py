@@ -35,6 +35,11 @@ _ADVANCE = (
     )
 )
 _ADD_EVENT = insert(EVENT)
+_ADD_ATTEMPT = insert(ATTEMPT)
+_ATTEMPTS = select(func.count()).select_from(ATTEMPT).where(ATTEMPT.c.run == bindparam("run"))
+_KEEP = (
+    update(RUN).where(RUN.c.id == bindparam("id_")).values(outcome=bindparam("outcome_"), fault=bindparam("fault_"))
+)
 
 
 class Runs(Connected):
@@ -149,8 +154,7 @@ class Runs(Connected):
 
     def _keep_outcome(self, db: Connection, run: str, attempt: str | None, status: Status, outcome: Outcome) -> None:
         fault = outcome.problem.fault if outcome.problem else None
-        kept = update(RUN).where(RUN.c.id == run).values(outcome=outcome.model_dump_json(), fault=fault)
-        db.execute(kept)
+        db.execute(_KEEP, {"id_": run, "outcome_": outcome.model_dump_json(), "fault_": fault})
         steps = step_rows(run, attempt, outcome) if attempt else []
         if steps:
             db.execute(insert(STEP), steps)
@@ -160,7 +164,7 @@ class Runs(Connected):
     def _start(
         self, db: Connection, row: Found, attempt: str, token: str, at: datetime, holder: str | None, seconds: float
     ) -> Attempt:
-        number = db.execute(select(func.count()).select_from(ATTEMPT).where(ATTEMPT.c.run == row.id)).scalar() or 0
+        number = db.execute(_ATTEMPTS, {"run": row.id}).scalar() or 0
         made = Attempt(
             id=attempt,
             run=row.id,
@@ -171,7 +175,7 @@ class Runs(Connected):
             expires_at=at + timedelta(seconds=seconds) if holder else None,
             heartbeat_at=at if holder else None,
         )
-        db.execute(insert(ATTEMPT).values(**made.model_dump()))
+        db.execute(_ADD_ATTEMPT, made.model_dump())
         self._append(db, row, EventKind.ATTEMPT_STARTED, at, attempt, {})
         return made
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, or_, select, update
+from sqlalchemy import Select, bindparam, delete, func, or_, select, update
 
 from codabench.core.errors import StateError
 from codabench.core.events import EventKind
@@ -20,6 +21,12 @@ from codabench.db.tables import ATTEMPT, LEASE, RUN, SLOT, SUBMISSION
 _LIVE = RUN.c.status.in_([Status.PREPARING.value, Status.RUNNING.value, Status.SCORING.value])
 _WAITS = RUN.c.status == Status.SUBMITTED.value
 _GROUP = (RUN.c.priority, RUN.c.scoring_only, RUN.c.competition, RUN.c.participant)
+_ONE = select(RUN).where(RUN.c.id == bindparam("run"))
+_SERVED = (
+    update(SLOT)
+    .where(SLOT.c.competition == bindparam("whose"), SLOT.c.participant == bindparam("who"))
+    .values(served_at=bindparam("at"))
+)
 _UNBEGUN = RUN.c.status.in_([Status.SUBMITTING.value, Status.SUBMITTED.value])
 _HERE = "dispatcher:"
 """What the leases of dispatchers are called, before their holders: they say who is there."""
@@ -80,23 +87,16 @@ class Queue(Runs):
         but_not
             Values of `Run.backend` that are left alone.
         """
-        takeable = _takeable(holder, now, but_not)
+        groups, oldest = _questions(_words(but_not))
+        who = {"holder": holder, "now": now}
         with self._change() as db:
-            for group in db.execute(_next_groups(takeable)).all():
-                row = self._oldest(db, group, takeable)
+            for group in db.execute(groups, who).all():
+                row = db.execute(oldest, {**who, **group._mapping}).first()
                 if row is not None:
                     made = self._start(db, self._run_row(db, row.id), attempt, token, now, holder, seconds)
-                    slot = (SLOT.c.competition == row.competition) & (SLOT.c.participant == row.participant)
-                    db.execute(update(SLOT).where(slot).values(served_at=now))
-                    taken = db.execute(select(RUN).where(RUN.c.id == row.id)).one()
-                    return run_from(taken), made
+                    db.execute(_SERVED, {"at": now, "whose": row.competition, "who": row.participant})
+                    return run_from(db.execute(_ONE, {"run": row.id}).one()), made
         return None
-
-    def _oldest(self, db: Connection, group: Any, takeable: Any) -> Any:
-        mine = [column == group[n] for n, column in enumerate(_GROUP)]
-        query = select(RUN.c.id, RUN.c.competition, RUN.c.participant).where(takeable, *mine)
-        order = (RUN.c.created_at, RUN.c.position, RUN.c.id)
-        return db.execute(query.order_by(*order).limit(1).with_for_update(skip_locked=True)).first()
 
     def in_flight(self, holder: str | None = None) -> list[tuple[Run, Attempt]]:
         """The attempts that go on, of one holder or of all, oldest first."""
@@ -142,9 +142,9 @@ class Queue(Runs):
 
     def waits(self, holder: str, now: datetime | None = None, *, but_not: Collection[Any] = ()) -> bool:
         """Whether any run waits that a holder may take: at `now`, or ever."""
-        query = select(RUN.c.id).where(_takeable(holder, now, but_not)).limit(1)
+        query = select(RUN.c.id).where(_takeable(_words(but_not), at_once=now is not None)).limit(1)
         with self._read() as db:
-            return db.execute(query).first() is not None
+            return db.execute(query, {"holder": holder, "now": now}).first() is not None
 
     def counts(self) -> tuple[int, int]:
         """How many runs wait, and how many are under way."""
@@ -245,17 +245,33 @@ class _Prefixed:
         return getattr(self._row, f"attempt_{name}")
 
 
-def _takeable(holder: str, now: datetime | None, but_not: Collection[Any] = ()) -> Any:
-    mine = or_(RUN.c.pinned.is_(None), RUN.c.pinned == holder)
+def _words(backends: Collection[Any]) -> tuple[str | None, ...]:
+    """Values of `Run.backend` as the rows have them."""
+    return tuple(sorted({None if word is None else json.dumps(word) for word in backends}, key=str))
+
+
+def _takeable(but_not: tuple[str | None, ...] = (), *, at_once: bool = True) -> Any:
+    """What the holder ``:holder`` may take, at ``:now`` or ever."""
+    mine = or_(RUN.c.pinned.is_(None), RUN.c.pinned == bindparam("holder"))
     takeable = _WAITS & mine & RUN.c.cancel_reason.is_(None)
-    if now is not None:
-        takeable &= or_(RUN.c.not_before.is_(None), RUN.c.not_before <= now)
+    if at_once:
+        takeable &= or_(RUN.c.not_before.is_(None), RUN.c.not_before <= bindparam("now"))
     if None in but_not:
         takeable &= RUN.c.backend.is_not(None)
-    named = sorted(json.dumps(word) for word in but_not if word is not None)
+    named = [word for word in but_not if word is not None]
     if named:
         takeable &= or_(RUN.c.backend.is_(None), RUN.c.backend.not_in(named))
     return takeable
+
+
+@lru_cache(64)
+def _questions(but_not: tuple[str | None, ...]) -> tuple[Select[Any], Select[Any]]:
+    """The groups of runs that wait, and the oldest of a group: putting these together costs more than asking them."""
+    takeable = _takeable(but_not)
+    mine = [column == bindparam(column.name) for column in _GROUP]
+    query = select(RUN.c.id, RUN.c.competition, RUN.c.participant).where(takeable, *mine)
+    oldest = query.order_by(RUN.c.created_at, RUN.c.position, RUN.c.id).limit(1).with_for_update(skip_locked=True)
+    return _next_groups(takeable), oldest
 
 
 def _next_groups(takeable: Any) -> Select[Any]:

@@ -119,4 +119,5 @@ class Feeds:
     def seal(self, run: Run, outcome: Outcome) -> Outcome:
         """Before an outcome is recorded: store what was heard of the run."""
         feed = self._feeds.get(run.id)
-        return outcome if feed is None else outcome.model_copy(update={"events": feed.seal(self._storage)})
+        events = None if feed is None else feed.seal(self._storage)
+        return outcome if events is None else outcome.model_copy(update={"events": events})

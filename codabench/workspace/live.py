@@ -125,11 +125,16 @@ class Feed:
                 found[event.name] = found.get(event.name, b"") + gap + event.data
         return found
 
-    def seal(self, storage: Storage) -> BlobRef:
-        """Store what came, before the row says that the run is over; only its final status may come after."""
+    def seal(self, storage: Storage) -> BlobRef | None:
+        """Store what came, before the row says that the run is over; only its final status may come after.
+
+        None where only statuses came: the rows have those.
+        """
         with self._changed:
             self._sealed = True
             events = [event for event in self._events if event is not None]
+        if all(event.type == "status" for event in events):
+            return None
         return storage.put("".join(f"{json.dumps(_stored(event))}\n" for event in events).encode())
 
 
