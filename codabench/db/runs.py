@@ -37,9 +37,7 @@ _ADVANCE = (
 _ADD_EVENT = insert(EVENT)
 _ADD_ATTEMPT = insert(ATTEMPT)
 _ATTEMPTS = select(func.count()).select_from(ATTEMPT).where(ATTEMPT.c.run == bindparam("run"))
-_KEEP = (
-    update(RUN).where(RUN.c.id == bindparam("id_")).values(outcome=bindparam("outcome_"), fault=bindparam("fault_"))
-)
+_KEEP = update(RUN).where(RUN.c.id == bindparam("id_")).values(outcome=bindparam("outcome_"), fault=bindparam("fault_"))
 
 
 class Runs(Connected):

@@ -14,21 +14,20 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from codabench.backends.backend import Backend, Handle, HandleStatus, Work
-from codabench.core.errors import CodabenchError, EngineUnavailable, Interrupted, StateError, StorageError, WorkLost
-from codabench.core.events import EventKind
+from codabench.backends.backend import Backend, Work
+from codabench.core.errors import CodabenchError, EngineUnavailable, StorageError
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Outcome, Run, Status
 from codabench.db.connection import passing
 from codabench.db.database import Database
 from codabench.runner.plan import RunPlan
-from codabench.workspace import endings
-from codabench.workspace.holding import Clock, Heart, new_holder
-from codabench.workspace.load import Flight, Load
+from codabench.workspace.hands import Hands
+from codabench.workspace.holding import Clock, Heart, Patience, new_holder
+from codabench.workspace.load import Flight
 from codabench.workspace.takeover import Takeover
 
 log = logging.getLogger("codabench.workspace")
@@ -38,9 +37,6 @@ LINGER_SECONDS = 0.5
 SWEEP_SECONDS = 1.0
 """Between two looks at what others do: their wishes to cancel, their deaths, what they queued."""
 EXECUTE = "codabench.runner.execute:execute_run"
-_STEP_EVENTS = {kind.value for kind in EventKind}
-
-T = TypeVar("T")
 
 
 def utc_now() -> datetime:
@@ -84,14 +80,15 @@ class Dispatcher:
         seconds: float = LEASE_SECONDS,
         forgets: bool = False,
     ) -> None:
-        self._db, self._plan, self._backend_of, self._notify, self._seal = db, plan, backend_of, notify, seal
-        self._seconds, self._forgets = seconds, forgets
+        self._db, self._plan, self._backend_of, self._notify = db, plan, backend_of, notify
+        self._seconds = seconds
         self.holder = new_holder()
-        self._clock, self._stored = Clock(db), stored
-        self._takeover = Takeover(db, self.holder, self._clock, stored=stored, reap=reap, tell=self._tell_run)
+        self._clock, self._patiently = Clock(db), Patience(seconds)
+        about: dict[str, Any] = {"tell": self._tell_run, "stored": stored}
+        self._takeover = Takeover(db, self.holder, self._clock, reap=reap, **about)
+        self._hands = Hands(db, self.holder, self._clock, self._patiently, seal=seal, forgets=forgets, **about)
+        self.errors = self._hands.errors
         self._inbox: queue.SimpleQueue[tuple[str, Any, Any]] = queue.SimpleQueue()
-        self._flights: dict[str, Flight] = {}
-        self._load = Load()
         self._thread: threading.Thread | None = None
         self._heart: Heart | None = None
         self._resting = self._closing = False
@@ -102,7 +99,6 @@ class Dispatcher:
         self._look = True
         self._sweep_at = 0.0
         self._fatal: BaseException | None = None
-        self.errors: dict[str, BaseException] = {}
 
     # ------------------------------------------------------------------ from any thread
     def wake(self) -> None:
@@ -112,7 +108,7 @@ class Dispatcher:
             self._inbox.put(("wake", None, None))
             before = self._thread
             if before is None or self._resting or not before.is_alive():
-                self._closing = self._resting = False
+                self._closing = self._resting = self._patiently.over = False
                 self._fatal = None
                 self._thread = threading.Thread(
                     target=self._live_and_die, args=(before,), name="codabench-dispatcher", daemon=True
@@ -126,7 +122,7 @@ class Dispatcher:
         row = self._db.run(run)
         if row.status in (Status.SUBMITTED, Status.SUBMITTING):
             self._takeover.cancel_waiting(row)
-        elif any(flight.run.id == run for flight in tuple(self._flights.values())):
+        elif self._hands.holds(run):
             self._inbox.put(("cancel", run, (reason, fault)))
         else:
             self._takeover.cancel_of_dead(run)
@@ -183,7 +179,7 @@ class Dispatcher:
     @property
     def under_way(self) -> bool:
         """Whether anything is in hand here."""
-        return self._busy or bool(self._flights)
+        return self._busy or bool(self._hands)
 
     def nudge(self) -> None:
         """Whoever waits looks again."""
@@ -198,7 +194,7 @@ class Dispatcher:
     def close(self) -> None:
         """End what is under way, give back what others can do, and wait until the thread has ended."""
         with self._lock:
-            thread, self._closing = self._thread, True
+            thread, self._closing, self._patiently.over = self._thread, True, True
         self._inbox.put(("close", None, None))
         if thread is not None and thread is not threading.current_thread():
             thread.join()
@@ -212,7 +208,8 @@ class Dispatcher:
         except BaseException as error:
             log.error("the dispatcher of this workspace stopped", exc_info=error)
             self._fatal = error
-            self._stop_work("the dispatcher stopped")
+            self._hands.stop("the dispatcher stopped")
+            self._hands.let_go()
             with self._changed:
                 self._changed.notify_all()
 
@@ -223,12 +220,12 @@ class Dispatcher:
             self.holder,
             self._clock,
             seconds=self._seconds,
-            held=lambda: set(self._flights),
+            held=lambda: set(self._hands.flights),
             lost=lambda attempts: self._inbox.put(("lost", attempts, None)),
         )
         try:
             self._sweep_at, quiet_since = 0.0, time.monotonic()
-            while not (self._closing and not self._flights):
+            while not (self._closing and not self._hands):
                 if time.monotonic() >= self._sweep_at:
                     self._patiently(self._sweep)
                 if self._look:
@@ -237,7 +234,7 @@ class Dispatcher:
                 if self._drain(timeout=min(LINGER_SECONDS, max(0.0, self._sweep_at - time.monotonic()))):
                     quiet_since = time.monotonic()
                 quiet = time.monotonic() - quiet_since >= LINGER_SECONDS
-                if quiet and not self._flights and not self._wanted and self._rest():
+                if quiet and not self._hands and not self._wanted and self._rest():
                     return
             if self._closing:
                 self._patiently(self._takeover.abandon_pinned)
@@ -271,45 +268,25 @@ class Dispatcher:
         # What a step reports leaves the queue as it is; everything else may have filled it or made room.
         self._look = self._look or kind != "event"
         if kind == "event":
-            self._step_event(key, value)
+            self._hands.step_event(key, value)
         elif kind == "done":
-            self._done(key, value)
+            self._hands.done(key, value)
         elif kind == "cancel":
-            self._cancel(key, *value)
+            self._hands.cancel(key, *value)
         elif kind == "lost":
-            self._lost(key)
+            self._hands.lost(key)
         elif kind == "resign":
-            self._stop_work("its process takes nothing more", only_waiting=True)
+            self._hands.stop("its process takes nothing more", only_waiting=True)
         elif kind == "close":
-            self._stop_work("the workspace was closed")
-
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        """Ask the database; while it is away ask again, as long as what is in hand still is.
-
-        Raises
-        ------
-        StorageError
-            It was away for longer than a lease: others may have taken everything over.
-        """
-        began, pause = time.monotonic(), 0.1
-        while True:
-            try:
-                return ask()
-            except StorageError as error:
-                away = time.monotonic() - began
-                if not passing(error) or self._closing or away > self._seconds:
-                    raise
-                log.warning("the database does not answer, asking again: %s", error.message)
-                time.sleep(pause)
-                pause = min(2 * pause, 2.0)
+            self._hands.stop("the workspace was closed")
 
     # ------------------------------------------------------------------ taking
     def _fill(self) -> None:
         """Take runs while there is room for them. Backends that are full, or do not answer, get nothing."""
         self._busy = True
         while self._taking and not self._closing:
-            full = self._load.full()
-            if full and not (self._load.look_elsewhere() and self._waits(full)):
+            full = self._hands.load.full()
+            if full and not (self._hands.load.look_elsewhere() and self._waits(full)):
                 break
             flight = self._patiently(partial(self._take, full))
             if flight is None:
@@ -327,24 +304,21 @@ class Dispatcher:
         taken = self._db.take_run(self.holder, attempt=id, token=token, now=now, seconds=seconds, but_not=full)
         if taken is None:
             return None
-        flight = self._flights[id] = Flight(*taken)
-        return flight
+        return self._hands.add(*taken)
 
     def _start(self, flight: Flight) -> None:
         run, id = flight.run, flight.attempt.id
-        if flight.attempt.number > endings.LOSSES:
-            lost = endings.losses(self._db.events(run.id), *endings.DEADLY)
-            if lost >= endings.LOSSES:
-                self._finish(flight, endings.lost_too_often(lost))
-                return
-        try:
-            place = self._backend_of(run)
-        except CodabenchError as error:
-            self._no_place(flight, error)
+        if self._hands.too_often(flight):
             return
-        self._load.add(flight, place)
         try:
-            plan = self._plan(run, flight.attempt)
+            place = self._patiently(partial(self._backend_of, run))
+        except CodabenchError as error:
+            _raise_if_away(error)
+            self._hands.no_place(flight, error)
+            return
+        self._hands.load.add(flight, place)
+        try:
+            plan = self._patiently(partial(self._plan, run, flight.attempt))
             flight.handle = place.submit(
                 Work(function=EXECUTE, payload=plan.model_dump(mode="json")),
                 key=id,
@@ -352,19 +326,10 @@ class Dispatcher:
                 on_done=lambda handle: self._inbox.put(("done", id, handle)),
             )
         except EngineUnavailable as error:
-            self._no_place(flight, error)
-        except Exception as error:  # noqa: BLE001 - as in `_done`: a run that cannot be started must end, too
-            self._finish(flight, self._machine_failed(run.id, error))
-
-    def _no_place(self, flight: Flight, error: CodabenchError) -> None:
-        """This process does not reach the backend: others may. The run fails if nobody does."""
-        run, pause = flight.run, self._load.shun(flight.run.backend)
-        tried = endings.losses(self._db.events(run.id), endings.NO_PLACE) + 1
-        alone = len(self._db.present(self._clock.now())) < 2
-        if tried >= (endings.TRIES if alone else endings.TRIES_OF_MANY):
-            self._finish(flight, self._machine_failed(run.id, error))
-        else:
-            self._give_back(flight, endings.NO_PLACE, after=min(pause, 1.0), error=str(error))
+            self._hands.no_place(flight, error)
+        except Exception as error:  # noqa: BLE001 - as in `Hands.done`: a run that cannot be started must end, too
+            _raise_if_away(error)
+            self._hands.fail(flight, error)
 
     # ------------------------------------------------------------------ what comes
     def _live(self, flight: Flight, event: dict[str, Any]) -> None:
@@ -372,127 +337,24 @@ class Dispatcher:
             self._inbox.put(("event", flight.attempt.id, event))
         self._notify({"run": flight.run.id, "submission": flight.run.submission, "attempt": flight.attempt.id, **event})
 
-    def _step_event(self, attempt: str, event: dict[str, Any]) -> None:
-        flight = self._flights.get(attempt)
-        if flight is None or event["event"] not in _STEP_EVENTS:
-            return
-        data = {k: v for k, v in event.items() if k not in ("type", "event", "run", "attempt")}
-        self._append(flight, [EventKind(event["event"])], data=data)
-
-    def _append(self, flight: Flight, kinds: list[EventKind], **more: Any) -> None:
-        now = self._clock.now()
-        who: dict[str, Any] = {"attempt": flight.attempt.id, "token": flight.attempt.token}
-        try:
-            status = self._patiently(lambda: self._db.append(flight.run.id, kinds, at=now, **who, **more))
-        except StateError as error:
-            log.warning("an event of attempt %s was refused: %s", flight.attempt.id, error)
-            return
-        if status is not flight.status:
-            flight.status = status
-            self._tell_run(flight.run, status, now)
-
-    def _done(self, attempt: str, handle: Handle) -> None:
-        flight = self._flights.get(attempt)
-        if flight is None:
-            return  # it was lost meanwhile, and does not count
-        try:
-            outcome = Outcome.model_validate(handle.result(timeout=0))
-        except Interrupted as error:
-            outcome = endings.interrupted(error)
-        except WorkLost as error:
-            self._worker_gone(flight, error)
-            return
-        except Exception as error:  # noqa: BLE001 - the outermost frame of a run: whatever it was, the run must end
-            outcome = self._machine_failed(flight.run.id, error)
-        unfinished = outcome.status is Status.CANCELLED and flight.leaving and flight.blame is None
-        if unfinished and self._for_others(flight):
-            self._give_back(flight, endings.CLOSED)
-            return
-        self._finish(flight, endings.blamed(outcome, flight.blame))
-
-    def _worker_gone(self, flight: Flight, error: WorkLost) -> None:
-        """A worker is gone with a run: it goes to another one, unless it had come to a result before."""
-        run = flight.run
-        result = self._patiently(lambda: self._stored(run.id, flight.attempt.id))
-        outcome = endings.counts(result, run)
-        if outcome is None and flight.blame is not None:
-            outcome = endings.interrupted(Interrupted(error.message), flight.blame)
-        if outcome is not None:
-            self._finish(flight, outcome)
-            return
-        lost = endings.losses(self._db.events(run.id), *endings.DEADLY)
-        after = endings.back_off(lost) if lost else 0.0
-        self._give_back(flight, endings.WORKER_GONE, after=after, error=error.message)
-
-    def _machine_failed(self, run: str, error: BaseException) -> Outcome:
-        self.errors[run] = error
-        if not isinstance(error, CodabenchError):
-            log.error("run %s ended by an internal error", run, exc_info=error)
-        return Outcome(status=Status.FAILED, problem=endings.machine_problem(error))
-
-    def _finish(self, flight: Flight, outcome: Outcome) -> None:
-        outcome = self._seal(flight.run, outcome)
-        self._append(flight, endings.closing_events(flight.status, outcome), outcome=outcome)
-        self._drop(flight)
-
-    def _drop(self, flight: Flight) -> None:
-        self._load.remove(flight)
-        del self._flights[flight.attempt.id]
-
-    def _give_back(self, flight: Flight, why: str, *, after: float = 0.0, **data: str) -> None:
-        """The run waits again, for whoever takes it first."""
-        now = self._clock.now()
-        later = now + timedelta(seconds=after) if after else None
-        about: dict[str, Any] = {"at": now, "holder": self.holder, "not_before": later, "data": {"why": why, **data}}
-        try:
-            self._patiently(lambda: self._db.lose_attempt(flight.run.id, flight.attempt.id, **about))
-        except StateError as error:
-            log.warning("attempt %s was lost already: %s", flight.attempt.id, error)
-        self._drop(flight)
-        self._tell_run(flight.run, Status.SUBMITTED, now)
-
-    # ------------------------------------------------------------------ what ends early
-    def _cancel(self, run: str, reason: str, fault: Fault) -> None:
-        for flight in self._flights.values():
-            if flight.run.id == run and flight.blame is None:
-                flight.blame = fault
-                if flight.handle is not None:
-                    flight.handle.cancel(reason)
-
-    def _lost(self, attempts: set[str]) -> None:
-        """Others have taken these over, or ended them: what goes on here is stopped and counts for nothing."""
-        for flight in [self._flights[id] for id in attempts if id in self._flights]:
-            log.warning("run %s is in other hands: this process was not heard of in time", flight.run.id)
-            self._drop(flight)
-            if flight.handle is not None:
-                flight.handle.cancel("another process has taken it over")
-            self._tell_run(flight.run, Status.SUBMITTED, self._clock.now())
-
-    def _stop_work(self, why: str, *, only_waiting: bool = False) -> None:
-        for flight in tuple(self._flights.values()):
-            begun = flight.handle is None or flight.handle.status() is not HandleStatus.WAITING
-            if only_waiting and (begun or not self._for_others(flight)):
-                continue
-            flight.leaving = True
-            if flight.handle is not None:
-                flight.handle.cancel(why)
-
-    def _for_others(self, flight: Flight) -> bool:
-        """Whether other processes can carry it out."""
-        return not self._forgets and flight.run.pinned is None
-
     def _sweep(self) -> None:
         """Look at what others did."""
         self._sweep_at = time.monotonic() + SWEEP_SECONDS
         for run, reason, fault in self._db.cancels(self.holder):
-            self._cancel(run, reason, fault)
-        self._takeover.look(mine=set(self._flights))
+            self._hands.cancel(run, reason, fault)
+        self._takeover.look(mine=set(self._hands.flights))
         self._look = self._look or self._waits()
         self._looked = True
 
     def _tell_run(self, run: Run, status: Status, at: datetime) -> None:
         who = {"run": run.id, "submission": run.submission, "task": run.task}
-        self._notify({"type": "status", **who, "status": status, "at": at})
+        self._patiently(partial(self._notify, {"type": "status", **who, "status": status, "at": at}))
         if status.is_final:
             with self._changed:
                 self._changed.notify_all()
+
+
+def _raise_if_away(error: Exception) -> None:
+    """It is no run's fault that the database is away."""
+    if isinstance(error, StorageError) and passing(error):
+        raise error

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from codabench.backends.owner import Owner, myself
 from codabench.core.errors import StorageError
+from codabench.db.connection import passing
 from codabench.db.database import Database
 
 log = logging.getLogger("codabench.workspace")
+
+T = TypeVar("T")
 
 BEATS = 3
 """Heartbeats within a lease: two may be lost."""
@@ -100,3 +105,37 @@ class Heart:
             pause = self._seconds / BEATS
             if held - counting:
                 self._lost(held - counting)
+
+
+class Patience:
+    """Asks the database; while it is away asks again, as long as what is in hand still is.
+
+    Parameters
+    ----------
+    seconds
+        Of a lease.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.over = False
+
+    def __call__(self, ask: Callable[[], T]) -> T:
+        """What `ask` returns.
+
+        Raises
+        ------
+        StorageError
+            The database was away for longer than a lease: others may have taken everything over. Or patience is `over`.
+        """
+        began, pause = time.monotonic(), 0.1
+        while True:
+            try:
+                return ask()
+            except StorageError as error:
+                away = time.monotonic() - began
+                if not passing(error) or self.over or away > self._seconds:
+                    raise
+                log.warning("the database does not answer, asking again: %s", error.message)
+                time.sleep(pause)
+                pause = min(2 * pause, 2.0)

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from codabench.backends.backend import Backend, Handle
+from codabench.core.errors import EngineError
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Run, Status
 
@@ -66,7 +67,10 @@ class Load:
         return [self._words[key] for key in full]
 
     def _room(self, key: str) -> int:
-        return 2 * sum(place.info().slots for place in self._places[key].values())
+        try:
+            return 2 * sum(place.info().slots for place in self._places[key].values())
+        except EngineError:
+            return 0  # whoever does not say how much room there is gets nothing more
 
     def look_elsewhere(self) -> bool:
         """Whether it is time to look for runs of other words: that costs more than to take the next one."""

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import Watcher, answer, bundle
+from sqlalchemy.exc import OperationalError
+from tiny import Watcher, alive, answer, bundle
 
 import codabench as cb
 from codabench.backends.backend import BackendInfo, Needs, Work
 from codabench.backends.handle import WorkHandle
 from codabench.backends.owner import myself
+from codabench.core.errors import StorageError
 from codabench.core.events import EventKind
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Status
@@ -231,6 +233,105 @@ def test_the_same_run_is_no_more_driven_here_after_it_was_lost(place: Path) -> N
         reader.join(20)
     found = [e.status.value for e in events if e.type == "status"]
     assert found == ["Submitted", "Preparing", "Scoring", "Submitted", "Preparing", "Scoring", "Finished"]
+
+
+class Away:
+    """What stands for the connections of a database that does not answer."""
+
+    def __init__(self, engine: Any) -> None:
+        self.dialect, self.url = engine.dialect, engine.url
+
+    def begin(self) -> Any:
+        raise OperationalError("SELECT 1", {}, Exception("the server is restarted"))
+
+    connect = begin
+
+
+def test_a_database_that_is_away_for_a_moment_costs_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = Watcher()
+    with cb.Workspace(place / "lab", backend="process") as ws:
+        ws.observe(watcher.event)
+        sub = submit(ws, place, '{"score": 1, "sleep": 0.5}')
+        assert watcher.sleeping.wait(30)
+        with monkeypatch.context() as patch:
+            patch.setattr(ws.db, "_engine", Away(ws.db._engine))
+            with pytest.raises(StorageError, match="the server is restarted"):
+                _ = sub.status
+            time.sleep(2)
+        assert sub.wait(30).status is Status.FINISHED
+    assert kinds_of(place, sub).count(EventKind.ATTEMPT_STARTED) == 1
+    assert len(watcher.pids) == 1
+
+
+def test_a_database_that_is_away_for_long_stops_the_work_and_loses_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cb.Workspace(place / "lab", backend="process", lease=1.0) as ws:
+        watcher = Watcher()
+        ws.observe(watcher.event)
+        sub = submit(ws, place, '{"score": 1, "sleep": 4}')
+        assert watcher.sleeping.wait(30)
+        with monkeypatch.context() as patch:
+            patch.setattr(ws.db, "_engine", Away(ws.db._engine))
+            until(lambda: not alive(watcher.pids[0]))
+            with pytest.raises(StorageError, match="the server is restarted"):
+                ws._dispatcher.check()
+        assert sub.wait(60).status is Status.FINISHED
+        found = sub.run.history()
+    assert [e.data.get("why") for e in found if e.kind is EventKind.ATTEMPT_LOST] == ["gone"]
+    assert len(watcher.pids) == 2
+
+
+def kinds_of(place: Path, sub: cb.SubmissionHandle) -> list[EventKind]:
+    with cb.Workspace(place / "lab", dispatch=False) as ws:
+        assert ws.db.check() == []
+        return [event.kind for event in ws.db.events(sub.run.id)]
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_backend_that_is_not_reached_is_left_to_others(queue: cb.Workspace, place: Path, others: bool) -> None:
+    sub = submit(queue, place, backend="podman:unix:///nowhere/podman.sock")
+    if others:
+        queue.db.heartbeat(far_holder(), now=queue.db.now(), seconds=3600)
+    stop = threading.Event()
+    with cb.Workspace(place / "lab", backend=AtOnce()) as ws:
+        thread = threading.Thread(target=lambda: ws.dispatch(stop=stop))
+        thread.start()
+        fine = submit(ws, place, backend="process")
+        assert fine.wait(30).status is Status.FINISHED  # nothing is held up by it
+        if others:
+            until(lambda: kinds(sub).count(EventKind.ATTEMPT_LOST) == 3)
+            assert sub.status is Status.SUBMITTED
+            assert "a process could not carry it out: [CB601]" in str(sub.run.explain())
+        else:
+            assert sub.wait(30).status is Status.FAILED
+            assert sub.problem is not None
+            assert (sub.problem.code, sub.problem.fault) == ("CB601", Fault.OPERATOR)
+            assert kinds(sub).count(EventKind.ATTEMPT_LOST) == 2
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_a_reader_in_another_process_gets_each_event_once(queue: cb.Workspace, place: Path) -> None:
+    sub = submit(queue, place, '{"score": 1, "sleep": 0.7}')
+    events: list[Any] = []
+    reader = threading.Thread(target=lambda: events.extend(sub.run.events()))
+    reader.start()
+    with cb.Workspace(place / "lab", backend="process") as ws:
+        thread = threading.Thread(target=lambda: ws.dispatch(drain=True))
+        thread.start()
+        until(lambda: [e.status.value for e in events if e.type == "status"] == ["Submitted", "Preparing", "Scoring"])
+        assert not sub.status.is_final, "statuses come while it runs"
+        thread.join(30)
+    reader.join(30)
+    assert [e.status.value for e in events if e.type == "status"] == ["Submitted", "Preparing", "Scoring", "Finished"]
+    printed = b"".join(e.data for e in events if e.type == "log")
+    assert printed.endswith(b"scoring {'score': 1, 'sleep': 0.7}\n")
+    late = list(sub.run.events())
+    assert sorted(map(repr, (e for e in late if e.type != "status"))) == sorted(
+        map(repr, (e for e in events if e.type != "status"))
+    )
 
 
 def test_who_is_dead_and_how_holders_are_shown() -> None:
