@@ -185,7 +185,7 @@ def test_what_handles_show(comp: cb.Competition) -> None:
     assert repr(plain).splitlines()[0] == "Submission 'plain'  Finished  score 2.5   time 5"
     assert "A/B: Run Finished in" in repr(plain)
     assert "exited with 1" in repr(bad)
-    assert "&#x27;plain&#x27;" in plain._repr_html_()
+    assert "Submission plain <span" in plain._repr_html_()
     assert "── scoring_stdout ──" in repr(plain.runs[0].logs)
     assert set(plain.runs[0].logs) == {"scoring_stdout", "scoring_stderr"}
     with pytest.raises(KeyError):
