@@ -1,31 +1,39 @@
-"""What scorers wrote of each item, read from the stored output of their runs."""
+"""What a workspace knows of a board beside its rows: scores of items, and what happened to it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from codabench.core.competition import LeaderboardSpec
 from codabench.core.records import Run, Status
 from codabench.leaderboard.items import NAME, SIZE_LIMIT, ItemScores, read_items
+from codabench.workspace.happened import Past
 
 if TYPE_CHECKING:
     from codabench.workspace.workspace import Workspace
 
 
-class ItemReader:
-    """Reads each file once; what a finished run left never changes.
+class Evidence:
+    """Reads each file of item scores once: what a finished run left never changes.
 
     Parameters
     ----------
-    keys
-        Keys of the columns that are read.
+    spec
+        The leaderboard as the competition defines it.
     """
 
-    def __init__(self, workspace: Workspace, keys: Collection[str]) -> None:
-        self._workspace, self._keys = workspace, frozenset(keys)
+    def __init__(self, workspace: Workspace, competition: str, phase: int, spec: LeaderboardSpec) -> None:
+        self._workspace, self.spec = workspace, spec
+        self._keys = frozenset(c.key for c in spec.columns)
+        self._competition, self._phase = competition, phase
         self._read: dict[str, ItemScores | None] = {}
 
-    def of(self, submissions: Iterable[str]) -> dict[tuple[str, int | str], ItemScores]:
+    def past(self) -> Past:
+        """What happened up to now."""
+        return Past(self._workspace.db, self._competition, self._phase, self._keys)
+
+    def items(self, submissions: Iterable[str]) -> dict[tuple[str, int | str], ItemScores]:
         """By submission and task; where nothing was written, there is no entry."""
         found = {}
         for submission in submissions:

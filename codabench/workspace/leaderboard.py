@@ -5,30 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from codabench.core.competition import LeaderboardSpec, PhaseSpec
 from codabench.core.errors import NotFound
 from codabench.core.records import Run, Status
 from codabench.core.text import distinct, printable
-from codabench.leaderboard.board import Board, Entry, Row
+from codabench.leaderboard.board import Entry, Row
 from codabench.leaderboard.page import board_html
 from codabench.leaderboard.ranking import rank
 from codabench.leaderboard.render import board_text
 from codabench.leaderboard.values import RANK_COMPUTATIONS, Aggregation
 from codabench.workspace import admission
-from codabench.workspace.evidence import ItemReader
+from codabench.workspace.evidence import Evidence
+from codabench.workspace.insight import Insight
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from codabench.leaderboard.diff import BoardDiff
-    from codabench.leaderboard.plots import Plot
-    from codabench.leaderboard.statistics import Statistics
     from codabench.workspace.competition import Competition
     from codabench.workspace.handles import SubmissionHandle
     from codabench.workspace.workspace import Workspace
 
 
-class Leaderboard:
+class Leaderboard(Insight):
     """A ranked board.
 
     A local board lists every finished submission and says that the submission rule is not applied.
@@ -48,89 +45,6 @@ class Leaderboard:
 
             return LeaderboardDefinition(**definition)
         return super().__new__(cls)
-
-    def __init__(
-        self,
-        board: Board,
-        phase: PhaseSpec,
-        names: dict[str, str],
-        facts: dict[str, dict[str, Any]] | None = None,
-        items: ItemReader | None = None,
-    ) -> None:
-        self.board, self.phase, self.names, self.facts, self._items = board, phase, names, facts or {}, items
-        self._statistics: dict[str, Statistics] = {}
-
-    @property
-    def spec(self) -> LeaderboardSpec:
-        return self.board.leaderboard
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """Best first."""
-        return self.board.rows
-
-    def name(self, row: Row) -> str:
-        """What a row's submission is called."""
-        return self.names[row.submission]
-
-    def explain(self, a: str, b: str) -> str:
-        """Why the submission called `a` stands above the one called `b`, or below it, and how sure that is."""
-        from codabench.leaderboard.words import doubt
-
-        known = sorted(self.names.values())
-        one, other = (admission.pick(known, wanted, "submission", lambda n: n, lambda n: n) for wanted in (a, b))
-        said = self._shown().explain(printable(one), printable(other))
-        ids = {name: id for id, name in self.names.items()}
-        sure = doubt(self.statistics(), ids[one], ids[other]) if self.statistics().known else ""
-        return f"{said} {sure}".rstrip()
-
-    def statistics(self, column: str | None = None) -> Statistics:
-        """Intervals, P(a beats b), and which submissions cannot be told apart (docs/statistics.md).
-
-        Known where scorers write ``scores_per_item.csv`` and the values of the column are means over items; otherwise
-        the notes say why not. The first 25 submissions are looked at. Read and computed once for each column.
-
-        Parameters
-        ----------
-        column
-            Its key; None: the one that ranks, or the first if that is hidden.
-
-        Raises
-        ------
-        NotFound
-            No visible column of that key.
-        StorageError
-            What a run left cannot be read any more.
-        """
-        from codabench.leaderboard.statistics import MOST_ROWS, analyse
-
-        visible = self.board.columns
-        ranking = self.spec.primary if self.spec.primary in visible else visible[0]
-        wanted = ranking.key if column is None else column
-        chosen = admission.pick(visible, wanted, "column", lambda c: c.key, lambda c: c.title)
-        if chosen.key not in self._statistics:
-            read = self._items.of(r.submission for r in self.rows[:MOST_ROWS]) if self._items else {}
-            self._statistics[chosen.key] = analyse(self.board, read, chosen, self.names)
-        return self._statistics[chosen.key]
-
-    def diff(self, later: Leaderboard) -> BoardDiff:
-        """What changed from this board to a later one: places, values, and why; ``.to_frame()``, ``.plot()``."""
-        from codabench.leaderboard.diff import compare
-
-        return compare(self.board, later.board, {**self.names, **later.names})
-
-    def plot(self) -> Plot:
-        """Dots by rank, a panel for each visible column, with intervals where they are known: ``.save("board.svg")``.
-
-        Raises
-        ------
-        MissingExtra
-            ``pip install 'codabench[plot]'``.
-        """
-        from codabench.leaderboard.plots import altair, board_plot
-
-        altair()
-        return board_plot(self.board, self.names, {c.key: self.statistics(c.key) for c in self.board.columns})
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each submission, indexed by rank; columns by key, missing values NaN.
@@ -191,11 +105,6 @@ class Leaderboard:
     def _repr_html_(self) -> str:
         return board_html(self._shown())
 
-    def _shown(self) -> Board:
-        """The board with names people know in place of ids."""
-        rows = tuple(r.model_copy(update={"submission": printable(self.name(r))}) for r in self.rows)
-        return self.board.model_copy(update={"rows": rows})
-
     def to_dict(self) -> dict[str, Any]:
         """The shape that ``run --json`` prints."""
         return {
@@ -249,8 +158,8 @@ def make_leaderboard(
         for h in listed
         if h.record.fact_sheet
     }
-    items = ItemReader(workspace, keys)
-    made: Leaderboard = Leaderboard(board.model_copy(update={"notes": notes}), period, names, facts, items)
+    evidence = Evidence(workspace, competition.id, period.index, chosen)
+    made: Leaderboard = Leaderboard(board.model_copy(update={"notes": notes}), period, names, facts, evidence)
     return made
 
 

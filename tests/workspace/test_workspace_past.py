@@ -1,0 +1,152 @@
+"""A board as it was, what changed since, and the best of each over time: from the rows that there are anyway."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import codabench as cb
+from codabench.core.errors import NotFound, UsageError
+from codabench.core.records import BoardChoice, HandScore
+from codabench.leaderboard import events as happened
+from codabench.workspace.happened import Past, moment_of
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*CB690")
+
+
+@cb.scoring
+def score(io: cb.ScoringIO) -> dict[str, float]:
+    return {"acc": float((io.predictions / "a.txt").read_text())}
+
+
+class Story:
+    """A competition, and the moments between which things happened to it."""
+
+    def __init__(self, comp: cb.Competition) -> None:
+        self.comp, self.moments = comp, [datetime.now(UTC)]
+
+    def submit(self, who: str, name: str, value: object) -> cb.SubmissionHandle:
+        options = {"participant": who, "name": name, "backend": "inline", "progress": "none"}
+        return self.comp.run({"a.txt": str(value)}, **options)
+
+    def later(self) -> datetime:
+        time.sleep(0.01)
+        self.moments.append(datetime.now(UTC))
+        time.sleep(0.01)
+        return self.moments[-1]
+
+
+@pytest.fixture(scope="module")
+def story() -> Iterator[Story]:
+    comp = cb.Competition(
+        title="Numbers",
+        tasks=[cb.Task(name="n", scoring_program=score)],
+        columns=[cb.Column(key="acc", title="Accuracy")],
+    )
+    told = Story(comp)
+    told.later()
+    first = told.submit("ada", "a1", 0.5)
+    told.submit("bo", "b1", 0.6)
+    told.later()
+    told.submit("ada", "a2", 0.7)
+    told.submit("bo", "b2", "broken")
+    told.later()
+    db = comp.workspace.db
+    run = first.runs[0].id
+    db.set_score(HandScore(run=run, key="acc", value=0.9, by="org", note="", at=datetime.now(UTC)))
+    told.later()
+    db.choose(BoardChoice(submission=first.id, shown=False, by="ada", at=datetime.now(UTC)))
+    db.delete_submission(first.id, at=datetime.now(UTC))
+    told.later()
+    yield told
+    comp.close()
+
+
+def rows(board: cb.Leaderboard) -> list[tuple[str, float | None]]:
+    return [(board.name(r), r.scores["acc"]) for r in board]
+
+
+def test_the_board_at_each_moment(story: Story) -> None:
+    board = story.comp.leaderboard()
+    assert rows(board) == [("a2", 0.7), ("b1", 0.6)]
+    at = [rows(board.at(moment)) for moment in story.moments]
+    assert at[0] == at[1] == []
+    assert at[2] == [("b1", 0.6), ("a1", 0.5)]
+    assert at[3] == [("a2", 0.7), ("b1", 0.6), ("a1", 0.5)]
+    assert at[4] == [("a1", 0.9), ("a2", 0.7), ("b1", 0.6)]
+    assert at[5] == rows(board)
+    assert "as it was on 20" in repr(board.at(story.moments[2]))
+    assert board.at(story.moments[2]).at(story.moments[5]).rows == board.at(story.moments[5]).rows
+
+
+def test_times_in_words(story: Story) -> None:
+    board = story.comp.leaderboard()
+    assert len(board.at("2020-01-01")) == 0
+    assert len(board.at("2999-01-01 12:30")) == 2
+    assert moment_of("2026-03-01T01:00+02:00") == datetime(2026, 2, 28, 23, tzinfo=UTC)
+    assert moment_of(datetime(2026, 3, 1)) == datetime(2026, 3, 1, tzinfo=UTC)
+    for wrong in ("yesterday", "2026-13-01", "\x1b"):
+        with pytest.raises(UsageError, match="is no time") as caught:
+            board.at(wrong)
+        assert caught.value.code == "CB353"
+
+
+def test_what_changed(story: Story) -> None:
+    board = story.comp.leaderboard()
+    changed = board.at(story.moments[2]).diff(board)
+    assert [(r.name, r.rank_before, r.rank_after, r.reason) for r in changed] == [
+        ("a2", None, 1, "in place of a1"),
+        ("b1", 1, 2, "behind a2"),
+        ("a1", 2, None, "replaced by a2"),
+    ]
+    assert not board.diff(story.comp.leaderboard())
+    assert "Accuracy 0.50 → 0.90" in repr(board.at(story.moments[3]).diff(board.at(story.moments[4])))
+
+
+def test_the_best_over_time(story: Story) -> None:
+    found = story.comp.leaderboard().history()
+    assert [(s.participant, s.name, s.value, s.why) for s in found] == [
+        ("ada", "a1", 0.5, "scored"),
+        ("bo", "b1", 0.6, "scored"),
+        ("ada", "a2", 0.7, "scored"),
+        ("ada", "a1", 0.9, "score set by hand"),
+        ("ada", "a2", 0.7, "deleted"),
+    ]
+    assert found.until > found.steps[-1].at
+    assert found.plot().svg().startswith("<svg")
+    with pytest.raises(NotFound, match="no column 'x'"):
+        story.comp.leaderboard().history("x")
+
+
+def test_every_event_is_told_once(story: Story) -> None:
+    comp = story.comp
+    past = Past(comp.workspace.db, comp.id, 0, {"acc"})
+    kinds = [type(e).__name__ for e in past.events]
+    assert kinds == [
+        *("Submitted", "Scored", "Submitted", "Scored", "Submitted", "Scored", "Submitted", "Failed"),
+        *("ScoreEdited", "EntryChosen", "Deleted"),
+    ]
+    assert past.until(story.moments[0]) == []
+    assert past.until(past.events[3].at) == past.events[:4]
+    assert past.names({}) == {s.id: s.name for s in past.submissions.values()}
+    assert all(isinstance(e, happened.Submitted) is (not e.isolated) for e in past.events if hasattr(e, "isolated"))
+
+
+def test_the_board_without_rules_is_the_board_of_now(story: Story) -> None:
+    board = story.comp.leaderboard()
+    now = board.at(datetime.now(UTC) + timedelta(seconds=1))
+    # Numbers of arrival count those that were deleted, too.
+    assert [r.model_copy(update={"sequence": 0}) for r in now] == [r.model_copy(update={"sequence": 0}) for r in board]
+    assert now.statistics().notes == board.statistics().notes
+
+
+def test_a_board_of_nowhere_has_no_past(story: Story) -> None:
+    board = story.comp.leaderboard()
+    alone: cb.Leaderboard = cb.Leaderboard(board.board, board.phase, board.names)
+    with pytest.raises(UsageError, match="made without a workspace"):
+        alone.history()
+    assert not alone.statistics().known
+    assert board.plot().svg().startswith("<svg")
