@@ -13,7 +13,7 @@ import competition
 from measure import Benchmark, CannotMeasureError, Side, milliseconds
 
 
-def _steps(folder: Path, bundle: Path, submission: Path) -> list[tuple[list[str], dict[str, str]]]:
+def steps_of(folder: Path, bundle: Path, submission: Path) -> list[tuple[list[str], dict[str, str]]]:
     """(command, mounts) of both steps, for the bare side: the same programs, their directories already on disk."""
     input_, output = folder / "input", folder / "output"
     for place in (input_, output):
@@ -36,7 +36,7 @@ def _sides(name: str) -> Iterator[tuple[Side, Side]]:
         folder = Path(text)
         bundle, submission = competition.write(folder)
         bare = importlib.import_module(f"bare_{name}").TwoSteps(
-            getattr(engine, "url", None), competition.IMAGE, _steps(folder, bundle, submission)
+            getattr(engine, "url", None), competition.IMAGE, steps_of(folder, bundle, submission)
         )
         comp = cb.load(bundle)
         try:
