@@ -11,8 +11,9 @@ from codabench.cli.output import handled, print_json, say, tell
 from codabench.cli.workspaces import DB, JSON, WORKSPACE, opened
 
 if TYPE_CHECKING:
-    from codabench.core.records import Status
-    from codabench.workspace.handles import RunHandle, SubmissionHandle
+    from codabench.core.competition import CompetitionSpec
+    from codabench.core.records import Status, Submission
+    from codabench.workspace.handles import SubmissionHandle
 
 PHASE = typer.Option(None, "--phase", "-p", help="Index or name; default: all.", autocompletion=complete_phase)
 STATUS = typer.Option(
@@ -100,33 +101,35 @@ def runs(
 ) -> None:
     """List runs, oldest first: what those wait for that are not over, what the others came to."""
     from codabench.cli.documents import run_document
+    from codabench.workspace.finding import the_competition, the_submission
+    from codabench.workspace.handles import RunHandle
 
     chosen = wanted_statuses(status)
     with opened(workspace, db) as ws:
-        within = [ws.competition(competition or id) for id in ([competition] if competition else ws.competitions())]
-        if submission is not None:
-            handles = [ws.submission(submission)]
-        else:
-            handles = [handle for each in within for handle in each.submissions()]
-        found = [(handle, run) for handle in handles for run in handle.runs if chosen is None or run.status in chosen]
-        found = found[-last:] if last else found
-        documents = [run_document(run) for _, run in found]
+        within = None if competition is None else the_competition(ws.db, competition)
+        of = None if submission is None else the_submission(ws.db, submission, within).id
+        found = ws.db.list_runs(competition=within, submission=of, statuses=chosen, last=last)
+        documents = [run_document(RunHandle(ws, run.id, run)) for run, _ in found]
         if as_json:
             print_json({"ok": True, "runs": documents})
         else:
-            rows = [_run(handle, run, document) for (handle, run), document in zip(found, documents, strict=True)]
+            specs = {id: ws.db.competition(id) for id in {each.competition for _, each in found}}
+            rows = [
+                _run(each, specs[each.competition], document)
+                for (_, each), document in zip(found, documents, strict=True)
+            ]
             _print(rows, "no run")
 
 
-def _run(handle: SubmissionHandle, run: RunHandle, document: dict[str, Any]) -> dict[str, Any]:
+def _run(submission: Submission, spec: CompetitionSpec, document: dict[str, Any]) -> dict[str, Any]:
     from codabench.workspace.finding import short
 
     scores = "  ".join(f"{key} {value:g}" for key, value in document["scores"].items())
     problem = document["problem"]["message"] if document["problem"] else ""
     return {
-        "ID": short(run.id),
-        "Submission": f"{handle.record.participant}#{handle.record.number} {handle.name}",
-        "Task": next((t.name for t in handle.tasks if t.index == document["task"]), document["task"]),
+        "ID": short(document["id"]),
+        "Submission": f"{submission.participant}#{submission.number} {submission.name}",
+        "Task": next((task.name for task in spec.tasks if task.index == document["task"]), document["task"]),
         "Status": document["status"],
         "Since (UTC)": (document["since"] or "")[:16].replace("T", " "),
         "Result": document["why"] or problem or scores,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select
@@ -20,6 +21,8 @@ _START = re.compile(rf"[0-9a-f]{{{SHORTEST},32}}")
 _NUMBERED = re.compile(r"(.*)#([0-9]{1,9})", re.DOTALL)
 _MOST = 20
 """More candidates than this are not looked at."""
+_PART = 500
+"""Ids in one question."""
 
 
 class Finding(Connected):
@@ -69,6 +72,42 @@ class Finding(Connected):
         """The runs that were queued last, newest first."""
         with self._read() as db:
             return [run_from(row) for row in db.execute(select(RUN).order_by(RUN.c.created_at.desc()).limit(many))]
+
+    def list_runs(
+        self,
+        *,
+        competition: str | None = None,
+        submission: str | None = None,
+        statuses: Collection[Status] | None = None,
+        last: int | None = None,
+    ) -> list[tuple[Run, Submission]]:
+        """The runs that boards show, with their submissions, oldest first.
+
+        Parameters
+        ----------
+        competition, submission, statuses
+            Only those of it, and of these statuses. Without a submission: not of those that are deleted.
+        last
+            Only so many, the newest.
+        """
+        query = select(RUN).join(SUBMISSION, RUN.c.submission == SUBMISSION.c.id).where(RUN.c.shown)
+        if submission is None:
+            query = query.where(SUBMISSION.c.deleted_at.is_(None))
+        else:
+            query = query.where(RUN.c.submission == submission)
+        if competition is not None:
+            query = query.where(SUBMISSION.c.competition == competition)
+        if statuses is not None:
+            query = query.where(RUN.c.status.in_([status.value for status in statuses]))
+        order = (SUBMISSION.c.sequence.desc(), RUN.c.position.desc(), RUN.c.created_at.desc())
+        with self._read() as db:
+            runs = [run_from(row) for row in db.execute(query.order_by(*order).limit(last))][::-1]
+            ids = list(dict.fromkeys(run.submission for run in runs))
+            whose: dict[str, Submission] = {}
+            for start in range(0, len(ids), _PART):
+                some = select(SUBMISSION).where(SUBMISSION.c.id.in_(ids[start : start + _PART]))
+                whose |= {row.id: submission_from(row) for row in db.execute(some)}
+        return [(run, whose[run.submission]) for run in runs]
 
     def run_counts(self) -> dict[str, dict[Status, int]]:
         """How many runs of each competition have each status, of submissions that are not deleted."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from codabench.core.errors import NotFound
 from codabench.core.records import Run, Submission
 from codabench.core.text import did_you_mean, printable
 from codabench.db.competitions import Competitions
 from codabench.db.finding import SHORTEST, Finding
+
+if TYPE_CHECKING:
+    from codabench.db.database import Database
 
 SHORT = 8
 """Characters of an id that people are shown."""
@@ -28,22 +32,48 @@ def the_competition(db: Competitions, wanted: str) -> str:
         There is none, or (``CB343``) it may be several; the message lists them.
     """
     there = dict(db.competitions())
+    found = _competitions(there, wanted)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise _refused("competition", wanted, [_competition(id, there[id]) for id in found])
+    listed = ", ".join(f"{printable(title)!r} ({short(id)})" for id, title in there.items()) or "none"
+    guess = did_you_mean(wanted, list(there.values()))
+    hint = f"did you mean {printable(guess)!r}?" if guess else "name it by its title, or the beginning of its id"
+    raise NotFound(f"there is no competition {printable(wanted)!r} here; there are: {listed}", hint=hint)
+
+
+def _competitions(there: Mapping[str, str], wanted: str) -> list[str]:
+    """The ids that may be meant, of competitions by id."""
     if wanted in there:
-        return wanted
+        return [wanted]
     titles = {id: title.casefold() for id, title in there.items()}
     called = [id for id, title in titles.items() if title == wanted.casefold()]
     if not called and len(wanted) >= SHORTEST:
         called = [id for id, title in titles.items() if title.startswith(wanted.casefold())]
     begun = [id for id in there if len(wanted) >= SHORTEST and id.startswith(wanted)]
-    found = list(dict.fromkeys([*called, *begun]))
+    return list(dict.fromkeys([*called, *begun]))
+
+
+def submission_or_competition(db: Database, wanted: str) -> Submission | str:
+    """The submission that is meant, or the id of the competition.
+
+    Raises
+    ------
+    NotFound
+        See `the_submission`.
+    """
+    submissions, there = db.find_submissions(wanted), dict(db.competitions())
+    competitions = _competitions(there, wanted)
+    found: list[Submission | str] = [*submissions, *competitions]
     if len(found) == 1:
         return found[0]
-    if found:
-        raise _refused("competition", wanted, [f"competition {short(id)}  {printable(there[id])!r}" for id in found])
-    listed = ", ".join(f"{printable(title)!r} ({short(id)})" for id, title in there.items()) or "none"
-    guess = did_you_mean(wanted, list(there.values()))
-    hint = f"did you mean {printable(guess)!r}?" if guess else "name it by its title, or the beginning of its id"
-    raise NotFound(f"there is no competition {printable(wanted)!r} here; there are: {listed}", hint=hint)
+    candidates = [*map(_said, submissions), *(_competition(id, there[id]) for id in competitions)]
+    raise _refused("submission or competition", wanted, candidates)
+
+
+def _competition(id: str, title: str) -> str:
+    return f"competition {short(id)}  {printable(title)!r}"
 
 
 def the_submission(db: Finding, wanted: str, competition: str | None = None) -> Submission:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from db_samples import AT, K, admitted, end, submission
@@ -123,3 +124,23 @@ def test_what_is_not_there(db: Database, what: str, find: Callable[[Database, st
     with pytest.raises(NotFound, match=f"there is no {what} 'abcd'") as error:
         find(db, "abcd")
     assert "4 characters" in (error.value.hint or "")
+
+
+def test_runs_with_their_submissions(db: Database) -> None:
+    db.add_competition("d", CompetitionSpec(title="D"), source="there", at=AT)
+    admitted(db, "s", runs=2)
+    admitted(db, "t", participant="q")
+    add(db, ONE, "other", competition="d")
+    end(db, "t-0", K.RUN_CANCELLED, Fault.PARTICIPANT)
+
+    def listed(**which: Any) -> list[str]:
+        return [f"{run.id} {whose.participant}" for run, whose in db.list_runs(**which)]
+
+    assert listed() == ["s-0 p", "s-1 p", "t-0 q", f"{ONE[::-1]} p"]
+    assert listed(competition="c", last=2) == ["s-1 p", "t-0 q"]
+    assert listed(submission="s") == ["s-0 p", "s-1 p"]
+    assert listed(statuses=[Status.CANCELLED]) == ["t-0 q"]
+    assert listed(statuses=[]) == []
+    db.delete_submission("t", at=AT)
+    assert listed(competition="c") == ["s-0 p", "s-1 p"]
+    assert listed(submission="t") == ["t-0 q"]
