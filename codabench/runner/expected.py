@@ -16,15 +16,15 @@ from codabench.core.policy import Policy
 from codabench.core.records import StepName
 from codabench.core.trees import TreeRef
 from codabench.runner.plan import StepsPlan, SubmissionFacts, plan_steps
-from codabench.runner.provenance import digest_of, step_record
+from codabench.runner.provenance import digest_of, step_text
 
 _POLICY = ("network", "user", "writable_program", "writable_inputs", "gpus")
 """What of a policy decides what a step comes to; the names of local data besides."""
 
 
-class _Records(NamedTuple):
-    prediction: dict[str, Any] | None
-    scoring: dict[str, Any]
+class _Texts(NamedTuple):
+    prediction: str | None
+    scoring: str
 
 
 class Expectation:
@@ -45,7 +45,7 @@ class Expectation:
 
     def __init__(self, task: TaskSpec, trees: Mapping[str, TreeRef], *, results_only: bool) -> None:
         self._task, self._trees, self._results_only = task, dict(trees), results_only
-        self._known: dict[tuple[Any, ...], _Records | None] = {}
+        self._known: dict[tuple[Any, ...], _Texts | None] = {}
 
     def prediction(self, provenance: Mapping[str, Any], *, image: str | None = None) -> str | None:
         """The digest of the prediction step; empty where nothing runs in it, and scoring starts from the submission.
@@ -63,10 +63,10 @@ class Expectation:
             None where it is not known: another image, a run that did not come far enough to say, or a command that
             cannot be split into words.
         """
-        records = self._records(provenance, image)
-        if records is None:
+        texts = self._texts(provenance, image)
+        if texts is None:
             return None
-        return digest_of(records.prediction, provenance["trees"]["submission"], None) if records.prediction else ""
+        return digest_of(texts.prediction, provenance["trees"]["submission"], None) if texts.prediction else ""
 
     def scoring(
         self, provenance: Mapping[str, Any], predictions: str | None = None, *, image: str | None = None
@@ -78,13 +78,13 @@ class Expectation:
         predictions
             The digest of the tree that scoring would start from; None: the submission itself.
         """
-        records = self._records(provenance, image)
-        if records is None:
+        texts = self._texts(provenance, image)
+        if texts is None:
             return None
         submission = provenance["trees"]["submission"]
-        return digest_of(records.scoring, submission, predictions or submission)
+        return digest_of(texts.scoring, submission, predictions or submission)
 
-    def _records(self, provenance: Mapping[str, Any], image: str | None) -> _Records | None:
+    def _texts(self, provenance: Mapping[str, Any], image: str | None) -> _Texts | None:
         found, policy, facts = provenance.get("image"), provenance.get("policy"), provenance.get("submission")
         if not found or not policy or facts is None or (image is not None and image != found["name"]):
             return None
@@ -100,16 +100,16 @@ class Expectation:
             self._known[key] = self._made(provenance)
         return self._known[key]
 
-    def _made(self, provenance: Mapping[str, Any]) -> _Records | None:
+    def _made(self, provenance: Mapping[str, Any]) -> _Texts | None:
         image, engine = Image.model_validate(provenance["image"]), provenance["engine"]["name"]
         facts = SubmissionFacts.model_validate(provenance["submission"])
         steps, _ = plan_steps(self._task, facts, results_only=self._results_only)
         plan = StepsPlan(policy=Policy.model_validate(provenance["policy"]), trees=self._trees, steps=steps)
 
-        def record(step: StepName) -> dict[str, Any]:
-            return step_record(plan, step, image, engine)
+        def text(step: StepName) -> str:
+            return step_text(plan, step, image, engine)
 
         try:
-            return _Records(record("prediction") if plan.step("prediction").programs else None, record("scoring"))
+            return _Texts(text("prediction") if plan.step("prediction").programs else None, text("scoring"))
         except UsageError:  # a command that cannot be split into words: nothing of the run would start
             return None

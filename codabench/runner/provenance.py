@@ -20,6 +20,9 @@ from codabench.runner.layout import mounts_of
 from codabench.runner.plan import RunPlan, StepsPlan
 
 _TREES_OF = {"ingestion_program", "scoring_program", "input_data", "reference_data"}
+_GAPS = ("\0submission", "\0predictions")
+"""No command, name or digest holds a zero character."""
+_WRITTEN = tuple(map(json.dumps, _GAPS))
 
 
 def step_digest(plan: RunPlan, step: StepName, image: Image, engine: str, predictions: TreeRef | None = None) -> str:
@@ -30,12 +33,12 @@ def step_digest(plan: RunPlan, step: StepName, image: Image, engine: str, predic
     predictions
         What the prediction step came to: the input of scoring.
     """
-    record = step_record(plan, step, image, engine)
-    return digest_of(record, plan.trees["submission"].digest, predictions.digest if predictions else None)
+    text = step_text(plan, step, image, engine)
+    return digest_of(text, plan.trees["submission"].digest, predictions.digest if predictions else None)
 
 
-def step_record(plan: StepsPlan, step: StepName, image: Image, engine: str) -> dict[str, Any]:
-    """What decides what a step comes to, but for the files of the submission and the predictions: the same for many."""
+def step_text(plan: StepsPlan, step: StepName, image: Image, engine: str) -> str:
+    """What decides what a step comes to, with gaps for the submission and the predictions: the same for many runs."""
     programs = [
         {
             "role": program.role,
@@ -45,14 +48,15 @@ def step_record(plan: StepsPlan, step: StepName, image: Image, engine: str) -> d
         for program in plan.step(step).programs
     ]
     used = {place["host"] for place in _places(programs)} & _TREES_OF
-    return {
+    record = {
         "contract": CONTRACT_VERSION,
         "kind": step,
         "image": image.digest or f"{engine}:{image.id}",
         "platform": image.platform,
         "programs": programs,
         "copies_submission": plan.step(step).copy_submission,
-        "trees": {name: plan.trees[name].digest for name in sorted(used) if name in plan.trees},
+        "trees": {"submission": _GAPS[0]} | {name: plan.trees[name].digest for name in used if name in plan.trees},
+        "predictions": _GAPS[1] if step == "scoring" else None,
         "environment": ENVIRONMENT,
         "network": plan.policy.network.value,
         "user": plan.policy.user.value,
@@ -60,15 +64,14 @@ def step_record(plan: StepsPlan, step: StepName, image: Image, engine: str) -> d
         # Their names only: nobody has a digest of what is in them, so such a step is never reused unasked.
         "local_data": sorted(plan.policy.local_data or ()),
     }
+    return json.dumps(record, sort_keys=True)
 
 
-def digest_of(record: dict[str, Any], submission: str, predictions: str | None) -> str:
-    """The digest of a step: a `step_record`, and the digests of the submission and of what scoring starts from."""
-    whole = record | {
-        "trees": record["trees"] | {"submission": submission},
-        "predictions": predictions if record["kind"] == "scoring" else None,
-    }
-    return "sha256:" + hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+def digest_of(text: str, submission: str, predictions: str | None) -> str:
+    """The digest of a step: a `step_text`, and the digests of the submission and of what scoring starts from."""
+    for gap, value in zip(_WRITTEN, (submission, predictions), strict=True):
+        text = text.replace(gap, "null" if value is None else f'"{value}"')
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def _places(programs: Iterable[dict[str, Any]]) -> Iterable[dict[str, str]]:
