@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,15 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import bundle, yaml
+from tiny import PHASE, bundle, yaml
 
 import codabench as cb
+from codabench.backends.engine import Image
+from codabench.backends.process import ProcessEngine
 from codabench.bundle.defined.data import made
 from codabench.core.evaluations import Batch, BatchRun, BatchState
 from codabench.core.events import EventKind
 from codabench.core.policy import Network, Policy
 from codabench.core.problems import Severity
 from codabench.core.records import Run, Status
+from codabench.runner import provenance
+from codabench.runner.expected import Expectation
+from codabench.testing.bundles import write_bundle
+from codabench.workspace.planning import stored_parts
+from codabench.workspace.revisions import task_of
 
 # What ingestion leaves differs from run to run: whoever sees the same twice, sees what was kept.
 INGEST = b"""\
@@ -26,8 +35,8 @@ import json, os, pathlib, sys, uuid
 code, output = map(pathlib.Path, sys.argv[1:3])
 print("ingesting")
 (output / "answer.json").write_text(json.dumps({"score": 1, "id": uuid.uuid4().hex}))
-(output / "empty").mkdir()
-(output / "deep" / "er").mkdir(parents=True)
+(output / "empty").mkdir(exist_ok=True)
+(output / "deep" / "er").mkdir(parents=True, exist_ok=True)
 (output / "deep" / "er" / "tool").write_bytes(bytes(range(256)))
 os.chmod(output / "deep" / "er" / "tool", 0o750)
 sys.exit(int((code / "exit").read_text())) if (code / "exit").exists() else None
@@ -71,6 +80,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 
 def mine(folder: Path, **files: str) -> Path:
+    """Code: with a description, so that its files are not copied to the output."""
     folder.mkdir()
     for name, text in {"metadata": "description: code", **files}.items():
         (folder / name).write_text(text)
@@ -231,3 +241,129 @@ def test_a_failing_scorer_after_a_reused_step(make: Make, tmp_path: Path) -> Non
 
 
 SCORING = b"command: python3 $program/score.py $predictions $hidden $output"
+
+
+class Moved(ProcessEngine):
+    """Plain processes under a name for an image that can be moved."""
+
+    to = "host:one"
+
+    def resolve(self, image: str, **options: Any) -> Image:
+        return super().resolve(image, **options).model_copy(update={"id": self.to})
+
+
+def test_a_tag_that_was_moved(make: Make, tmp_path: Path) -> None:
+    """The plan cannot know: it is seen where the run takes place."""
+    engine = Moved()
+    with cb.Workspace(tmp_path / "moving", backend=engine) as ws:
+        comp = ws.add(make())
+        first = submit(comp, mine(tmp_path / "mine"))
+        assert codes(again(comp, first)) == ["CB670"]
+        engine.to = "host:two"
+        second = again(comp, first)
+        assert (second.status, reused_from(second), codes(second)) == (Status.FINISHED, None, ["CB671"])
+        assert "the image, a command, a file or the policy is not the same any more" in repr(second)
+
+
+def test_another_version_of_the_contract(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    comp = make()
+    first = submit(comp, mine(tmp_path / "mine"))
+    monkeypatch.setattr(provenance, "CONTRACT_VERSION", 99)
+    second = again(comp, first)
+    assert (reused_from(second), codes(second)) == (None, ["CB671"])
+
+
+# ---------------------------------------------------------------------- what is expected of stored runs
+def unchanged(run: cb.RunHandle) -> dict[str, str | None]:
+    """The digests that the run would have on its task as it is."""
+    db, record = run._workspace.db, run.record
+    submission = db.submission(record.submission)
+    spec = db.competition(submission.competition)
+    task, stored = task_of(db, submission.competition, record)
+    only = spec.phases[submission.phase].accepts_only_result_submissions
+    expected = Expectation(task, stored_parts(task, stored), results_only=only)
+    found = {
+        "prediction": expected.prediction(run.provenance, image=spec.docker_image),
+        "scoring": expected.scoring(run.provenance, run.provenance["outputs"]["prediction"]),
+    }
+    return {name: digest for name, digest in found.items() if digest != ""}
+
+
+OWN = {"metadata": "command: python3 $program/own.py $program $output", "own.py": INGEST.decode()}
+PLAIN = {"metadata": None, "answer.json": '{"score": 1}'}
+KINDS = {
+    "A": (False, "", PLAIN),
+    "B": (True, "", PLAIN),
+    "C": (True, "", {}),
+    "D": (False, "", {"answer.json": "{}"}),
+    "E": (False, "", OWN),
+    "F": (True, "", OWN),
+    "G as A": (True, ", ingestion_only_during_scoring: true", PLAIN),
+    "G as E": (True, ", ingestion_only_during_scoring: true", OWN),
+    "results": (True, "results only", OWN),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_nothing_changed_the_digests_of_real_runs_are_found_again(tmp_path: Path, kind: str) -> None:
+    ingestion, more, files = KINDS[kind]
+    only = ", accepts_only_result_submissions: true" if more == "results only" else ""
+    text = yaml(phases=PHASE.format(0, "One", "2020-01-01", "0", only))
+    if ingestion:
+        words = f"ingestion_program: ingestion{'' if only else more},"
+        text = text.replace("scoring_program: scoring,", f"scoring_program: scoring, {words}")
+    programs = {
+        "ingestion/metadata": b"command: python3 $program/ingest.py $submission_program $output",
+        "ingestion/ingest.py": DURING if "during" in more else INGEST,
+        "scoring/score.py": SCORER,
+    }
+    mine(tmp_path / "mine", **{name: content for name, content in files.items() if content is not None})
+    if "metadata" in files and files["metadata"] is None:
+        (tmp_path / "mine" / "metadata").unlink()
+    with (
+        cb.Workspace(tmp_path / "ws", backend="process") as ws,
+        cb.load(bundle(tmp_path / "bundle", text, programs)) as comp,
+    ):
+        first = submit(ws.add(comp), tmp_path / "mine")
+        assert first.status is Status.FINISHED, first
+        assert unchanged(first) == first.provenance["steps"]
+        second = again(comp, first)
+        assert second.status is Status.FINISHED, second
+        assert (reused_from(second) is None) == ("prediction" not in first.provenance["steps"])
+
+
+# ---------------------------------------------------------------------- with containers
+@pytest.mark.engine
+@pytest.mark.docker
+@pytest.mark.once
+def test_the_engine_sees_scoring_containers_only(
+    tmp_path: Path, docker_url: str, make_engine_called: Callable[[str], Any]
+) -> None:
+    """And a receipt of the run, whose step had been reused, verifies: then both steps are carried out."""
+    import docker
+
+    source = write_bundle(
+        tmp_path / "bundle",
+        ingestion={"main.py": "import uuid\nopen('/app/output/made', 'w').write(uuid.uuid4().hex)\n"},
+        scoring={"main.py": "import json\njson.dump({'score': 1}, open('/app/output/scores.json', 'w'))\n"},
+    )
+    engine, began = make_engine_called("docker"), int(time.time())
+    with contextlib.closing(engine), cb.Workspace(tmp_path / "ws", backend=engine) as ws, cb.load(source) as comp:
+        first = submit(ws.add(comp), mine(tmp_path / "mine"))
+        second = again(comp, first)
+        assert reused_from(second) == first.record.attempt
+        assert unchanged(first) == first.provenance["steps"] == second.provenance["steps"]
+        found = cb.verify(second.receipt(), workspace=ws)
+        assert found.reproduces, found
+        assert [note for note in found.notes if "image" in note] == []
+        assert found.provenance["outputs"]["prediction"] != second.provenance["outputs"]["prediction"]
+    client = docker.DockerClient(base_url=docker_url)
+    with contextlib.closing(client):
+        wanted = {"type": "container", "event": "create"}
+        seen = list(client.events(since=began, until=int(time.time()) + 1, filters=wanted, decode=True))
+    started: dict[str, list[str]] = {}
+    for event in seen:
+        labels = event["Actor"]["Attributes"]
+        started.setdefault(labels.get("codabench.run", ""), []).append(labels.get("codabench.step", ""))
+    assert sorted(started[first.id]) == ["prediction", "scoring"]
+    assert started[second.id] == ["scoring"]
