@@ -84,6 +84,7 @@ def run_details(run: RunHandle) -> dict[str, Any]:
     return {
         "warnings": [problem_document(warning) for warning in run.warnings],
         "exit_codes": exit_codes(run),
+        "steps": steps(run),
         "logs": {name: run.logs.record(name).total for name in run.logs} if run.outcome else {},
         "history": [{"at": stamp(event.at), "event": event.kind.value} for event in run.history()],
         "provenance": run.provenance,
@@ -106,6 +107,12 @@ def exit_codes(run: RunHandle) -> dict[str, dict[str, int | None]]:
         step: {role: run.exit_code(step, role) for role in ("program", "ingestion")}
         for step in ("prediction", "scoring")
     }
+
+
+def steps(run: RunHandle) -> dict[str, dict[str, Any]]:
+    """How long each step took, by name; of a reused one how long it took the attempt that carried it out."""
+    found = run.outcome.steps if run.outcome else ()
+    return {step.name: {"seconds": round(step.seconds, 3), "reused_from": step.reused_from} for step in found}
 
 
 def stamp(at: datetime | None) -> str | None:

@@ -251,7 +251,7 @@ def submission_document(handle: SubmissionHandle, name: str) -> dict[str, Any]:
 
 
 def _run(run: RunHandle, index: Any, name: str) -> dict[str, Any]:
-    from codabench.cli.documents import exit_codes, problem_document
+    from codabench.cli.documents import exit_codes, problem_document, steps
 
     problem = run.problem
     return {
@@ -261,6 +261,7 @@ def _run(run: RunHandle, index: Any, name: str) -> dict[str, Any]:
         "problem": None if problem is None else problem_document(problem),
         "warnings": [problem_document(w) for w in run.warnings],
         "exit_codes": exit_codes(run),
+        "steps": steps(run),
         "seconds": round(run.seconds, 3),
         "provenance": run.provenance,
     }
@@ -285,6 +286,7 @@ def _refused(refused: tuple[Submitted, CodabenchError], tasks: Sequence[TaskSpec
                 "problem": problem,
                 "warnings": [],
                 "exit_codes": {"prediction": nothing, "scoring": nothing},
+                "steps": {},
                 "seconds": 0.0,
                 "provenance": {},
             }

@@ -151,7 +151,8 @@ def make_leaderboard(
     entries = [_entry(n, h, runs, keys, expected) for n, h, runs in finished]
     names = distinct_names(listed)
     board = rank(chosen, entries, aggregation=aggregation)
-    notes = (*board.notes, *_other_places([(names[h.id], runs) for _, h, runs in finished]))
+    called = [(names[h.id], runs) for _, h, runs in finished]
+    notes = (*board.notes, *_other_places(called), *_reused(called))
     asked = {q.key: q.is_on_leaderboard for q in spec.fact_sheet}
     facts = {
         h.id: {key: value for key, value in h.record.fact_sheet.items() if asked.get(key, True)}
@@ -195,6 +196,12 @@ def _other_places(finished: list[tuple[str, list[Run]]]) -> list[str]:
                 where = "this machine's own Python" if kind == "host" else "a root file system of this machine"
                 found.setdefault(f"with {where} ({engine}), not in an image", []).append(name)
     return [f"run {how}: {_few(names)}" for how, names in sorted(found.items())]
+
+
+def _reused(finished: list[tuple[str, list[Run]]]) -> list[str]:
+    """A note where predictions were not made again, so that what the scores say of their time is from then."""
+    found = [name for name, runs in finished if any(r.outcome and r.outcome.provenance.get("reused") for r in runs)]
+    return [f"prediction step reused, with its times of then: {_few(found)}"] if found else []
 
 
 def _few(names: list[str], most: int = 3) -> str:

@@ -18,6 +18,7 @@ import codabench as cb
 from codabench.backends.engine import Image
 from codabench.backends.process import ProcessEngine
 from codabench.bundle.defined.data import made
+from codabench.cli.documents import steps
 from codabench.core.evaluations import Batch, BatchRun, BatchState
 from codabench.core.events import EventKind
 from codabench.core.policy import Network, Policy
@@ -148,9 +149,23 @@ def test_a_reused_step_is_no_step_that_was_carried_out(make: Make, tmp_path: Pat
     assert codes(second) == ["CB670"]
     (row,) = [s for s in comp.workspace.db.steps(comp.id)[second.id] if s.name == "prediction"]
     assert (row.ok, row.reused_from) == (True, first.record.attempt)
+    assert first.outcome is not None
+    assert f"carried it out in {first.outcome.steps[0].seconds:.1f} s; its times are from then" in repr(second)
+    assert steps(second)["prediction"] == {**steps(first)["prediction"], "reused_from": first.record.attempt}
     third = again(comp, second)
     assert reused_from(third) == first.record.attempt  # whoever carried it out, not who used it last
     assert codes(first) == []
+
+
+def test_a_board_says_whose_times_are_from_then(make: Make, tmp_path: Path) -> None:
+    comp = make()
+    first = submit(comp, mine(tmp_path / "mine"))
+    assert "reused" not in repr(comp.leaderboard())
+    db, batch = comp.workspace.db, again(comp, first).record.batch
+    assert batch is not None
+    db.set_batch_state(batch, BatchState.DONE)
+    assert db.promote_batch(batch, at=datetime.now(UTC), note="") == 1
+    assert "prediction step reused, with its times of then: mine" in repr(comp.leaderboard())
 
 
 def test_a_rerun_executes(make: Make, tmp_path: Path) -> None:
