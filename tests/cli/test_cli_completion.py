@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -11,8 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from cli_lab import Lab
+from typer._completion_classes import BashComplete
 
+from codabench.cli.app import app
 from codabench.db.schema import look
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,32 +56,43 @@ def test_bash_completes_what_was_typed(typed: str, offered: set[str]) -> None:
     assert set(codabench(_CODABENCH_COMPLETE="complete_bash", **words).split()) == offered
 
 
-def offered(line: str, **env: str) -> dict[str, str]:
-    """What zsh would show for a line: words, and what is said of them."""
-    said = codabench(_CODABENCH_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=line, COMP_CWORD="9", **env)
-    return dict(re.findall(r'"([^"]*)":"([^"]*)"', said))
+def offered(line: str) -> dict[str, str]:
+    """What a shell is offered for a line: words, and what is said of them; in this process, which is quick."""
+    _, *words = line.split(" ")
+    command = typer.main.get_command(app)
+    complete = BashComplete(command, {}, "codabench", "_CODABENCH_COMPLETE")
+    return {item.value: item.help or "" for item in complete.get_completions(words[:-1], words[-1])}
 
 
-def test_what_is_in_the_workspace_is_offered(lab: Lab) -> None:
-    env = {"CODABENCH_WORKSPACE": str(lab.place)}
+def test_what_is_in_the_workspace_is_offered(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODABENCH_WORKSPACE", str(lab.place))
     id = lab.competition[:8]
-    assert offered("codabench submit ", **env) == {id: "Tiny"}
-    assert offered(f"codabench leaderboard {id[:2]}", **env) == {id: "Tiny"}
-    assert offered("codabench leaderboard x", **env) == {}
+    assert offered("codabench submit ") == {id: "Tiny"}
+    assert offered(f"codabench leaderboard {id[:2]}") == {id: "Tiny"}
+    assert offered("codabench leaderboard x") == {}
+    assert offered(f"codabench leaderboard {id} ") == {"board": "Board"}
+    assert offered(f"codabench submit {id} --phase ") == {"0": "One"}
+    assert offered("codabench revise Tiny ") == {"0": "First", "1": "Second"}
+    assert offered("codabench show bo") == {"bob#1": "better"}
+    assert lab.runs[0][:8] in offered("codabench logs ")
+    assert set(offered("codabench runs --submission ")) == {"alice#1", "alice#2", "bob#1"}
+    monkeypatch.delenv("CODABENCH_WORKSPACE")
+    assert offered("codabench submit ") == {}
     assert offered(f"codabench leaderboard -w {lab.place} {id[:3]}") == {id: "Tiny"}
-    assert offered(f"codabench leaderboard {id} ", **env) == {"board": "Board"}
-    assert offered(f"codabench submit {id} --phase ", **env) == {"0": "One"}
-    assert offered("codabench revise Tiny ", **env) == {"0": "First", "1": "Second"}
-    assert offered("codabench show bo", **env) == {"bob#1": "better"}
-    assert lab.runs[0][:8] in offered("codabench logs ", **env)
-    assert set(offered("codabench runs --submission ", **env)) == {"alice#1", "alice#2", "bob#1"}
+    words = {"COMP_WORDS": f"codabench show -w {lab.place} bo", "COMP_CWORD": "4"}
+    assert codabench(_CODABENCH_COMPLETE="complete_bash", **words).split() == ["bob#1"]
 
 
-def test_where_nothing_can_be_offered_nothing_is_said(tmp_path: Path) -> None:
+def test_where_nothing_can_be_offered_nothing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "codabench.db").write_text("no database")
     for place in (tmp_path, tmp_path / "nowhere", "s3://nowhere"):
-        assert offered("codabench show ", CODABENCH_WORKSPACE=str(place)) == {}
-    assert offered("codabench show ", CODABENCH_WORKSPACE="x", CODABENCH_DB="nonsense") == {}
+        monkeypatch.setenv("CODABENCH_WORKSPACE", str(place))
+        assert offered("codabench show ") == {}
+    monkeypatch.setenv("CODABENCH_DB", "nonsense")
+    assert offered("codabench show ") == {}
+    assert capfd.readouterr() == ("", "")
     assert [p.name for p in tmp_path.iterdir()] == ["codabench.db"]
 
 
@@ -87,6 +100,6 @@ def test_an_older_database_is_left_as_it_is(tmp_path: Path) -> None:
     raw = sqlite3.connect(tmp_path / "codabench.db")
     raw.executescript(OLDER.read_text())
     raw.close()
-    assert offered("codabench show ", CODABENCH_WORKSPACE=str(tmp_path)) == {}
+    assert offered(f"codabench show -w {tmp_path} ") == {}
     assert look(f"sqlite:///{tmp_path / 'codabench.db'}") == "0001"
     assert not list(tmp_path.glob("*.revision-*"))
