@@ -19,6 +19,7 @@ from codabench.cli.gc import gc, usage
 from codabench.cli.init import init
 from codabench.cli.listing import runs, submissions
 from codabench.cli.prune import prune
+from codabench.cli.reevaluate import reevaluate
 from codabench.cli.results import export, leaderboard
 from codabench.cli.revising import revise, revisions, update
 from codabench.cli.rule import rule
@@ -33,7 +34,7 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "Try it": (run, demo),
     "Keep it in a workspace": (add, competitions, update, revise, revisions, export),
     "Submit": (submit, submissions, runs, show, logs, cancel, leaderboard),
-    "Check a score": (receipt, verify),
+    "Check scores": (receipt, verify, reevaluate),
     "Look after a workspace": (dispatch, gc, usage, backup, restore, database),
     "A cluster": (scheduler, worker, certs, preflight),
     "Look after this machine": (doctor, prune),

@@ -18,6 +18,7 @@
     │   └── WorkLost                  the worker that had a piece of work was lost; nobody knows what came of it
     ├── StorageError                  (also OSError) bytes could not be written, read or verified
     ├── StateError                    a transition that the table of legal transitions does not have
+    ├── BatchAborted                  a re-evaluation was given up: too many of its runs failed; carries .failures
     ├── RunFailed                     only from raise_for_status(): a failed program is a value
     ├── Interrupted                   work was cancelled before it had a result
     └── MissingExtra                  (also ImportError) an optional dependency is not installed
@@ -27,7 +28,7 @@ A message says what, where and why; ``hint`` is the next step. ``code`` is stabl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from codabench.core.report import Report
@@ -172,6 +173,24 @@ class RunFailed(CodabenchError):
     """A run failed, and the caller asked for an exception (``raise_for_status``)."""
 
     default_code = "CB620"
+
+
+class BatchAborted(CodabenchError):
+    """A re-evaluation was given up because too many of its runs failed. What finished is kept.
+
+    Attributes
+    ----------
+    batch
+        Its id.
+    failures
+        The failures by cause.
+    """
+
+    default_code = "CB650"
+
+    def __init__(self, message: str, *, batch: str = "", failures: Any = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.batch, self.failures = batch, failures
 
 
 class Interrupted(CodabenchError):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from codabench.core.base import Record
 from codabench.core.competition import TaskSpec
+from codabench.core.records import Status
 from codabench.core.trees import TreeRef
 
 
@@ -97,3 +98,32 @@ class BatchRun(Record):
     run: str | None = None
     action: Literal["score", "full", "nothing"]
     reason: str = ""
+
+
+class Evaluated(NamedTuple):
+    """A run that boards show and its submission, as plain values: what a plan over many runs asks for.
+
+    Attributes
+    ----------
+    name, participant, phase, number, tree
+        Of the submission; `tree` as JSON.
+    options
+        How the submission wants to be run, as JSON; few differ.
+    outcome
+        As JSON; None while the run goes on.
+    """
+
+    run: str
+    submission: str
+    task: int | str
+    position: int
+    revision: int
+    status: Status
+    backend: str | None
+    name: str
+    participant: str
+    phase: int
+    number: int
+    tree: str
+    options: str
+    outcome: str | None

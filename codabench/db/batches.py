@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from codabench.core.errors import NotFound, StateError
-from codabench.core.evaluations import BATCH_STEPS, Batch, BatchRun, BatchState
+from codabench.core.evaluations import BATCH_STEPS, Batch, BatchRun, BatchState, Evaluated
 from codabench.core.events import EventKind
 from codabench.core.records import Run, Status, StepRecord
 from codabench.db.convert import batch_from, batch_run_from, run_from, step_from, submission_from
+from codabench.db.finding import SHORTEST
 from codabench.db.runs import Runs
 from codabench.db.tables import ATTEMPT, BATCH, BATCH_RUN, COMPETITION, RUN, STEP, SUBMISSION
 
@@ -62,6 +64,30 @@ class Batches(Runs):
                 found.setdefault(row.run, []).append(step_from(row))
         return found
 
+    def evaluated(self, competition: str, phase: int | None = None) -> list[Evaluated]:
+        """The runs that boards show, of submissions that are not deleted, in the order of `runs`.
+
+        Nothing is read into records: of tens of thousands of runs a plan looks at a few values each.
+        """
+        columns = (RUN.c.id, RUN.c.submission, RUN.c.task, RUN.c.position, RUN.c.revision, RUN.c.status, RUN.c.backend)
+        of = (SUBMISSION.c.name, SUBMISSION.c.participant, SUBMISSION.c.phase, SUBMISSION.c.number)
+        query = (
+            select(*columns, *of, SUBMISSION.c.tree, SUBMISSION.c.options, RUN.c.outcome)
+            .join(SUBMISSION, RUN.c.submission == SUBMISSION.c.id)
+            .where(SUBMISSION.c.competition == competition, SUBMISSION.c.deleted_at.is_(None), RUN.c.shown)
+            .order_by(SUBMISSION.c.sequence, RUN.c.position)
+        )
+        if phase is not None:
+            query = query.where(SUBMISSION.c.phase == phase)
+        with self._read() as db:
+            # Few tasks, statuses and backends differ: each is read once.
+            read = lru_cache(maxsize=None)(_told)
+            found = []
+            for id, of_, text, place, number, word, where, *rest in db.execute(query):
+                task, status, backend = read(text, word, where)
+                found.append(Evaluated(id, of_, task, place, number, status, backend, *rest))
+            return found
+
     # ------------------------------------------------------------------ batches
     def add_batch(self, batch: Batch, runs: Sequence[BatchRun]) -> Batch:
         """Keep a plan and what it does again. If one of the same key is not over, that one is returned instead."""
@@ -87,19 +113,43 @@ class Batches(Runs):
             raise NotFound(f"no batch {id!r} in {self.url}")
         return batch_from(row)
 
+    def batch_called(self, wanted: str) -> Batch:
+        """A batch by its id, or by a beginning of four characters or more that only one has; else `NotFound`."""
+        begins = BATCH.c.id.startswith(wanted, autoescape=True) if len(wanted) >= SHORTEST else BATCH.c.id == wanted
+        with self._read() as db:
+            rows = db.execute(select(BATCH).where(begins).order_by(BATCH.c.id).limit(2)).all()
+        if len(rows) == 1:
+            return batch_from(rows[0])
+        raise NotFound(f"{'several batches begin with' if rows else 'no batch'} {wanted!r} in {self.url}")
+
     def batches(self, competition: str) -> list[Batch]:
         """The batches of a competition, oldest first."""
         query = select(BATCH).where(BATCH.c.competition == competition).order_by(BATCH.c.created_at, BATCH.c.id)
         with self._read() as db:
             return [batch_from(row) for row in db.execute(query)]
 
-    def batch_runs(self, batch: str, *, unqueued: bool = False) -> list[BatchRun]:
-        """What a batch does again, in its order; only what has no run yet if asked so."""
+    def batch_runs(
+        self, batch: str, *, unqueued: bool = False, statuses: Collection[Status] = (), limit: int | None = None
+    ) -> list[BatchRun]:
+        """What a batch does again, in its order.
+
+        Parameters
+        ----------
+        unqueued
+            Only what has no run yet and is to have one.
+        statuses
+            Only what has a new run of one of these.
+        limit
+            The first so many.
+        """
         query = select(BATCH_RUN).where(BATCH_RUN.c.batch == batch)
         if unqueued:
             query = query.where(BATCH_RUN.c.run.is_(None), BATCH_RUN.c.action != "nothing")
+        if statuses:
+            query = query.join(RUN, BATCH_RUN.c.run == RUN.c.id)
+            query = query.where(RUN.c.status.in_([status.value for status in statuses]))
         with self._read() as db:
-            return [batch_run_from(row) for row in db.execute(query.order_by(BATCH_RUN.c.position))]
+            return [batch_run_from(row) for row in db.execute(query.order_by(BATCH_RUN.c.position).limit(limit))]
 
     def runs_of_batch(self, batch: str) -> list[Run]:
         """The new runs of a batch that are queued so far, in the order of the batch."""
@@ -108,30 +158,44 @@ class Batches(Runs):
             return [run_from(row) for row in db.execute(query.order_by(BATCH_RUN.c.position))]
 
     def queue_batch_run(self, batch: str, replaces: str, run: Run) -> bool:
-        """Queue the new run for one that a batch does again; False if it has one that goes on or finished.
+        """Queue the new run for one that a batch does again; False if it has one that goes on or finished."""
+        return bool(self.queue_batch_runs(batch, {replaces: run}))
 
-        No board shows it before `promote_batch`. It takes the place of one that failed or was cancelled.
+    def queue_batch_runs(self, batch: str, runs: Mapping[str, Run]) -> set[str]:
+        """Queue new runs for those that a batch does again; returns the ids of those that were queued.
+
+        What has a new run already that goes on or finished gets no other one. No board shows a new run before
+        `promote_batch`. It takes the place of one that failed or was cancelled.
+
+        Parameters
+        ----------
+        runs
+            By the run that each one replaces.
 
         Raises
         ------
         StateError
             If the batch is not running.
         """
-        mine = (BATCH_RUN.c.batch == batch) & (BATCH_RUN.c.replaces == replaces)
+        queued = set()
+        over = (Status.FAILED.value, Status.CANCELLED.value)
         with self._change() as db:
             self._expect(self._locked(db, batch), BatchState.RUNNING)
-            row = db.execute(select(BATCH_RUN).where(mine).with_for_update()).first()
-            if row is None:
-                raise NotFound(f"batch {batch} does not do run {replaces!r} again")
-            if row.run is not None:
-                before = db.execute(select(RUN.c.status).where(RUN.c.id == row.run)).scalar_one()
-                if before not in (Status.FAILED.value, Status.CANCELLED.value):
-                    return False
-            of = db.execute(select(SUBMISSION).where(SUBMISSION.c.id == run.submission)).one()
-            made = run.model_copy(update={"batch": batch, "shown": False})
-            self._add_run(db, made, submission_from(of), EventKind.RUN_QUEUED)
-            db.execute(update(BATCH_RUN).where(mine).values(run=run.id))
-        return True
+            for replaces, run in runs.items():
+                mine = (BATCH_RUN.c.batch == batch) & (BATCH_RUN.c.replaces == replaces)
+                row = db.execute(select(BATCH_RUN).where(mine).with_for_update()).first()
+                if row is None:
+                    raise NotFound(f"batch {batch} does not do run {replaces!r} again")
+                if row.run is not None:
+                    before = db.execute(select(RUN.c.status).where(RUN.c.id == row.run)).scalar_one()
+                    if before not in over:
+                        continue
+                of = db.execute(select(SUBMISSION).where(SUBMISSION.c.id == run.submission)).one()
+                made = run.model_copy(update={"batch": batch, "shown": False})
+                self._add_run(db, made, submission_from(of), EventKind.RUN_QUEUED)
+                db.execute(update(BATCH_RUN).where(mine).values(run=run.id))
+                queued.add(run.id)
+        return queued
 
     def set_batch_state(self, id: str, state: BatchState) -> Batch:
         """Move a batch on; `StateError` if that cannot follow what it is. To put it on boards is `promote_batch`."""
@@ -194,6 +258,12 @@ class Batches(Runs):
         with self._read() as db:
             rows = db.execute(query.where(BATCH_RUN.c.batch == id).group_by(RUN.c.status))
             return {Status(status): int(count) for status, count in rows}
+
+
+def _told(task: str, status: str, backend: str | None) -> tuple[int | str, Status, str | None]:
+    """What columns say of a run; a backend only if it is a word."""
+    word = json.loads(backend) if backend else None
+    return json.loads(task), Status(status), word if isinstance(word, str) else None
 
 
 def _parts(values: Iterable[T]) -> Iterator[list[T]]:

@@ -25,7 +25,7 @@ import tempfile
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -47,6 +47,8 @@ _LARGE = 8 << 20
 """Archives from this size on are hashed and copied while their files are hashed."""
 _YOUNG = 3600.0
 """Seconds for which an object needs no renewal when the same content comes again; see `storage.sweep`."""
+_LOOKS = 16
+"""Questions to a server at the same time."""
 _LONGEST = 7 * 24 * 3600
 """Seconds for which a signature of version 4 may be good."""
 
@@ -256,6 +258,19 @@ class Storage:
         return self.kept.tree(
             ref.digest, lambda place: self.materialise(ref, place, read_only=not mounted), mounted=mounted
         )
+
+    def missing(self, refs: Iterable[TreeRef | None]) -> set[TreeRef]:
+        """Those of many trees whose archives are not there, whole; nothing is read."""
+        wanted = list({ref for ref in refs if ref is not None})
+
+        def gone(ref: TreeRef) -> bool:
+            found = self.objects.look(blob_name(ref.archive))
+            return found is None or found.size != ref.size
+
+        if self.objects.local is not None:
+            return {ref for ref in wanted if gone(ref)}
+        with ThreadPoolExecutor(_LOOKS, thread_name_prefix="codabench-look") as pool:
+            return {ref for ref, missing in zip(wanted, pool.map(gone, wanted), strict=True) if missing}
 
     # ------------------------------------------------------------------ results of attempts
     def put_result(self, run: str, attempt: str, result: dict[str, Any]) -> None:

@@ -227,6 +227,12 @@ class SubmissionHandle:
         self._workspace, self.competition, self.record = workspace, competition, record
         self.runs = [RunHandle(workspace, run.id, run) for run in runs]
 
+    def showing(self, runs: Iterable[Run]) -> SubmissionHandle:
+        """The same submission with these runs in the place of its own on the same tasks."""
+        others = {run.task: run for run in runs}
+        rows = [others.get(run.record.task, run.record) for run in self.runs]
+        return SubmissionHandle(self._workspace, self.competition, self.record, rows)
+
     @property
     def id(self) -> str:
         return self.record.id

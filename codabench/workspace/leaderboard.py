@@ -16,6 +16,7 @@ from codabench.leaderboard.values import RANK_COMPUTATIONS, Aggregation
 from codabench.workspace import admission
 from codabench.workspace.evidence import Evidence
 from codabench.workspace.insight import Insight
+from codabench.workspace.reevaluation.shown import Shown, revision_notes, runs_on
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,8 +129,20 @@ def make_leaderboard(
     name: int | str | None = None,
     phase: int | str | None = None,
     aggregation: Aggregation = "mean",
+    batch: str | None = None,
+    instead: Shown | None = None,
 ) -> Leaderboard:
-    """Rank what has finished in a phase."""
+    """Rank what has finished in a phase.
+
+    Parameters
+    ----------
+    batch
+        With the finished runs of this re-evaluation.
+    instead
+        Runs to show instead of those that boards show.
+    """
+    if batch is not None:
+        instead = runs_on(workspace, workspace.db.batch(batch), "after")
     spec = competition.spec
     if not spec.leaderboards:
         message = f"{printable(spec.title)!r} is a task and has no leaderboard"
@@ -137,7 +150,7 @@ def make_leaderboard(
     boards = list(enumerate(spec.leaderboards))
     wanted = 0 if name is None else name
     _, chosen = admission.pick(boards, wanted, "leaderboard", lambda b: b[0], lambda b: b[1].key)
-    handles = workspace.submissions(competition)
+    handles = [_with(handle, instead or {}) for handle in workspace.submissions(competition)]
     if phase is not None:
         period = admission.find_phase(spec, phase)
     else:
@@ -152,7 +165,12 @@ def make_leaderboard(
     names = distinct_names(listed)
     board = rank(chosen, entries, aggregation=aggregation)
     called = [(names[h.id], runs) for _, h, runs in finished]
-    notes = (*board.notes, *_other_places(called), *_reused(called))
+    notes = (
+        *board.notes,
+        *_other_places(called),
+        *_reused(called),
+        *revision_notes(workspace.db, [run for _, runs in called for run in runs]),
+    )
     asked = {q.key: q.is_on_leaderboard for q in spec.fact_sheet}
     facts = {
         h.id: {key: value for key, value in h.record.fact_sheet.items() if asked.get(key, True)}
@@ -179,6 +197,12 @@ def row_of(handle: SubmissionHandle) -> Row | None:
 
 def _cell(text: str) -> str:
     return f"'{text}" if text[:1] in "=+-@\t\r" else text
+
+
+def _with(handle: SubmissionHandle, instead: Shown) -> SubmissionHandle:
+    """A submission with other runs of some of its tasks."""
+    tasks = [(handle.id, run.record.task) for run in handle.runs] if instead else []
+    return handle.showing([instead[key] for key in tasks if key in instead]) if tasks else handle
 
 
 def _finished(handle: SubmissionHandle) -> list[Run]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from codabench.backends.backend import Backend
-from codabench.backends.local import LocalBackend
+from codabench.backends.local import LocalBackend, available_cores
 from codabench.backends.local_data import LocalData
 from codabench.core.errors import UsageError
 from codabench.core.policy import Policy
@@ -121,6 +121,11 @@ class Places:
         for place in tuple(self._own):
             if isinstance(place, LocalBackend):
                 place.reap()
+
+    def slots(self) -> int:
+        """How many runs go on at the same time where nobody says otherwise; no engine is asked."""
+        info = getattr(self.default, "info", None)
+        return int(info().slots) if info is not None else self._jobs or available_cores()
 
     def assign(self, run: str, place: Backend) -> None:
         """Say where a run of this process is carried out."""

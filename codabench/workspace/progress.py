@@ -233,7 +233,7 @@ def progress_named(name: str | Progress) -> Progress:
     if not isinstance(name, str):
         return name
     if name == "auto":
-        if _in_notebook():
+        if in_notebook():
             return NotebookProgress()
         name = "rich" if sys.stderr.isatty() else "none"
     shown = {"rich": RichProgress, "plain": PlainProgress, "follow": FollowProgress, "none": Lines}
@@ -242,7 +242,8 @@ def progress_named(name: str | Progress) -> Progress:
     return shown[name]()
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Whether a notebook shows what is displayed."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"

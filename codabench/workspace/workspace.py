@@ -40,11 +40,15 @@ from codabench.workspace.submitting import admitted
 
 if TYPE_CHECKING:
     from codabench.backends.dask.preflight import Preflight
+    from codabench.runner.reuse import ReuseMode
     from codabench.storage.sweep import Sweep
     from codabench.workspace.backup import Backup
     from codabench.workspace.competition import Competition
     from codabench.workspace.housekeeping import Usage
     from codabench.workspace.leaderboard import Leaderboard
+    from codabench.workspace.reevaluation.choosing import Where
+    from codabench.workspace.reevaluation.handle import BatchHandle
+    from codabench.workspace.reevaluation.plan import ReevaluationPlan
 
 _FORGETFUL = ("sqlite://", "sqlite:///:memory:")
 """Databases that are gone with the process."""
@@ -254,6 +258,69 @@ class Workspace(Organizing):
 
         return make_leaderboard(self, competition, **options)
 
+    # ------------------------------------------------------------------ re-evaluation
+    def reevaluate(
+        self,
+        competition: Competition,
+        *,
+        phase: int | str | None = None,
+        task: int | str | None = None,
+        where: Where = "finished",
+        reuse: ReuseMode = "same-submission",
+        note: str = "",
+    ) -> ReevaluationPlan:
+        """What has to be done so that every score is that of the newest revision, and why; nothing is started.
+
+        Parameters
+        ----------
+        phase, task
+            By index or name; None: all.
+        where
+            Which runs that boards show: ``"finished"``, ``"failed"``, ``"all"``;
+            ``{"status": ..., "participants": [...], "submissions": [...]}`` with any of these; or a function that is
+            asked for each submission. Those of deleted submissions never.
+        reuse
+            Predictions of an earlier run are the start if they would come out the same:
+            ``"same-submission"``; ``"any"``: also those of other submissions; ``"always"``: also where programs could
+            use the network or data of the worker; ``"never"``: everything is carried out again.
+        note
+            Why, for readers of the board.
+
+        Returns
+        -------
+        ReevaluationPlan
+            ``.execute()`` carries it out.
+
+        Raises
+        ------
+        NotFound
+            No such phase or task.
+        UsageError
+            ``CB651``: `where` or `reuse` cannot be meant.
+        """
+        from codabench.workspace.reevaluation.planning import make_reevaluation
+
+        return make_reevaluation(self, competition, phase=phase, task=task, where=where, reuse=reuse, note=note)
+
+    def batch(self, id: str) -> BatchHandle:
+        """A re-evaluation by its id, or the beginning of it.
+
+        Raises
+        ------
+        NotFound
+            There is none, or several begin so.
+        """
+        from codabench.workspace.reevaluation.handle import BatchHandle
+
+        found = self.db.batch_called(id)
+        return BatchHandle(self, self.competition(found.competition), found.id)
+
+    def batches(self, competition: Competition) -> list[BatchHandle]:
+        """The re-evaluations of a competition, oldest first."""
+        from codabench.workspace.reevaluation.handle import BatchHandle
+
+        return [BatchHandle(self, competition, batch.id) for batch in self.db.batches(competition.id)]
+
     def run(self, id: str) -> RunHandle:
         """A run by its id."""
         return RunHandle(self, id)
@@ -309,6 +376,14 @@ class Workspace(Organizing):
             return True
         with self._dispatcher.wanted() if self._dispatches else nullcontext():
             return self._dispatcher.wait(done, timeout, self.places.take if work else lambda: None)
+
+    def work_until(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait, and drive what is queued, until `done` says so; it is asked again whenever a run has ended.
+
+        False if the time is over first.
+        """
+        with self._dispatcher.wanted() if self._dispatches else nullcontext():
+            return self._dispatcher.wait(done, timeout, self.places.take)
 
     def error_of(self, run: str) -> BaseException | None:
         """What made the machine fail during a run of this process, if anything did."""

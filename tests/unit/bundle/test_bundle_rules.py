@@ -375,6 +375,8 @@ APART = {
     "tests/workspace/test_competitions_revised.py": "CB718 CB719",
     "tests/unit/db/test_db_migrations.py": "CB721 CB725",
     "tests/unit/db/test_db_places.py": "CB707 CB724",
+    "tests/workspace/test_reevaluation_batches.py": "CB650",
+    "tests/unit/workspace/test_reevaluation_parts.py": "CB651",
     "tests/workspace/test_workspace_reuse.py": "CB670 CB671",
     "tests/workspace/test_workspace_verify.py": "CB380 CB381 CB382 CB383 CB384",
     "tests/workspace/test_workspace_backup.py": "CB730 CB731 CB732 CB733",

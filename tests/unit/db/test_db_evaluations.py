@@ -302,3 +302,52 @@ def test_a_phase_is_migrated_to_once(db: Database) -> None:
     assert db.mark_migrated("c", 1, at=AT)
     assert not db.mark_migrated("c", 1, at=AT + timedelta(days=1))
     assert db.migrated("c") == {1: AT}
+
+
+# ---------------------------------------------------------------- what a plan over many runs asks
+def test_what_boards_show_as_plain_values(db: Database) -> None:
+    runs = [admitted(db, id, phase=n % 2)[0] for n, id in enumerate("xyz")]
+    for n, run in enumerate(runs):
+        finish(db, run, step("d1"), score=n)
+    db.delete_submission("z", at=AT)
+    planned(db, "x")
+    db.set_batch_state("b", S.RUNNING)
+    db.queue_batch_run("b", "x-0", again("x"))
+    found = db.evaluated("c")
+    assert [(e.run, e.submission, e.task, e.revision, e.status, e.phase) for e in found] == [
+        ("x-0", "x", 0, 1, Status.FINISHED, 0),
+        ("y-0", "y", 0, 1, Status.FINISHED, 1),
+    ]
+    assert Outcome.model_validate_json(found[0].outcome or "") == db.run("x-0").outcome
+    assert [e.run for e in db.evaluated("c", 1)] == ["y-0"]
+    assert db.evaluated("d") == []
+
+
+def test_many_are_queued_at_once_and_each_once(db: Database) -> None:
+    for id in "xyz":
+        finish(db, admitted(db, id)[0])
+    planned(db, *"xyz")
+    with pytest.raises(StateError, match="is planned, not running"):
+        db.queue_batch_runs("b", {"x-0": again("x")})
+    db.set_batch_state("b", S.RUNNING)
+    assert [row.replaces for row in db.batch_runs("b", unqueued=True, limit=2)] == ["x-0", "y-0"]
+    assert db.queue_batch_runs("b", {f"{id}-0": again(id) for id in "xy"}) == {"x-again0", "y-again0"}
+    assert db.queue_batch_runs("b", {f"{id}-0": again(id, 1) for id in "xyz"}) == {"z-again1"}
+    end(db, "x-again0", K.RUN_CANCELLED, Fault.ORGANIZER)
+    assert [row.run for row in db.batch_runs("b", statuses=[Status.CANCELLED])] == ["x-again0"]
+    assert len(db.batch_runs("b", statuses=[Status.SUBMITTED])) == 2
+    with pytest.raises(NotFound, match="does not do run"):
+        db.queue_batch_runs("b", {"nothing": again("x", 2)})
+    assert len(db.runs("c", shown=False)) == 6
+
+
+def test_a_batch_by_the_beginning_of_its_id(db: Database) -> None:
+    finish(db, admitted(db, "x")[0])
+    for id in ("abcd01", "abcd02", "abc"):
+        planned(db, "x", id=id, key=id)
+    assert db.batch_called("abcd01").id == "abcd01"
+    assert db.batch_called("abc").id == "abc"
+    assert db.batch_called("abcd02").id == "abcd02"
+    for wanted in ("ab", "abcd0", "abcd", "nothing", "%", "a%"):
+        with pytest.raises(NotFound):
+            db.batch_called(wanted)
