@@ -372,3 +372,28 @@ def test_rootless(
         assert image.digest == digest
         assert Bench(engine, image, tmp_path).run("cat", "/proc/self/uid_map").code == 0
         clear(engine)
+
+
+def test_a_receipt_verifies_with_its_very_image(registry: Registry, engine: Any, tmp_path: Path) -> None:
+    """The tag has been moved since, and nothing of it is here any more."""
+    name = f"{registry.host}/lab/scored:1"
+    registry.push("lab/scored", "1", busybox(x=b"1"))
+    scoring = {
+        "metadata": "command: sh score.sh\n",
+        "score.sh": """echo "{\\"score\\": $(cat /x)}" > /app/output/scores.json\n""",
+    }
+    bundle = write_bundle(tmp_path / "bundle", scoring=scoring, image=name)
+    mine = write_files(tmp_path / "mine", {"answer.txt": "42\n"})
+    with cb.load(bundle) as comp:
+        run = comp.run(mine, backend=engine, progress="none").run
+        assert run.scores == {"score": 1.0}, run
+        receipt = run.receipt()
+    registry.push("lab/scored", "1", busybox(x=b"2"))
+    clear(engine)
+    found = cb.verify(receipt, bundle=bundle, submission=mine, backend=engine)
+    assert found.reproduces, found
+    assert [note for note in found.notes if "image" in note] == []
+    other = cb.verify(receipt, bundle=bundle, submission=mine, backend=engine, image=name, pull="always")
+    assert not other.reproduces
+    assert [(c.recorded, c.found) for c in other.columns] == [(1.0, 2.0)]
+    assert [note.partition(":")[0] for note in other.notes if "image" in note] == ["image"]
