@@ -101,7 +101,7 @@ class BoardDiff(Record):
         counts += [f"{came} new"] if came else []
         counts += [f"{gone} gone"] if gone else []
         first = [r for r in self.changed if min(r.rank_before or 4, r.rank_after or 4) <= 3 and r.change != 0]
-        counts += ["top 3: " + ", ".join(f"{printable(r.name)} {_move(r)}" for r in first)] if first else []
+        counts += ["top 3: " + ", ".join(f"{printable(r.name)}: {_move(r)}" for r in first)] if first else []
         counts.append(f"{plural(sum(r.same for r in both), 'submission')} equal to the last bit")
         return " · ".join(counts)
 

@@ -119,7 +119,7 @@ def board_plot(board: Board, names: Mapping[str, str], statistics: Mapping[str, 
     """
     alt = altair()
     rows = board.rows[:MOST_ROWS]
-    labels = [f"{r.rank}  {text(names.get(r.submission, r.submission))}" for r in rows]
+    labels = [f"#{r.rank} {text(names.get(r.submission, r.submission))}" for r in rows]
     filled = [c for c in board.columns if any(r.scores.get(c.key) is not None for r in rows)] or list(board.columns)
     panels = [
         _panel(alt, column, rows, labels, statistics.get(column.key), first=place == 0)
@@ -166,8 +166,8 @@ def diff_plot(diff: BoardDiff) -> Plot:
     y = alt.Y("rank:Q", scale=alt.Scale(reverse=True, nice=False, zero=False, padding=12), axis=None)
     base = alt.Chart(alt.Data(values=values)).encode(x=x, y=y, color=colour)
     lines = base.mark_line(point=alt.OverlayMarkDef(size=40), strokeWidth=2).encode(detail="id:N", tooltip="why:N")
-    left = base.transform_filter("datum.when == 'before'").mark_text(align="right", dx=-9).encode(text="left:N")
-    right = base.transform_filter("datum.when == 'after'").mark_text(align="left", dx=9).encode(text="right:N")
+    left = base.transform_filter("datum.when == 'before'").mark_text(align="right", dx=-9).encode(text="label:N")
+    right = base.transform_filter("datum.when == 'after'").mark_text(align="left", dx=9).encode(text="label:N")
     height = 60 + 18 * max((v["rank"] for v in values), default=1)
     chart = (lines + left + right).properties(width=320, height=min(height, 900), title=text(diff.title))
     # Room for names on both sides: the axis would cut them.
@@ -181,11 +181,7 @@ def _ends(row: Change) -> list[dict[str, Any]]:
     known = {"id": text(row.submission), "kind": kind, "why": text(row.reason, 120)}
     label = text(row.name, 24)
     both = (("before", row.rank_before), ("after", row.rank_after))
-    return [
-        {**known, "when": when, "rank": rank, "left": f"{label}  {rank}", "right": f"{rank}  {label}"}
-        for when, rank in both
-        if rank
-    ]
+    return [{**known, "when": when, "rank": rank, "label": f"#{rank} {label}"} for when, rank in both if rank]
 
 
 def history_plot(history: History) -> Plot:

@@ -60,7 +60,7 @@ def look(outputs: list[Any]) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["01_first_competition", "02_benchmark_in_python"]
+    assert [path.stem for path in NOTEBOOKS] == ["01_first_competition", "02_leaderboards", "03_own_benchmark"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
@@ -86,12 +86,39 @@ def test_it_runs_in_processes(kernel: pytest.MonkeyPatch) -> None:
     look(execute(NOTEBOOKS[0]))
 
 
-def test_a_benchmark_in_python_runs(kernel: pytest.MonkeyPatch) -> None:
+def drawings_of(outputs: list[Any]) -> list[str]:
+    """The plots: texts and marks, and nothing that runs."""
+    found = [o.data["image/svg+xml"] for o in outputs if "image/svg+xml" in o.get("data", {})]
+    assert all(svg.startswith("<svg") and "<script" not in svg for svg in found)
+    assert all(svg.count("<path") > 5 and svg.count("<text") > 5 for svg in found), "none is empty"
+    return found
+
+
+def test_a_benchmark_of_ones_own_runs(kernel: pytest.MonkeyPatch) -> None:
     kernel.setenv("CODABENCH_NOTEBOOK_BACKEND", "process")
-    pages = pages_of(execute(NOTEBOOKS[1]))
+    outputs = execute(NOTEBOOKS[2])
+    pages = pages_of(outputs)
+    assert len(drawings_of(outputs)) == 1
     (board,) = (page for page in pages if 'cb-board"' in page)
     assert board.index(">5 neighbours") < board.index(">151 neighbours")
     assert board.count("not isolated") == 4, "three rows, and what it means"
+    assert sum('cb-statistics"' in page for page in pages) == 1
     (bad,) = (page for page in pages if "the ingestion program exited with 1" in page)
     assert "TypeError" in bad
     assert sum('cb-progress"' in page for page in pages) == 1, "what is packed is proved quietly"
+
+
+def test_leaderboards_are_explained(kernel: pytest.MonkeyPatch) -> None:
+    outputs = execute(NOTEBOOKS[1])
+    pages = pages_of(outputs)
+    board, diff, history = drawings_of(outputs)
+    assert board.count('aria-roledescription="rule mark"') == 8, "an interval for each submission"
+    assert "after" in diff
+    assert "participant" in history
+    for kind, count in {"board": 2, "statistics": 2, "diff": 1, "competition": 1}.items():
+        assert sum(f'cb-{kind}"' in page for page in pages) == count, kind
+    assert sum("dataframe" in page for page in pages) == 2
+    assert max(len(page) for page in pages) < 20_000
+    said = [o.data["text/plain"] for o in outputs if "text/html" not in o.get("data", {}) and "data" in o]
+    assert any("more than chance would do" in text for text in said)
+    assert any("because" in text for text in said)

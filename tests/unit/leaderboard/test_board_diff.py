@@ -59,7 +59,7 @@ def test_places_values_and_reasons():
     assert [r.submission for r in found] == ["new", "b", "a", "c", "gone"]
     assert found.summary() == (
         "1 submission with changed scores · 2 changed ranks · 1 new · 1 gone · "
-        "top 3: new – → 1, a 1 → 3, c 3 → 4 · 2 submissions equal to the last bit"
+        "top 3: new: – → 1, a: 1 → 3, c: 3 → 4 · 2 submissions equal to the last bit"
     )
     assert len(found) == 4
 
