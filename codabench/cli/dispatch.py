@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from codabench.cli.options import LOCAL_DATA, given_local_data
 from codabench.cli.output import handled, print_json, tell
 from codabench.cli.workspaces import DB, WORKSPACE, opened
 
@@ -29,6 +30,7 @@ def dispatch(
     db: str | None = DB,
     backend: str = typer.Option("auto", "--backend", "-b", help="For runs that name none: auto, docker, podman..."),
     jobs: int = typer.Option(None, "--jobs", "-j", help="Runs at the same time; default: as many as there are cores."),
+    local_data: list[str] = LOCAL_DATA,
     drain: bool = typer.Option(False, "--drain", help="End when nothing waits any more."),
     as_json: bool = typer.Option(False, "--json", help="At the end print one JSON document: how the runs ended."),
 ) -> None:
@@ -39,7 +41,7 @@ def dispatch(
 
     Exit code 0: ended as asked. 2: usage. 3: the database or the engine fails. 130: stopped at once.
     """
-    with opened(workspace, db, backend=backend, jobs=jobs) as ws:
+    with opened(workspace, db, backend=backend, jobs=jobs, local_data=given_local_data(local_data)) as ws:
         place = ws.places.get().info()
         shown = Shown(ws, quiet=as_json)
         shown.say(f"carries out the runs of {ws.url}: {place.engine}, {place.slots} at the same time")

@@ -137,6 +137,8 @@ def test_directories_of_this_host_are_for_runs_here(keep: Keep, tmp_path: Path) 
     found = submit(good, "--local-data", f"maps={tmp_path}")
     assert (found.code, "--wait" in found.err) == (2, True)
     assert submit(good, "--local-data", "maps").code == 0
+    assert codabench("dispatch", "--drain", "--local-data", f"maps={tmp_path}").code == 0
+    assert statuses() == ["Finished", "Finished"]
 
 
 def test_cancelling_what_waits(keep: Keep, tmp_path: Path) -> None:
