@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from codabench.cli.completing import complete_run
 from codabench.cli.options import LOCAL_DATA, PULL, given_local_data
 from codabench.cli.output import DATASET, FAILED, given_datasets, handled, print_json, say, tell
 from codabench.cli.workspaces import DB, JSON, WORKSPACE, opened
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 @handled
 def receipt(
-    run: str = typer.Argument(..., help="A run, or a submission with one run: an id, its beginning, or a name."),
+    run: str = typer.Argument(
+        ..., help="A run, or a submission with one run: an id, its beginning, or a name.", autocompletion=complete_run
+    ),
     out: Path = typer.Option(None, "--out", "-o", metavar="FILE", help="Write it there instead of printing it."),
     workspace: str | None = WORKSPACE,
     db: str | None = DB,
@@ -83,6 +86,7 @@ def verify(
             tolerance=allowed,
             trust=trust,
             local_data=given_local_data(local_data),
+            on_event=_told,
         )
     if as_json:
         print_json(result.to_dict())
@@ -90,6 +94,12 @@ def verify(
         say(repr(result))
     if not result.reproduces:
         raise typer.Exit(FAILED)
+
+
+def _told(event: dict[str, Any]) -> None:
+    """A line for each step that begins: a run may take hours."""
+    if said := {"PredictionStarted": "prediction ...", "ScoringStarted": "scoring ..."}.get(event.get("event", "")):
+        tell(said)
 
 
 def _meant(workspace: Workspace, wanted: str) -> RunHandle:

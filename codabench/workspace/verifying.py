@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from codabench.backends.backend import Backend, Work
+from codabench.backends.engine import Emit
 from codabench.core.competition import PhaseSpec, TaskSpec
 from codabench.core.errors import CodabenchError, ImageNotFound, NotFound, PolicyError, UsageError
 from codabench.core.granting import meet, tightened
@@ -47,6 +48,7 @@ def verify(
     tolerance: Tolerance = TOLERANCE,
     trust: bool = False,
     local_data: Mapping[str, str | os.PathLike[str]] | None = None,
+    on_event: Emit | None = None,
 ) -> Verification:
     """Run once more what a receipt describes, and say whether the scores come out again.
 
@@ -72,6 +74,8 @@ def verify(
         Grant also what the receipt's policy has beyond the standard one: network, user, devices, local data.
     local_data
         Directories of this host that the run of the receipt had asked for by name.
+    on_event
+        Called with what the run reports while it goes on, from a thread of the backend.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def verify(
         place = space.places.get(backend, image=image or found.provenance.image.name)
         asked = _image(found.provenance, place) if image is None else {"image": image}
         plan = _plan(space, found.provenance, material, policy, {"pull": pull, **asked})
-        outcome = _carried_out(place, plan)
+        outcome = _carried_out(place, plan, on_event)
     return Verification(
         receipt=found,
         columns=compared(found.scores, outcome.scores, allowed),
@@ -249,8 +253,9 @@ def _plan(
     )
 
 
-def _carried_out(place: Backend, plan: RunPlan) -> Outcome:
-    handle = place.submit(Work(function=EXECUTE, payload=plan.model_dump(mode="json")), key=plan.attempt)
+def _carried_out(place: Backend, plan: RunPlan, on_event: Emit | None) -> Outcome:
+    work = Work(function=EXECUTE, payload=plan.model_dump(mode="json"))
+    handle = place.submit(work, key=plan.attempt, on_event=on_event)
     try:
         return Outcome.model_validate(handle.result())
     except ImageNotFound as error:

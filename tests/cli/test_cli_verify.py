@@ -69,7 +69,7 @@ def test_no_receipt(lab: Path, words: list[str], code: int, said: str) -> None:
 
 def test_it_reproduces(lab: Path) -> None:
     from_workspace = codabench("verify", lab / "receipt.json", "-w", lab / "lab", "-b", "process")
-    assert (from_workspace.code, from_workspace.err) == (0, "")
+    assert (from_workspace.code, from_workspace.err) == (0, "scoring ...\n")
     assert from_workspace.out.startswith("reproduces within tolerance")
     files = ["--bundle", lab / "bundle", "--submission", lab / "good"]
     from_files = codabench("verify", lab / "receipt.json", *files, "-b", "process", "--json")

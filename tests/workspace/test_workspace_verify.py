@@ -16,6 +16,8 @@ from codabench.backends.process import ProcessEngine
 from codabench.core.errors import ImageNotFound, PolicyError, UsageError
 from codabench.core.policy import Network, Policy, User
 from codabench.core.records import Status
+from codabench.runner.plan import ProgramPlan, StepPlan, SubmissionFacts
+from codabench.workspace import verifying
 from codabench.workspace.issuing import without_paths
 from codabench.workspace.receipts import read_receipt
 
@@ -194,6 +196,18 @@ def test_a_command_in_a_receipt_is_never_what_runs(ws: cb.Workspace, run: cb.Run
         cb.verify(changed(run.receipt(), programs=programs), workspace=ws)
     assert caught.value.code == "CB382"
     assert not flag.exists()
+
+
+def test_without_the_comparison_it_would_run(
+    ws: cb.Workspace, run: cb.RunHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin of the test above: the same receipt, where what runs is taken from it."""
+    flag = tmp_path / "flag"
+    command = ProgramPlan(role="program", commands=(f"touch {flag}",))
+    steps = StepPlan(name="prediction", copy_submission=True), StepPlan(name="scoring", programs=(command,))
+    monkeypatch.setattr(verifying, "_material", lambda *args: verifying._Material(steps, SubmissionFacts(), args[-1]))
+    assert not cb.verify(run.receipt(), workspace=ws).reproduces
+    assert flag.exists()
 
 
 LOOSE = {"network": "open", "user": "image"}
