@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
 
@@ -31,9 +31,12 @@ def waiting(db: Database, id: str, who: str = "p", *, at: float = 0, competition
     return id
 
 
-def take(db: Database, holder: str = "h", *, at: float = 100, lease: float = 30) -> tuple[Run, Attempt] | None:
+def take(
+    db: Database, holder: str = "h", *, at: float = 100, lease: float = 30, but_not: Collection[Any] = ()
+) -> tuple[Run, Attempt] | None:
     number = next(_numbers)
-    return db.take_run(holder, attempt=f"a{number}", token=f"t{number}", now=seconds(at), seconds=lease)
+    about = {"now": seconds(at), "seconds": lease, "but_not": but_not}
+    return db.take_run(holder, attempt=f"a{number}", token=f"t{number}", **about)
 
 
 def order(db: Database, **options: Any) -> list[str]:
@@ -237,3 +240,48 @@ def test_a_lease_by_name_has_one_first_holder(new_url: NewUrl) -> None:
     assert len(won) == 1
     for database in databases:
         database.close()
+
+
+# ---------------------------------------------------------------- what dispatchers ask
+def test_runs_of_some_backends_are_left_alone(db: Database) -> None:
+    words: list[Any] = [None, "docker", {"object": "X"}, "podman"]
+    for n, word in enumerate(words):
+        waiting(db, f"r{n}", at=n, backend=word)
+    left = [{"object": "X"}, None]
+    assert db.waits("h", seconds(100), but_not=left)
+    assert order(db, but_not=left) == ["r1", "r3"]
+    assert not db.waits("h", seconds(100), but_not=left)
+    assert order(db, but_not=["docker"]) == ["r0", "r2"]
+    assert not db.waits("h")
+
+
+def test_whether_anything_waits_for_a_holder_now_or_ever(db: Database) -> None:
+    assert not db.waits("h")
+    waiting(db, "a", pinned="other")
+    waiting(db, "b", cancel_reason="no")
+    assert not db.waits("h")
+    waiting(db, "c", not_before=seconds(50))
+    assert (db.waits("h"), db.waits("h", seconds(49)), db.waits("h", seconds(50))) == (True, False, True)
+    assert [run.id for run in db.unwanted()] == ["b"]
+    assert [run.id for run in db.pinned()] == ["a"]
+    assert db.counts() == (3, 0)
+    take(db, "other")
+    assert db.pinned() == []
+    assert db.counts() == (2, 1)
+
+
+def test_held_runs_that_are_pinned_or_unwanted_are_told(db: Database) -> None:
+    row = Run(id="a", submission="a", task=0, position=0, created_at=AT, pinned="x", cancel_reason="no")
+    db.add_submission(submission("a"), [row], kind=K.RUN_HELD)
+    assert [run.id for run in (*db.pinned(), *db.unwanted())] == ["a", "a"]
+
+
+def test_who_is_there_is_who_was_heard_of(db: Database) -> None:
+    db.take_lease("other", holder="not a dispatcher", token="t", now=AT, seconds=1000)
+    db.heartbeat("one", now=AT, seconds=10)
+    db.heartbeat("two", now=AT, seconds=30)
+    assert db.present(AT) == ["one", "two"]
+    assert db.present(seconds(10)) == ["two"]
+    db.heartbeat("one", now=seconds(20), seconds=10)
+    db.leave("two")
+    assert db.present(seconds(25)) == ["one"]
