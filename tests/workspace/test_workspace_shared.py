@@ -7,17 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from tiny import FILES, alive, answer, bundle
 
 import codabench as cb
 from codabench.core.events import EventKind
 from codabench.core.problems import Fault
 from codabench.core.records import Status
+from codabench.workspace.workspace import usual_database
 
 LEASE = 2.0
 COUNTS = b"""import json, os, pathlib, sys, time
@@ -31,18 +34,20 @@ time.sleep(answer.get("sleep", 0))
 DRIVER = """
 import sys
 import codabench as cb
-with cb.Workspace(sys.argv[1], backend="process", jobs=2, lease=float(sys.argv[2])) as ws:
+place, db, backend, lease = sys.argv[1:5]
+with cb.Workspace(place, db=db, backend=backend, jobs=2, lease=float(lease)) as ws:
     print("ready", flush=True)
-    ws.dispatch(drain=len(sys.argv) > 3)
+    ws.dispatch()
 """
 
 
 class Lab:
     """A workspace in which this process only queues."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.ws = cb.Workspace(place / "lab", backend="process", dispatch=False)
+    def __init__(self, place: Path, db: str | None = None, backend: str = "process") -> None:
+        self.place, self.backend = place, backend
+        self.db = db or usual_database(str(place / "lab"))
+        self.ws = cb.Workspace(place / "lab", db=self.db, backend=backend, dispatch=False)
         self.comp = self.ws.add(cb.load(bundle(place / "bundle", None, {**FILES, "scoring/score.py": COUNTS})))
 
     def submit(self, name: str = "s", *, sleep: float = 0) -> cb.SubmissionHandle:
@@ -56,9 +61,9 @@ class Lab:
         return [int(line.split()[0]) for line in file.read_text().splitlines()] if file.exists() else []
 
     @contextmanager
-    def driver(self, *options: str, lease: float = LEASE) -> Iterator[subprocess.Popen[str]]:
+    def driver(self, lease: float = LEASE) -> Iterator[subprocess.Popen[str]]:
         """Another process that carries out what is queued."""
-        command = [sys.executable, "-c", DRIVER, str(self.place / "lab"), str(lease), *options]
+        command = [sys.executable, "-c", DRIVER, str(self.place / "lab"), self.db, self.backend, str(lease)]
         process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
         try:
             assert process.stdout is not None
@@ -71,8 +76,9 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    made = Lab(tmp_path)
+def lab(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    kind = getattr(request, "param", "sqlite")
+    made = Lab(tmp_path, request.getfixturevalue("schema") if kind == "postgres" else None)
     yield made
     for file in tmp_path.glob("*.mark"):
         for pid in made.marks(file.stem):
@@ -80,6 +86,23 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
                 os.kill(pid, signal.SIGKILL)
     made.comp.close()
     made.ws.close()
+
+
+@pytest.fixture
+def schema(postgres: str) -> Iterator[str]:
+    """A database of its own in the server."""
+    name = f"shared_{uuid.uuid4().hex}"
+    engine = sqlalchemy.create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA {name}")
+        yield f"{postgres}?options=-csearch_path%3D{name}"
+        connection.exec_driver_sql(f"DROP SCHEMA {name} CASCADE")
+    engine.dispose()
+
+
+ON_BOTH = pytest.mark.parametrize(
+    "lab", ["sqlite", pytest.param("postgres", marks=[pytest.mark.engine, pytest.mark.once])], indirect=True
+)
 
 
 def until(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -104,6 +127,7 @@ def test_who_only_queues_carries_out_nothing(lab: Lab) -> None:
     assert sub.status is Status.CANCELLED
 
 
+@ON_BOTH
 def test_processes_share_the_work_and_do_each_run_once(lab: Lab) -> None:
     with lab.driver(), lab.driver():
         subs = [lab.submit(f"s{n}", sleep=0.5) for n in range(10)]
@@ -115,6 +139,7 @@ def test_processes_share_the_work_and_do_each_run_once(lab: Lab) -> None:
     assert lab.ws.db.check() == []
 
 
+@ON_BOTH
 def test_another_process_finishes_what_a_killed_one_has_begun(lab: Lab) -> None:
     """The lease is long: its process is dead for certain, so nobody waits for the end of the lease."""
     sub = lab.submit(sleep=60)
@@ -133,6 +158,7 @@ def test_another_process_finishes_what_a_killed_one_has_begun(lab: Lab) -> None:
     assert kinds(sub).count(EventKind.ATTEMPT_STARTED) == 2
 
 
+@ON_BOTH
 def test_a_process_that_was_suspended_has_lost_its_run_and_its_word_counts_for_nothing(lab: Lab) -> None:
     sub = lab.submit(sleep=3 * LEASE)
     with lab.driver() as first:
