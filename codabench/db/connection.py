@@ -24,6 +24,10 @@ BUSY_SECONDS = 30
 
 _NO_SHARED = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
 """A disk that is full, too: it has no room for the memory that readers and writers share."""
+IDLE_SECONDS = 10
+"""After so long PostgreSQL ends a transaction whose process says nothing: one that was suspended would keep its locks,
+and nobody could take over what it has in hand."""
+
 _READ = {"codabench_reads": True}
 _HINTS = {
     sqlite3.SQLITE_FULL: "make room; nothing of what was asked has been written",
@@ -97,6 +101,8 @@ class Connected:
             self._engine.connect().execution_options(**_READ, **level) as connection,
             connection.begin(),
         ):
+            if not self.is_sqlite:
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             yield connection
 
     @contextmanager
@@ -147,7 +153,9 @@ def make_engine(url: URL) -> Engine:
     """An engine whose transactions begin as this package wants them."""
     if url.get_backend_name() != "sqlite":
         # A server that was started again has closed what lay in the pool.
-        return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=32)
+        engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=32)
+        event.listen(engine, "connect", _postgres_patience)
+        return engine
     # One connection for a database in memory: each connection would have a database of its own.
     options: dict[str, Any] = {"poolclass": StaticPool} if _in_memory(url) else {}
     if not _in_memory(url):
@@ -173,6 +181,11 @@ def _refuse_network(url: URL) -> None:
             hint="keep the files there and the database on a disk of this machine (db='sqlite:////var/lib/lab.db'), "
             "or use PostgreSQL",
         )
+
+
+def _postgres_patience(connection: Any, _record: Any) -> None:
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+    connection.commit()
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

@@ -12,9 +12,10 @@ import pytest
 from db_samples import AT, K, NewUrl, admitted, submission
 
 from codabench.core.competition import CompetitionSpec
-from codabench.core.errors import StateError
+from codabench.core.errors import StateError, StorageError
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Run, Status
+from codabench.db import connection
 from codabench.db.database import Database
 
 _numbers = itertools.count()
@@ -240,6 +241,30 @@ def test_a_lease_by_name_has_one_first_holder(new_url: NewUrl) -> None:
     assert len(won) == 1
     for database in databases:
         database.close()
+
+
+def test_a_suspended_process_does_not_keep_its_locks(new_url: NewUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stopped in the midst of a transaction: its run can be taken over all the same."""
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 1)
+    url = new_url()
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite has one writer, and waits for it")
+    suspended, other = Database(url), Database(url)
+    suspended.add_competition("c", CompetitionSpec(title="C"), source="", at=AT)
+    waiting(suspended, "x")
+    _, attempt = take(suspended) or pytest.fail("nothing to take")
+
+    def stop_in_the_midst() -> None:
+        with suspended._change() as rows:
+            suspended._run_row(rows, "x")
+            assert other.lose_attempt("x", attempt.id, at=seconds(200)) is Status.SUBMITTED
+            suspended._run_row(rows, "x")
+
+    with pytest.raises(StorageError, match="idle-in-transaction"):
+        stop_in_the_midst()
+    assert suspended.run("x").status is Status.SUBMITTED
+    suspended.close()
+    other.close()
 
 
 # ---------------------------------------------------------------- what dispatchers ask
