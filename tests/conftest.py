@@ -24,6 +24,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rows", metavar="FILE", type=Path, help="write down which rows of the threat table were shown")
     parser.addoption("--bundles", metavar="DIR", type=Path, help="folder of acceptance bundles (marker: bundles)")
+    cluster = "run examples and acceptance bundles on workers of a Dask cluster"
+    parser.addoption("--cluster", action="store_true", help=cluster)
     kinds = ["sqlite", "postgres"]
     parser.addoption("--database", choices=kinds, default="sqlite", help="which databases tests/unit/db use")
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ import pytest
 
 import codabench as cb
 from codabench.backends.select import engine_named
+
+sys.path.append(str(Path(__file__).parents[1] / "dask"))
+from cluster import Cluster
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -72,9 +77,27 @@ def _boards(case: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module", params=["docker", "podman"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
-    made = engine_named(f"{request.param}:{request.getfixturevalue(request.param + '_url')}")
+    word = f"{request.param}:{request.getfixturevalue(request.param + '_url')}"
+    if request.config.getoption("--cluster"):
+        with on_a_cluster(word, request.getfixturevalue("tmp_path_factory").mktemp("cluster")) as backend:
+            yield backend
+        return
+    made = engine_named(word)
     yield made
     made.close()
+
+
+@contextmanager
+def on_a_cluster(word: str, place: Path) -> Iterator[Any]:
+    """The same engine, on two workers that are processes of their own."""
+    cluster = Cluster(place)
+    try:
+        for _ in range(2):
+            cluster.worker(1, engine=word)
+        with cb.DaskBackend(cluster.url) as backend:
+            yield backend
+    finally:
+        cluster.close()
 
 
 class Results:
@@ -156,13 +179,28 @@ def test_submission(folder, case, wanted, results):
 @pytest.mark.parametrize("name", ["code-submission", "several-tasks"])
 def test_examples_in_the_sandbox(name, make_engine_called):
     """The scores are those of the containers."""
+    with make_engine_called("sandbox") as engine:
+        check_example(name, engine)
+
+
+@pytest.mark.engine
+@pytest.mark.once
+@pytest.mark.parametrize("word", ["docker", "podman"])
+def test_examples_on_a_cluster(word, request, tmp_path):
+    """The scores are those of the same engine on this machine; all of them: pytest tests/bundles --cluster."""
+    with on_a_cluster(f"{word}:{request.getfixturevalue(word + '_url')}", tmp_path) as backend:
+        for name in ("code-submission", "several-tasks"):
+            check_example(name, backend)
+
+
+def check_example(name, place):
     expected = json.loads((EXAMPLES / name / "expected.json").read_text(encoding="utf-8"))
     wanted = next(s for s in expected["submissions"] if s["status"] == "Finished")
-    with cb.load(EXAMPLES / name / expected["bundle"]) as competition, make_engine_called("sandbox") as engine:
+    with cb.load(EXAMPLES / name / expected["bundle"]) as competition:
         phase = competition.phases[wanted["phase"]]
         tasks = [phase.tasks[n] for n in wanted["tasks"]]
         path = EXAMPLES / name / wanted["path"]
-        handle = competition.run(path, phase=wanted["phase"], task=tasks, backend=engine, progress="none")
+        handle = competition.run(path, phase=wanted["phase"], task=tasks, backend=place, progress="none")
         for run, one in zip(handle.runs, wanted["runs"], strict=True):
             assert run.status == one["status"], run.logs
             assert same(run.scores, one["scores"], wanted.get("tolerance", 1e-9))

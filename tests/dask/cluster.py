@@ -73,8 +73,8 @@ class Cluster:
     def url(self) -> str:
         return f"{self.address.replace('tls://', 'dask://')}?certs={self.certs}"
 
-    def worker(self, slots: int = 1, *more: str, program: list[str] | None = None) -> Served:
-        words = [self.address, "--certs", str(self.certs), "--slots", str(slots), "--engine", "process", *more]
+    def worker(self, slots: int = 1, *more: str, engine: str = "process", program: list[str] | None = None) -> Served:
+        words = [self.address, "--certs", str(self.certs), "--slots", str(slots), "--engine", engine, *more]
         made = Served("worker", *words, program=program)
         self.workers.append(made)
         made.says(r"worker \S+ at")
