@@ -174,7 +174,9 @@ class Dispatcher:
 
     def has_work(self) -> bool:
         """Whether anything is in hand or waits for this process, or it has not looked yet what others have left."""
-        return not self._looked or self._db.waits(self.holder) or self.under_way
+        known = not self._looked or self.under_way
+        # Asked again after the database: what does not wait any more may have come into these hands.
+        return known or self._db.waits(self.holder) or self.under_way
 
     @property
     def under_way(self) -> bool:
