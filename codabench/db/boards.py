@@ -9,7 +9,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, Table, func, literal, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, String, Table, func, literal, select, type_coerce
 
 from codabench.core.boards import BoardMark, BoardRows, ChoiceSeen, EditSeen, RunSeen, SubmissionSeen
 from codabench.core.records import Status
@@ -75,7 +75,7 @@ class Boards(Connected):
             mark=mark,
             submissions=_submissions(db, competition, phase),
             runs=_runs(db, *counts),
-            scores=[(run, key, value) for run, key, value in db.execute(scores).all()],
+            scores=_fetched(db, scores),
             edits=[EditSeen(*row) for row in db.execute(edits)],
             choices=[ChoiceSeen(*row) for row in db.execute(choices.where(SUBMISSION.c.competition == competition))],
             promoted=_promoted(db, competition),
@@ -94,7 +94,7 @@ class Boards(Connected):
             runs += _runs(db, RUN.c.competition == competition, _counts(competition), RUN.c.submission.in_(part))
         scores: list[tuple[str, str, float]] = []
         for part in _parts(r.id for r in runs):
-            scores += [(run, key, value) for run, key, value in db.execute(_SCORES.where(SCORE.c.run.in_(part)))]
+            scores += _fetched(db, _SCORES.where(SCORE.c.run.in_(part)))
         return BoardRows(
             mark=mark,
             submissions=submissions,
@@ -118,15 +118,15 @@ def _submissions(db: Connection, competition: str, phase: int, *where: ColumnEle
     query = select(*columns).where(SUBMISSION.c.competition == competition, SUBMISSION.c.phase == phase, *where)
     return [
         SubmissionSeen(number, id, who, _moment(at), origin, kind, gone and _moment(gone))
-        for number, id, who, at, origin, kind, gone in db.execute(query.order_by(SUBMISSION.c.sequence)).all()
+        for number, id, who, at, origin, kind, gone in _fetched(db, query.order_by(SUBMISSION.c.sequence))
     ]
 
 
 def _runs(db: Connection, *where: ColumnElement[bool]) -> list[RunSeen]:
     columns = [_plain(RUN.c[name]) if name == "finished_at" else RUN.c[name] for name in OF_RUN]
     return [
-        RunSeen(submission, _task(task), status, shown, batch, ended and _moment(ended), id)
-        for submission, task, status, shown, batch, ended, id in db.execute(select(*columns).where(*where)).all()
+        RunSeen(submission, _task(task), status, bool(shown), batch, ended and _moment(ended), id)
+        for submission, task, status, shown, batch, ended, id in _fetched(db, select(*columns).where(*where))
     ]
 
 
@@ -142,7 +142,13 @@ def _promoted(db: Connection, competition: str) -> dict[str, datetime]:
     return {row.id: row.promoted_at for row in rows}
 
 
-# Times are taken as they lie there: to have each converted by its type takes longer than to read it.
+def _fetched(db: Connection, query: Select[Any]) -> list[Any]:
+    """Rows as the driver gives them: to wrap each one takes longer than to read it, and so does to convert times."""
+    cursor = db.execute(query).cursor
+    found: list[Any] = list(cursor.fetchall()) if cursor is not None else []
+    return found
+
+
 def _plain(column: Any) -> ColumnElement[Any]:
     return type_coerce(column, String).label(column.name)
 
