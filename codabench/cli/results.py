@@ -26,6 +26,7 @@ def leaderboard(
         None, metavar="[NAME]", help="Key or place; default: the first.", autocompletion=complete_board
     ),
     phase: str = PHASE,
+    everything: bool = typer.Option(False, "--all", help="Every finished submission, whatever the rule chooses."),
     csv: bool = typer.Option(False, "--csv", help="Print it as CSV, with full values."),
     workspace: str | None = WORKSPACE,
     db: str | None = DB,
@@ -33,7 +34,7 @@ def leaderboard(
 ) -> None:
     """Print a leaderboard of a competition."""
     with opened(workspace, db) as ws:
-        board = ws.competition(competition).leaderboard(name, phase=phase)
+        board = ws.competition(competition).leaderboard(name, phase=phase, rule=False if everything else None)
         if as_json:
             print_json({"ok": True, **board.to_dict()})
         elif csv:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, String, Table, func, literal, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, String, Table, distinct, func, literal, select, type_coerce
 
 from codabench.core.boards import BoardMark, BoardRows, ChoiceSeen, EditSeen, RunSeen, SubmissionSeen
-from codabench.core.records import Status
+from codabench.core.records import Run, Status
+from codabench.core.trees import TreeRef
 from codabench.db.connection import Connected
+from codabench.db.convert import run_from
 from codabench.db.tables import BATCH, CHOICE, HAND_SCORE, OF_RUN, OF_SUBMISSION, RUN, SCORE, SUBMISSION
 
 _LIVE = [s.value for s in Status if not s.is_final]
@@ -42,6 +44,8 @@ class Boards(Connected):
             mark = self._mark(db, competition, phase)
             if since is None:
                 return self._everything(db, competition, phase, mark)
+            if mark == since:
+                return BoardRows(mark)
             if (mark.deleted, mark.promoted) != (since.deleted, since.promoted):
                 return None
             found = self._news(db, competition, phase, mark, since)
@@ -49,6 +53,47 @@ class Boards(Connected):
         news = (found.submissions, found.edits, found.choices)
         seen = [after[1] - before[1] for after, before in zip(mark[:3], since[:3], strict=True)]
         return found if self.is_sqlite or seen == [len(each) for each in news] else None
+
+    def latest_phase(self, competition: str) -> int | None:
+        """The phase of the last submission to a competition that is not deleted; None: there is none."""
+        query = select(SUBMISSION.c.phase).where(SUBMISSION.c.competition == competition)
+        query = query.where(SUBMISSION.c.deleted_at.is_(None)).order_by(SUBMISSION.c.sequence.desc()).limit(1)
+        with self._read() as db:
+            return db.execute(query).scalar()
+
+    def called(
+        self, competition: str, phase: int, only: Sequence[str] | None = None
+    ) -> dict[str, tuple[str, dict[str, Any] | None]]:
+        """Submissions in their order: what each is called, and its fact sheet.
+
+        Parameters
+        ----------
+        only
+            Of these alone; None: of all that are not deleted.
+        """
+        query = select(SUBMISSION.c.id, SUBMISSION.c.name, SUBMISSION.c.fact_sheet).order_by(SUBMISSION.c.sequence)
+        here = query.where(SUBMISSION.c.competition == competition, SUBMISSION.c.phase == phase)
+        with self._read() as db:
+            if only is None:
+                rows = db.execute(here.where(SUBMISSION.c.deleted_at.is_(None))).all()
+            else:
+                rows = [row for part in _parts(only) for row in db.execute(query.where(SUBMISSION.c.id.in_(part)))]
+            return {id: (name, json.loads(sheet)) for id, name, sheet in rows}
+
+    def shown_runs(self, submissions: Sequence[str]) -> list[tuple[Run, TreeRef]]:
+        """The runs that boards show of some submissions, with what was submitted."""
+        query = select(RUN, SUBMISSION.c.tree).join(SUBMISSION, RUN.c.submission == SUBMISSION.c.id).where(RUN.c.shown)
+        query = query.order_by(SUBMISSION.c.sequence, RUN.c.position)
+        with self._read() as db:
+            rows = [row for part in _parts(submissions) for row in db.execute(query.where(SUBMISSION.c.id.in_(part)))]
+        return [(run_from(row), TreeRef.model_validate_json(row.tree)) for row in rows]
+
+    def holdouts(self, competition: str) -> dict[int | str, int]:
+        """For each task, how many submissions were scored on it; deleted ones, too: whoever was told has learnt."""
+        counted = select(RUN.c.task, func.count(distinct(RUN.c.submission))).group_by(RUN.c.task)
+        query = counted.where(RUN.c.competition == competition, RUN.c.status == Status.FINISHED.value)
+        with self._read() as db:
+            return {_task(task): int(count) for task, count in db.execute(query)}
 
     def _mark(self, db: Connection, competition: str, phase: int) -> BoardMark:
         here = (SUBMISSION.c.competition == competition, SUBMISSION.c.phase == phase)

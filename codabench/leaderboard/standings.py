@@ -93,6 +93,12 @@ class Standings:
         """Those on the board, best first."""
         return [self.table.submission[n] for n in self._order]
 
+    @property
+    def scored(self) -> int:
+        """How many submissions were scored that are not deleted, on the board or not."""
+        table = self.table
+        return sum(1 for scored, gone in zip(table.scored, table.deleted, strict=True) if scored and not gone)
+
     def is_on(self, submission: str) -> bool:
         """Whether a submission is on the board."""
         n = self.table.number.get(submission)

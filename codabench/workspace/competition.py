@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codabench.bundle.defined.bundle import DefinedBundle
@@ -16,6 +17,7 @@ from codabench.core.errors import BundleError, SubmissionRejected, UsageError
 from codabench.core.evaluations import Revision
 from codabench.core.policy import Policy
 from codabench.core.report import Report
+from codabench.leaderboard.combined import Ranking
 from codabench.leaderboard.values import Aggregation
 from codabench.storage.sources import TreeSource
 from codabench.workspace import admission
@@ -381,7 +383,12 @@ class Competition(Described):
         name: int | str | None = None,
         *,
         phase: int | str | None = None,
+        rule: bool | None = None,
         aggregation: Aggregation = "mean",
+        ranking: Ranking | None = None,
+        participants: Mapping[str, str] | None = None,
+        page: int | None = None,
+        size: int = 50,
     ) -> Leaderboard:
         """The leaderboard of a phase.
 
@@ -391,10 +398,72 @@ class Competition(Described):
             Key or place of the leaderboard; None: the first.
         phase
             By index or name; None: the phase of the last submission.
+        rule
+            Whether the submission rule of the bundle chooses what is listed, or every finished submission is. None: in
+            a workspace it does, in a private one not.
         aggregation
-            How several tasks become one value of a column: ``"mean"``, ``"first"``, ``"sum"``.
+            How several tasks become one value of a column: ``"mean"``, ``"first"``, ``"sum"``; or ``"average_rank"``:
+            ranked by the mean of the places in each task.
+        ranking
+            A function of a `Row` (``row.scores``, ``row.per_task``) that gives the number to rank by, the larger the
+            better.
+        participants
+            What participants are called on the board: an organization, a display name.
+        page, size
+            Only that page, counted from 1, of so many rows.
+
+        Raises
+        ------
+        NotFound
+            No such leaderboard or phase.
+        UsageError
+            ``CB350``: no such page. ``CB376``: `ranking` gives something else than a number.
         """
-        return self.workspace.leaderboard(self, name=name, phase=phase, aggregation=aggregation)
+        return self.workspace.leaderboard(
+            self,
+            name=name,
+            phase=phase,
+            rule=rule,
+            aggregation=aggregation,
+            ranking=ranking,
+            participants=participants,
+            page=page,
+            size=size,
+        )
+
+    def save_results(self, dest: str | os.PathLike[str], *, phase: int | str | None = None, **options: Any) -> Path:
+        """Write leaderboards as servers give them to organizers: every column of every task, hidden ones included.
+
+        Parameters
+        ----------
+        dest
+            Ends in ``.json`` (board, row, values), ``.csv`` (a table of one phase) or ``.zip`` (a table for each phase
+            that has rows). Nothing is overwritten.
+        phase
+            Only this one.
+        **options
+            As for `leaderboard`, such as ``rule``.
+
+        Raises
+        ------
+        UsageError
+            ``CB350``: another ending, or several phases for one table. ``CB706``: something is there already.
+        StorageError
+            It cannot be written.
+        """
+        from codabench.workspace.outcomes import write_results
+
+        return write_results(self, Path(dest), phase=phase, **options)
+
+    def holdouts(self) -> dict[str, int]:
+        """For each task, how many submissions were scored on its reference data: the more, the luckier the best."""
+        counted = self.workspace.db.holdouts(self.id)
+        return {task.name: counted.get(task.index, 0) for task in self.spec.tasks}
+
+    @property
+    def is_private(self) -> bool:
+        """Whether its runs go to a workspace of its own that nobody keeps."""
+        return self._workspace is None or self._private
 
     # ------------------------------------------------------------------ the end
     def close(self) -> None:

@@ -26,6 +26,7 @@ from codabench.runner.execute import share_storage, unshare_storage
 from codabench.storage.sources import remove_tree
 from codabench.storage.store import Storage
 from codabench.workspace import admission, settings
+from codabench.workspace.boards import Boards
 from codabench.workspace.dispatcher import LEASE_SECONDS, Dispatcher
 from codabench.workspace.feeds import Feeds
 from codabench.workspace.finding import the_submission
@@ -123,7 +124,7 @@ class Workspace(Organizing):
         self.forgets = url is not None and self.db.url in _FORGETFUL
         share_storage(self.storage)
         self.trees, self.plans = StoredTrees(self.db, self.storage), Plans(self.db, self.storage)
-        self._feeds = Feeds(self.db, self.storage)
+        self._feeds, self.boards = Feeds(self.db, self.storage), Boards(self.db)
         self.places = Places(
             backend,
             jobs=jobs,
