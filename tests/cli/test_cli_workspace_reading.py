@@ -122,11 +122,13 @@ def test_logs(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_the_leaderboard(lab: Lab) -> None:
-    out = lab("leaderboard", "Tiny").out
+    chosen = lab("leaderboard", "Tiny").out
+    assert "participants choose what is on the board; 2 scored submissions" in " ".join(chosen.split())
+    out = lab("leaderboard", "Tiny", "--all").out
     assert out.startswith("Board\n")
     assert "good" in out
     assert lab("leaderboard", "Tiny", "board", "--csv").out.startswith("rank,submission,participant,submitted_at,")
-    assert lab("leaderboard", "Tiny", "--phase", "0", "--json").document["rows"][0]["rank"] == 1
+    assert lab("leaderboard", "Tiny", "--phase", "0", "--all", "--json").document["rows"][0]["rank"] == 1
     code, _, err = lab("leaderboard", "Tiny", "boar")
     assert (code, "did you mean 'board'?" in err) == (2, True)
 
