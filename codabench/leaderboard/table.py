@@ -115,6 +115,15 @@ class Table:
                 columns[key] = [None] * len(self)
                 columns[key][n] = value
 
+    def unscore(self, n: int, task: Task) -> None:
+        """A run of it did not finish after all."""
+        if task in self.finished:
+            self.finished[task][n] = False
+            for column in self.raw[task].values():
+                column[n] = None
+        if not any(finished[n] for finished in self.finished.values()):
+            self.scored[n] = None
+
     def fill(self, finished: Iterable[tuple[int, Task]], scores: Iterable[tuple[tuple[int, Task], str, float]]) -> None:
         """The same as `score` for all runs at once, into a table that has no scores yet."""
         for n, task in finished:
