@@ -187,7 +187,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Display:
     display = pytest.importorskip("IPython.display")
     screen = Display()
     monkeypatch.setattr(display, "display", screen.display)
-    monkeypatch.setattr(showing, "_in_notebook", lambda: True)
+    monkeypatch.setattr(showing, "in_notebook", lambda: True)
     return screen
 
 
