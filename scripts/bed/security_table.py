@@ -32,8 +32,10 @@ TESTS = (
     "tests/security",
     "tests/engines/test_leftovers.py",
     "tests/storage/test_contract.py",
+    "tests/unit/leaderboard/test_board_plots.py",
     "tests/unit/runner/test_runner_scores.py",
     "tests/unit/storage/test_protocols.py",
+    "tests/workspace/test_displays.py",
 )
 
 HEAD = """\

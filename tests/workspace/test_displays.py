@@ -105,6 +105,7 @@ def comp() -> Iterator[cb.Competition]:
     made.close()
 
 
+@pytest.mark.row("H07")
 def test_what_there_is_to_see(comp: cb.Competition) -> None:
     good, bad, _ = comp.submissions()
     board = comp.leaderboard()
@@ -128,6 +129,7 @@ def test_what_there_is_to_see(comp: cb.Competition) -> None:
     assert "larger is better" in pages["competition"]
 
 
+@pytest.mark.twin("H07")
 def test_what_is_tested_here_would_be_seen() -> None:
     """The twin: a page that does not escape is found out."""
     for page in (f"<p>{CANARY}", "<p onclick=x></p>", "<a></a>", "<p>", "x" * 20_000, "<style>a{b:url(x)}</style>"):
@@ -135,6 +137,7 @@ def test_what_is_tested_here_would_be_seen() -> None:
             harmless(page)
 
 
+@pytest.mark.row("H07")
 def test_texts_have_no_marks_of_terminals(comp: cb.Competition) -> None:
     board = comp.leaderboard()
     shown = [comp, *comp.submissions(), board, board.statistics(), comp.check(), comp.submissions()[0].runs[0]]

@@ -36,7 +36,7 @@ class Row(Record):
     not_covered: str | None = None
 
 
-GROUPS: Final = {"Z": "Archives", "C": "Containers", "S": "Outputs and scores", "G": "Storage"}
+GROUPS: Final = {"Z": "Archives", "C": "Containers", "S": "Outputs and scores", "G": "Storage", "H": "What is shown"}
 
 _UNTESTED: Final[dict[str, dict[str, str]]] = {
     "Z15": {
@@ -120,6 +120,7 @@ S16 | a hostile scorer | the same container, the same limits
 G01 | a signed URL, used for something else | good for one object, one verb, a time; to upload, one size and type
 G05 | bytes that rot, or are changed in the cache | compared at each use, archives by digest; fetched again
 G06 | URLs of participants that name files of the host, or chains | an allow-list of protocols, and no chains
+H07 | names with HTML, scripts, bidirectional and terminal codes, in notebooks and plots | escaped where they are shown
 """
 
 

@@ -83,6 +83,7 @@ def plot(request):
     return request.param()
 
 
+@pytest.mark.row("H07")
 def test_it_is_a_drawing_and_nothing_else(plot):
     svg = plot.svg()
     root = ElementTree.fromstring(svg)
@@ -95,6 +96,7 @@ def test_it_is_a_drawing_and_nothing_else(plot):
     assert marks(svg) >= 3
 
 
+@pytest.mark.row("H07")
 def test_nothing_is_harmful_in_the_chart_either(plot):
     """Altair writes its data into a script as it is."""
     assert "<" not in plot.chart.to_json()
@@ -103,6 +105,7 @@ def test_nothing_is_harmful_in_the_chart_either(plot):
     assert "‹/script›‹script›canary" in page or "\\u2039/script\\u203a\\u2039script\\u203acanary" in page
 
 
+@pytest.mark.twin("H07")
 def test_a_name_as_it_is_would_break_out():
     """The twin: why there is no ``<`` in a chart."""
     chart = altair.Chart(altair.Data(values=[{"name": EVIL}])).mark_point().encode(x="name:N")
