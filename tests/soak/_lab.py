@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+import textwrap
 import time
 import traceback
 import uuid
@@ -80,9 +81,13 @@ class Lab:
         )
         self.pids: set[int] = set()
 
-    def scorer(self, note: str = "") -> str:
-        """The scoring program; another one with each note."""
-        return SCORES.replace("COUNTS", str(self.counts)) + (f"    # {note}\n" if note else "")
+    def scorer(self) -> str:
+        return SCORES.replace("COUNTS", str(self.counts))
+
+    def scoring_program(self, note: str) -> Path:
+        """Another scoring program with each note."""
+        files = {"main.py": textwrap.dedent(self.scorer()) + f"# {note}\n", "metadata": COMMAND}
+        return write_files(self.folder / "scorers" / note, files)
 
     def submission(self, word: str) -> Path:
         """Code that predicts a word."""

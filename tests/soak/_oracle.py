@@ -214,6 +214,16 @@ def batches(seen: Seen) -> Iterator[Finding]:
             for row in rows:
                 if row["run"] and seen.runs[row["run"]]["status"] == "Finished" and seen.runs[row["replaces"]]["shown"]:
                     yield "illegal", f"batch {batch['id']} was promoted, and run {row['replaces']} is still shown"
+        if batch["state"] in ("planned", "running"):
+            yield "lost", f"batch {batch['id']} is {batch['state']}: nobody carried it to its end"
+        done = Counter(
+            (run["submission"], run["task"])
+            for run in seen.runs.values()
+            if run["batch"] == batch["id"] and run["status"] == Status.FINISHED.value
+        )
+        for (submission, task), count in done.items():
+            if count > 1:
+                yield "double", f"batch {batch['id']} did submission {submission}, task {task} {count} times"
         if len({row["run"] for row in rows if row["run"]}) != len(again):
             yield "double", f"batch {batch['id']} has a run twice"
 

@@ -6,15 +6,17 @@ acknowledged to it, it writes down. It begins in a workspace in which every run 
 
 from __future__ import annotations
 
+import contextlib
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from _lab import ALLOWED, Lab
 
 import codabench as cb
 from codabench.core.errors import SubmissionRejected
+from codabench.core.evaluations import BatchState
 
 Scenario = Callable[[Lab, cb.Workspace, cb.Competition, str], None]
 
@@ -39,6 +41,24 @@ def finished(lab: Lab, submission: Any) -> None:
             lab.acknowledge("score", run.id, scores=run.scores)
 
 
+def one_finished(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: str) -> Any:
+    """A submission that has its score."""
+    made = ws.submit(comp, lab.submission(word), participant=word)
+    lab.acknowledge("submission", made.id)
+    finished(lab, made)
+    return made
+
+
+def reevaluate_and_promote(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: str) -> None:
+    """Another scoring program, the scores that it gives, and then they are on the board."""
+    one_finished(lab, ws, comp, word)
+    ws.revise(comp, 0, note=word, scoring_program=lab.scoring_program(word))
+    batch = ws.reevaluate(comp, where={"participants": [word]}, note=word).execute(progress="none")
+    lab.acknowledge("batch", batch.id, promoted=False)
+    batch.promote(word)
+    lab.acknowledge("batch", batch.id, promoted=True)
+
+
 def collect_and_back_up(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: str) -> None:
     """Remove what nobody needs, while nobody else writes, and copy the rest."""
     ws.storage.put(word.encode())
@@ -47,7 +67,7 @@ def collect_and_back_up(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: 
     lab.acknowledge("backup", word)
 
 
-SCENARIOS: tuple[Scenario, ...] = (submit_and_run,)
+SCENARIOS: tuple[Scenario, ...] = (submit_and_run, reevaluate_and_promote)
 ALONE: tuple[Scenario, ...] = (collect_and_back_up,)
 """Those that want nobody else to write."""
 
@@ -56,17 +76,35 @@ def told(scenario: Scenario) -> Callable[[Lab, str], None]:
     """A story from the opening of the workspace to its end."""
 
     def tell(lab: Lab, word: str) -> None:
-        with cb.load(lab.bundle) as comp, lab.workspace() as ws:
-            ws.add(comp)
+        with opened(lab) as (ws, comp):
             scenario(lab, ws, comp, word)
 
     return tell
+
+
+@contextlib.contextmanager
+def opened(lab: Lab, **options: Any) -> Iterator[tuple[cb.Workspace, cb.Competition]]:
+    """The workspace and its competition, which the first who comes adds from its bundle."""
+    with lab.workspace(**options) as ws:
+        known = list(ws.competitions())
+        with ws.competition(known[0]) if known else cb.load(lab.bundle) as comp:
+            yield ws, comp if known else ws.add(comp)
 
 
 def recovered(lab: Lab, word: str = "") -> None:
     """What a process does that finds what others left: it carries everything to its end."""
     with lab.workspace() as ws:
         ws.dispatch(drain=True)
+        for competition in ws.competitions():
+            with ws.competition(competition) as comp:
+                resumed(ws, comp)
+
+
+def resumed(ws: cb.Workspace, comp: cb.Competition) -> None:
+    """Go on with what was begun and not done."""
+    for batch in ws.batches(comp):
+        if batch.state in (BatchState.PLANNED, BatchState.RUNNING):
+            batch.resume(progress="none")
 
 
 # ---------------------------------------------------------------------- processes that go on and on
@@ -78,10 +116,11 @@ def dispatching(lab: Lab) -> None:
 
 def submitting(lab: Lab) -> None:
     """Tells one story after the other, and leaves the work to others."""
-    with cb.load(lab.bundle) as comp, lab.workspace(dispatch=False) as ws:
-        ws.add(comp)
+    draw = random.SystemRandom()  # a child begins with the state of its parent
+    with opened(lab, dispatch=False) as (ws, comp):
+        resumed(ws, comp)
         while True:
-            random.choice(SCENARIOS)(lab, ws, comp, f"w{uuid.uuid4().hex}")
+            draw.choice(SCENARIOS)(lab, ws, comp, f"w{uuid.uuid4().hex}")
 
 
 class Story(NamedTuple):
