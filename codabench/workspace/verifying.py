@@ -106,7 +106,7 @@ def verify(
         place = space.places.get(backend, image=image or found.provenance.image.name)
         asked = _image(found.provenance, place) if image is None else {"image": image}
         plan = _plan(space, found.provenance, material, policy, {"pull": pull, **asked})
-        outcome = _carried_out(place, plan, on_event)
+        outcome = _carried_out(place, plan, found.provenance.image.name, on_event)
     return Verification(
         receipt=found,
         columns=compared(found.scores, outcome.scores, allowed),
@@ -253,13 +253,13 @@ def _plan(
     )
 
 
-def _carried_out(place: Backend, plan: RunPlan, on_event: Emit | None) -> Outcome:
+def _carried_out(place: Backend, plan: RunPlan, name: str, on_event: Emit | None) -> Outcome:
     work = Work(function=EXECUTE, payload=plan.model_dump(mode="json"))
     handle = place.submit(work, key=plan.attempt, on_event=on_event)
     try:
         return Outcome.model_validate(handle.result())
     except ImageNotFound as error:
-        hint = "name another image (image=..., or --image): it runs with that one, and says so"
+        hint = f"`--image {name}` (image=...) runs it with what has that name here, or name another, and says so"
         raise ImageNotFound(f"the image of the receipt is not to be had: {error.message}", hint=hint) from error
     except KeyboardInterrupt:
         handle.cancel("interrupted")

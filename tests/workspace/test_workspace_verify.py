@@ -306,7 +306,7 @@ def test_an_image_is_asked_for_by_its_digest(
     with pytest.raises(ImageNotFound, match="the image of the receipt is not to be had") as caught:
         cb.verify(other, workspace=ws, backend=engine, image=option)
     assert engine.asked == [asked]
-    assert "--image" in str(caught.value.hint)
+    assert f"--image {image['name']}" in str(caught.value.hint)
 
 
 # ---------------------------------------------------------------------- what is no receipt
