@@ -259,7 +259,7 @@ def _carried_out(place: Backend, plan: RunPlan, name: str, on_event: Emit | None
     try:
         return Outcome.model_validate(handle.result())
     except ImageNotFound as error:
-        hint = f"`--image {name}` (image=...) runs it with what has that name here, or name another, and says so"
+        hint = f"`--image {name}` (image=...) takes what has that name here; the answer says so"
         raise ImageNotFound(f"the image of the receipt is not to be had: {error.message}", hint=hint) from error
     except KeyboardInterrupt:
         handle.cancel("interrupted")

@@ -80,6 +80,13 @@ def test_a_receipt_is_portable_and_always_the_same(ws: cb.Workspace, run: cb.Run
     assert "First" in repr(receipt)
 
 
+def test_every_field_is_explained(run: cb.RunHandle) -> None:
+    text = (Path(__file__).parents[2] / "docs/receipts.md").read_text(encoding="utf-8")
+    receipt = run.receipt().model_dump(mode="json")
+    fields = {**receipt, **receipt["provenance"]}
+    assert [name for name in fields if f"`{name}`" not in text and f"`{name}." not in text] == []
+
+
 def test_the_path_of_a_file_system_stays_at_home() -> None:
     image = {"name": "rootfs:/home/me/secret/trixie", "id": "rootfs:/home/me/secret/trixie:abc"}
     shown = without_paths({"image": image, "engine": {}})
