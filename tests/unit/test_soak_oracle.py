@@ -248,12 +248,31 @@ print(json.dumps([sorted(points.seen), sorted(points.uncovered)]))
 """
 
 
-def listed(folder: Path, how: str) -> tuple[set[str], set[str]]:
-    argv = [sys.executable, "-c", LISTS, str(folder), how]
+KILLS = """
+import json, sys
+from pathlib import Path
+import _tally, crash_points
+from codabench.workspace.takeover import Takeover
+if sys.argv[2] == "forgetful":
+    Takeover.look = lambda self, mine: None
+tally, labs = _tally.Tally(), _tally.fresh_labs(Path(sys.argv[1]), lambda: None)
+kills = [crash_points.Kill("submit_and_run", f"{name}: after its commit", 1) for name in json.loads(sys.argv[3])]
+crash_points.carry_out("here", labs, kills, len(kills), tally)
+print(json.dumps([tally.killed.total(), tally.kinds]))
+"""
+
+
+def alone(script: str, *words: object) -> Any:
+    """What a script prints last that has a process of its own."""
+    argv = [sys.executable, "-c", script, *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": f"{SOAKS}:{ROOT}"}
     ended = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    seen, uncovered = json.loads(ended.stdout.splitlines()[-1])
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def listed(folder: Path, how: str) -> tuple[set[str], set[str]]:
+    seen, uncovered = alone(LISTS, folder, how)
     return set(seen), set(uncovered)
 
 
@@ -272,6 +291,14 @@ def test_calls_without_a_point_are_found(tmp_path: Path) -> None:
     seen, uncovered = listed(tmp_path / "lab", "bare")
     assert seen <= {"None: before its commit", "None: after its commit"}
     assert {each.partition(":")[0] for each in uncovered} == {"storage", "database", "engine"}
+
+
+@pytest.mark.parametrize(("recovery", "kinds"), [("whole", set()), ("forgetful", {"lost"})])
+def test_a_recovery_that_forgets_the_runs_of_the_dead(recovery: str, kinds: set[str], tmp_path: Path) -> None:
+    points = ["Submissions.add_submission", "Queue.take_run", "Runs.append"]
+    killed, found = alone(KILLS, tmp_path, recovery, json.dumps(points))
+    assert killed == len(points)
+    assert set(found) == kinds
 
 
 def test_kills_are_spread_over_stories_and_points(soaks: None) -> None:
