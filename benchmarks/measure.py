@@ -28,8 +28,8 @@ class Benchmark:
     sides
         Opens both sides: what the library does, and the baseline. What they need lives as long as the context.
     must
-        What must hold: this figure ("value", "ratio", "above": value - baseline) is at most so much. None: it is
-        reported only.
+        What must hold: this figure ("value", "ratio", "above": value - baseline) is at most so much; with "least" the
+        ratio is at least so much. None: it is reported only.
     pause
         Seconds between samples, so that what one side leaves to the background does not slow the other down.
     most
@@ -42,7 +42,7 @@ class Benchmark:
     about: str
     unit: str
     sides: Callable[[], AbstractContextManager[tuple[Side, Side]]]
-    must: tuple[Literal["value", "ratio", "above"], float] | None = None
+    must: tuple[Literal["value", "ratio", "above", "least"], float] | None = None
     pause: float = 0.0
     most: int | None = None
     beside: tuple[str, list[float]] = ("", [])
@@ -90,6 +90,8 @@ class Measured:
     def holds(self) -> bool:
         """Whether what must hold does."""
         must = self.benchmark.must
+        if must is not None and must[0] == "least":
+            return self.ratio >= must[1]
         return must is None or float(getattr(self, must[0])) <= must[1]
 
     def to_json(self) -> dict[str, str | float]:
@@ -114,6 +116,8 @@ class Measured:
         if self.benchmark.must is None:
             return ""
         figure, most = self.benchmark.must
+        if figure == "least":
+            return f"must: ratio >= {most:g}: {'holds' if self.holds else 'MISSED'}"
         unit = "" if figure == "ratio" else f" {self.benchmark.unit}"
         return f"must: {figure} <= {most:g}{unit}: {'holds' if self.holds else 'MISSED'}"
 

@@ -23,6 +23,8 @@ NAMES = [
     "check_1000_files",
     "log_memory",
     "open_workspace",
+    "reevaluate_nothing_changed",
+    "rescore_batch",
     "storage_gigabyte_put",
     "storage_gigabyte_get",
     "storage_gigabyte_tree",
