@@ -38,12 +38,15 @@ if TYPE_CHECKING:
     from codabench.workspace.leaderboard import Leaderboard
     from codabench.workspace.loading import check, load
     from codabench.workspace.receipts import Receipt
+    from codabench.workspace.reevaluation.handle import BatchHandle
+    from codabench.workspace.reevaluation.plan import ReevaluationPlan
     from codabench.workspace.verdicts import Verification
     from codabench.workspace.verifying import verify
     from codabench.workspace.workspace import Workspace
 
 _HOMES = {
     "Backend": "codabench.backends.backend",
+    "BatchHandle": "codabench.workspace.reevaluation.handle",
     "Column": "codabench.bundle.defined.models",
     "Competition": "codabench.workspace.competition",
     "CompetitionSpec": "codabench.core.competition",
@@ -63,6 +66,7 @@ _HOMES = {
     "ProcessEngine": "codabench.backends.process",
     "Program": "codabench.bundle.defined.programs",
     "Receipt": "codabench.workspace.receipts",
+    "ReevaluationPlan": "codabench.workspace.reevaluation.plan",
     "Report": "codabench.core.report",
     "RunHandle": "codabench.workspace.handles",
     "SandboxEngine": "codabench.backends.sandbox",
@@ -85,6 +89,7 @@ _HOMES = {
 
 __all__ = [
     "Backend",
+    "BatchHandle",
     "Column",
     "Competition",
     "CompetitionSpec",
@@ -104,6 +109,7 @@ __all__ = [
     "ProcessEngine",
     "Program",
     "Receipt",
+    "ReevaluationPlan",
     "Report",
     "RunHandle",
     "SandboxEngine",
