@@ -32,7 +32,7 @@ class TwoSteps:
 
 
 class Many:
-    """What many containers cost at least, some at the same time: the calls of the docker SDK and nothing around them."""
+    """What many containers cost at least, some at the same time: the calls of the docker SDK, nothing around them."""
 
     def __init__(self, url, image, command, parallel):
         self.client = docker.DockerClient(base_url=url, version="auto", max_pool_size=4 * parallel)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -109,13 +110,16 @@ def _created(action: Callable[[], object], workspace: Path) -> list[dict[str, st
     import docker
 
     engine: Any = competition.engine("docker")
-    client = docker.DockerClient(base_url=engine.url, version="auto")
-    since = time.time()
+    # While it goes on: the engine remembers the last few hundred events only.
+    mine = {"event": "create", "label": f"codabench.workspace={workspace}"}
+    stream = docker.DockerClient(base_url=engine.url, version="auto").events(decode=True, filters=mine)
+    seen: list[dict[str, str]] = []
+    reader = threading.Thread(target=lambda: seen.extend(event["Actor"]["Attributes"] for event in stream), daemon=True)
+    reader.start()
     action()
     time.sleep(1)
-    seen = client.events(since=int(since), until=int(time.time()) + 1, decode=True, filters={"event": "create"})
-    labels = [event["Actor"]["Attributes"] for event in seen if event["timeNano"] / 1e9 >= since]
-    return [found for found in labels if found.get("codabench.workspace") == str(workspace)]
+    stream.close()
+    return seen
 
 
 @contextmanager
@@ -150,9 +154,7 @@ def _rescored() -> Iterator[tuple[Side, Side]]:
             comp.revise(0, scoring_program=program, note="mended")
             taken: list[float] = []
             plan = ws.reevaluate(comp)
-            made = _created(
-                lambda: taken.append(milliseconds(lambda: plan.execute(progress="none"))), folder / "lab"
-            )
+            made = _created(lambda: taken.append(milliseconds(lambda: plan.execute(progress="none"))), folder / "lab")
             steps = [labels.get("codabench.step") for labels in made]
             if steps != ["scoring"] * SCORED:
                 raise CannotMeasureError(f"not {SCORED} scoring containers alone: {plan}, {set(steps)} {len(steps)}")

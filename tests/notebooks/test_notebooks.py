@@ -60,7 +60,8 @@ def look(outputs: list[Any]) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["01_first_competition", "02_leaderboards", "03_own_benchmark"]
+    listed = ["01_first_competition", "02_leaderboards", "03_own_benchmark", "04_reevaluation"]
+    assert [path.stem for path in NOTEBOOKS] == listed
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
@@ -122,3 +123,15 @@ def test_leaderboards_are_explained(kernel: pytest.MonkeyPatch) -> None:
     said = [o.data["text/plain"] for o in outputs if "text/html" not in o.get("data", {}) and "data" in o]
     assert any("more than chance would do" in text for text in said)
     assert any("because" in text for text in said)
+
+
+def test_a_reevaluation_runs(kernel: pytest.MonkeyPatch) -> None:
+    kernel.setenv("CODABENCH_NOTEBOOK_BACKEND", "process")
+    (path,) = (path for path in NOTEBOOKS if path.stem == "04_reevaluation")
+    pages = pages_of(execute(path))
+    plan, last = (page for page in pages if 'class="cb-reevaluation"' in page)
+    assert "score only  12   scoring program r1 → r2" in plan
+    assert "up to date  12" in last
+    shown = [page for page in pages if 'class="cb-progress"' in page]
+    assert "12/12  ok 12" in shown[-1]
+    assert any("12 rescored" in page for page in pages)

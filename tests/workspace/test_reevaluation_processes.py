@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +32,13 @@ SLOW = MENDED.replace("time.sleep(", "time.sleep(0.3 + ")
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Path]:
+def lab(tmp_path: Path) -> Path:
     """A workspace with six submissions; to score one again takes a while."""
     with cb.load(make(tmp_path / "bundle")) as loaded, cb.Workspace(tmp_path / "lab", backend="process") as ws:
         comp = ws.add(loaded)
         submitted(comp, tmp_path, [{"score": n} for n in range(6)])
         revise(comp, tmp_path / "v2", SLOW)
-    yield tmp_path / "lab"
+    return tmp_path / "lab"
 
 
 def begun(lab: Path) -> subprocess.Popen[str]:
@@ -71,7 +70,7 @@ def look(lab: Path) -> cb.Workspace:
 
 
 def whole(ws: cb.Workspace, batch: cb.BatchHandle) -> None:
-    """Every submission has one finished run in the batch, nothing is lost or there twice, and rows agree with history."""
+    """Every submission has one finished run in the batch; nothing is lost or there twice; rows agree with history."""
     assert batch.state is BatchState.DONE
     assert batch.progress().to_dict() | {"batch": ""} == {
         "batch": "", "total": 6, "finished": 6, "failed": 0, "cancelled": 0, "left": 0,
@@ -79,7 +78,7 @@ def whole(ws: cb.Workspace, batch: cb.BatchHandle) -> None:
     mine: list[Run] = [run for run in ws.db.runs(ws.competition("Tiny").id, shown=False) if run.batch == batch.id]
     finished = [run for run in mine if run.status is Status.FINISHED]
     assert len({run.submission for run in finished}) == len(finished) == 6
-    assert len([run for run in ws.db.runs(ws.competition("Tiny").id)]) == 6
+    assert len(ws.db.runs(ws.competition("Tiny").id)) == 6
     assert ws.db.check() == []
 
 

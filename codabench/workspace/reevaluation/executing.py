@@ -159,19 +159,19 @@ class _Execution:
         again = self._db.batch_runs(self._batch.id, statuses=_OVER)
         for start in range(0, len(again), self._ahead):
             self._queue(again[start : start + self._ahead])
-        pace = Pace(self._look().left)
+        pace = Pace(self._look().open)
         with self._listening():
             while True:
                 standing = self._look()
                 if self._again(standing):
                     continue
-                self._shown.update(standing._replace(eta=pace.eta(standing.left)))
+                self._shown.update(standing._replace(eta=pace.eta(standing.open)))
                 if self._most is not None and standing.failed > self._most:
                     self._abort(standing)
                 if self._hands.draining:
                     self._drain()
                     raise KeyboardInterrupt
-                if not standing.left:
+                if not standing.open:
                     break
                 self._fill(standing)
                 self._pause()

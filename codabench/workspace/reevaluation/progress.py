@@ -53,9 +53,14 @@ class Standing(NamedTuple):
         return sum(self.counts.get(status, 0) for status in (Status.PREPARING, Status.RUNNING, Status.SCORING))
 
     @property
-    def left(self) -> int:
-        """What has no final status, queued or not."""
+    def open(self) -> int:
+        """What is not over, queued or not."""
         return self.total - sum(count for status, count in self.counts.items() if status.is_final)
+
+    @property
+    def left(self) -> int:
+        """What is still to be carried out: also what was cancelled, if somebody continues."""
+        return self.total - self.finished - self.failed
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""

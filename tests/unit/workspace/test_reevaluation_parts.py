@@ -220,11 +220,11 @@ def test_times_of_the_past() -> None:
 
 
 def test_where_a_batch_stands() -> None:
-    counts = {Status.FINISHED: 3, Status.FAILED: 1, Status.RUNNING: 2, Status.SUBMITTED: 1}
+    counts = {Status.FINISHED: 3, Status.FAILED: 1, Status.RUNNING: 2, Status.SUBMITTED: 1, Status.CANCELLED: 1}
     found = Standing("0123456789", 12, counts, retries=2, eta=312.0)
-    assert (found.left, found.under_way, found.waiting) == (8, 2, 1)
+    assert (found.left, found.open, found.under_way, found.waiting) == (8, 7, 2, 1)
     assert str(found).startswith("batch 01234567  ████████")
-    assert str(found).endswith("4/12  ok 3 · failed 1 · retries 2 · 2 running   eta 5:12")
+    assert str(found).endswith("4/12  ok 3 · failed 1 · cancelled 1 · retries 2 · 2 running   eta 5:12")
     assert Pace(10).eta(10) is None
     assert (Pace(10).eta(5) or -1) >= 0
     assert str(Standing("x", 0, {})).endswith("0/0  ok 0 · 0 running")
