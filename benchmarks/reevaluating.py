@@ -140,7 +140,7 @@ def _plans() -> Iterator[tuple[Side, Side]]:
 @contextmanager
 def _rescored() -> Iterator[tuple[Side, Side]]:
     """A batch after a scoring fix, against bare containers of the same scoring program."""
-    from bare_docker import Many
+    from bare_many import Many
 
     with _lab(SCORED, alike=True) as (folder, ws, comp):
         numbers = count(2)

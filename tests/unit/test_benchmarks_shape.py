@@ -84,7 +84,7 @@ def test_names_are_known() -> None:
     assert all(name in ended.stderr for name in NAMES)
 
 
-@pytest.mark.parametrize("name", ["bare_docker.py", "bare_podman.py"])
+@pytest.mark.parametrize("name", ["bare_docker.py", "bare_many.py", "bare_podman.py"])
 def test_the_bare_side_is_short_and_does_not_know_us(name: str) -> None:
     text = (FOLDER / name).read_text()
     assert len(text.splitlines()) <= 40
