@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from codabench.workspace.leaderboard import Leaderboard
 
 PHASE = typer.Option(None, "--phase", "-p", help="Index or name.", autocompletion=complete_phase)
+_WIDE = 160
+"""Columns of what goes to a pipe or a file."""
 
 
 @handled
@@ -33,6 +35,8 @@ def leaderboard(
     as_json: bool = JSON,
 ) -> None:
     """Print a leaderboard of a competition."""
+    from codabench.cli.tables import room
+
     with opened(workspace, db) as ws:
         board = ws.competition(competition).leaderboard(name, phase=phase, rule=False if everything else None)
         if as_json:
@@ -40,7 +44,7 @@ def leaderboard(
         elif csv:
             say(board.to_csv().replace("\r\n", "\n").rstrip("\n"))
         else:
-            say(repr(board))
+            say(board.text(room() or _WIDE))
 
 
 @handled

@@ -184,7 +184,8 @@ def finish(
         )
     else:
         for handle in handles:
-            say(f"{_address(handle)}  {handle!r}")
+            shown = repr(handle)
+            say(f"{address(handle)}  {shown if waited else shown.splitlines()[0]}")
         for file, error in (refused or {}).items():
             tell(f"{file}: {error_text(error)}")
         if not waited and runs:
@@ -195,7 +196,7 @@ def finish(
         raise typer.Exit(FAILED)
 
 
-def _address(handle: SubmissionHandle) -> str:
+def address(handle: SubmissionHandle) -> str:
     """How a submission can be named from now on."""
     from codabench.core.text import printable
     from codabench.workspace.finding import short

@@ -69,8 +69,12 @@ class Leaderboard(Insight, Tables):
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
 
+    def text(self, width: int = 100) -> str:
+        """The board as a table of so many columns of a terminal, as far as that can be."""
+        return board_text(self._shown(), width)
+
     def __repr__(self) -> str:
-        return board_text(self._shown())
+        return self.text()
 
     def _repr_html_(self) -> str:
         return board_html(self._shown())

@@ -65,7 +65,7 @@ def notes_of_rule(spec: LeaderboardSpec, applied: bool, shown: int, scored: int)
     if applied and rule not in FORCED and scored and not shown:
         notes.append(
             f"the rule is {rule.value}: participants choose what is on the board; "
-            f"{plural(scored, 'scored submission')} can be put there (ws.choose), rule=False lists them"
+            f"{plural(scored, 'scored submission')} can be put there (choose); rule=False, or --all, lists them"
         )
     if applied and spec.hidden:
         notes.append("participants do not see this board")
