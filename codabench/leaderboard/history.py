@@ -178,7 +178,10 @@ def history(
     if chosen.computation in RANK_COMPUTATIONS or aggregation == "average_rank":
         why = f"{chosen.title} is made of ranks among all submissions: it has no best value over time"
         return History(title=spec.title, column=chosen, steps=(), until=until, notes=(why,))
-    told = _Teller(spec, chosen, tasks, aggregation, names or {})
+    events = list(events)
+    # What nobody was run on is missing in nobody's result.
+    attempted = {task for event in events if isinstance(event, happened.Submitted) for task in event.tasks}
+    told = _Teller(spec, chosen, [t for t in tasks if t in attempted], aggregation, names or {})
     steps = [step for event in events if (step := told.take(event)) is not None]
     return History(title=spec.title, column=chosen, steps=tuple(steps), until=until)
 

@@ -30,6 +30,8 @@ MOST_ROWS = 25
 """Submissions that are looked at: the first ones. More would be more pairs than the test can tell from chance."""
 LEVEL = 0.95
 
+_NOT_WRITTEN = f"its scorer wrote no {NAME}"
+
 Items = Mapping[tuple[str, int | str], ItemScores]
 """(submission, task) -> what the scorer wrote of each item."""
 
@@ -115,6 +117,11 @@ class Statistics(Record):
     def known(self) -> bool:
         """Whether there is any interval or comparison."""
         return bool(self.pairs) or any(r.low is not None for r in self.rows)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody wrote scores of items, so that nothing can be expected."""
+        return self.notes == (f"no intervals: {_NOT_WRITTEN}",)
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
@@ -257,7 +264,8 @@ def _sample(board: Board, row: Row, items: Items, column: ColumnSpec) -> _Sample
     tasks = [(t, v) for t, scores in row.per_task.items() if (v := scores.get(column.key)) is not None]
     tasks = tasks[:1] if board.aggregation == "first" else tasks
     if not tasks:
-        return f"it has no value in {column.title}"
+        there = row.scores.get(column.key) is not None
+        return f"{column.title} is not made of scores of tasks" if there else f"it has no value in {column.title}"
     arrays, signature = [], []
     for task, value in tasks:
         wrote = items.get((row.submission, task))
@@ -274,7 +282,7 @@ def _sample(board: Board, row: Row, items: Items, column: ColumnSpec) -> _Sample
 
 def _unusable(wrote: ItemScores | None, column: ColumnSpec, value: float) -> str | None:
     if wrote is None:
-        return f"its scorer wrote no {NAME}"
+        return _NOT_WRITTEN
     if wrote.trouble:
         return f"{NAME}: {wrote.trouble}"
     values = wrote.values.get(column.key)

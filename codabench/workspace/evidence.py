@@ -2,56 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from codabench.core.competition import LeaderboardSpec
+from codabench.core.competition import LeaderboardSpec, PhaseSpec, SubmissionRule
+from codabench.core.errors import UsageError
 from codabench.core.records import Run, Status
+from codabench.core.text import distinct, printable
+from codabench.leaderboard.board import Board
+from codabench.leaderboard.combined import Ranking
+from codabench.leaderboard.events import BoardEvent
 from codabench.leaderboard.items import NAME, SIZE_LIMIT, ItemScores, read_items
-from codabench.workspace.happened import Past
+from codabench.leaderboard.loading import events_of
+from codabench.leaderboard.standings import Standings
+from codabench.leaderboard.values import Aggregation
+from codabench.workspace.boards import Instead
+from codabench.workspace.ranked import LOOKED_AT, Details
 
 if TYPE_CHECKING:
     from codabench.workspace.workspace import Workspace
 
 
+@dataclass
 class Evidence:
-    """Reads each file of item scores once: what a finished run left never changes.
+    """Where a board comes from.
 
-    Parameters
+    Attributes
     ----------
     spec
         The leaderboard as the competition defines it.
+    participants
+        Participant -> what people are called on the board.
+    instead
+        The runs that it shows instead of those that boards show.
     """
 
-    def __init__(self, workspace: Workspace, competition: str, phase: int, spec: LeaderboardSpec) -> None:
-        self._workspace, self.spec = workspace, spec
-        self._keys = frozenset(c.key for c in spec.columns)
-        self._competition, self._phase = competition, phase
-        self._read: dict[str, ItemScores | None] = {}
+    workspace: Workspace
+    competition: str
+    phase: PhaseSpec
+    spec: LeaderboardSpec
+    ranking: Ranking | None = None
+    participants: Mapping[str, str] = field(default_factory=dict)
+    instead: Instead = field(default_factory=dict)
+    _read: dict[str, ItemScores | None] = field(default_factory=dict, repr=False)
 
-    def past(self) -> Past:
+    def events(self) -> list[BoardEvent]:
         """What happened up to now."""
-        return Past(self._workspace.db, self._competition, self._phase, self._keys)
+        rows = self.workspace.db.board_rows(self.competition, self.phase.index)
+        return events_of(rows, self.phase.tasks) if rows else []
+
+    def names(self, known: Mapping[str, str], submissions: Iterable[str]) -> dict[str, str]:
+        """What submissions are called: as `known`, and others, such as deleted ones, by a name of their own."""
+        missing = [s for s in dict.fromkeys(submissions) if s not in known]
+        called = self.workspace.db.called(self.competition, self.phase.index, missing)
+        names = distinct([name for name, _ in called.values()], known.values())
+        return {**known, **dict(zip(called, names, strict=True))}
+
+    def board(self, events: Iterable[BoardEvent], rule: SubmissionRule | None, aggregation: Aggregation) -> Board:
+        """The board that events lead to."""
+        options = {"tasks": self.phase.tasks, "aggregation": aggregation, "ranking": self.ranking}
+        board = Standings.after(self.spec, events, rule=rule, **options).board()
+        details = Details(self.workspace, [row.submission for row in board.rows[:LOOKED_AT]], {})
+        rows = tuple(
+            row.model_copy(
+                update={
+                    "participant": self.participants.get(row.participant, row.participant),
+                    "isolated": details.isolated(row.submission),
+                }
+            )
+            for row in board.rows
+        )
+        return board.model_copy(update={"rows": rows})
 
     def items(self, submissions: Iterable[str]) -> dict[tuple[str, int | str], ItemScores]:
-        """By submission and task; where nothing was written, there is no entry."""
+        """By submission and task, what scorers wrote of each item; where nothing was written, there is no entry.
+
+        Each file is read once: what a finished run left never changes.
+        """
         found = {}
-        for submission in submissions:
-            for run in self._workspace.db.runs_of(submission):
-                if run.shown and run.status is Status.FINISHED:
-                    if run.id not in self._read:
-                        self._read[run.id] = self._items(run)
-                    wrote = self._read[run.id]
-                    if wrote is not None:
-                        found[submission, run.task] = wrote
+        for shown, _ in self.workspace.db.shown_runs(list(submissions)):
+            run = self.instead.get((shown.submission, shown.task), shown)
+            if run.status is not Status.FINISHED:
+                continue
+            if run.id not in self._read:
+                self._read[run.id] = self._items(run)
+            wrote = self._read[run.id]
+            if wrote is not None:
+                found[run.submission, run.task] = wrote
         return found
 
     def _items(self, run: Run) -> ItemScores | None:
         step = run.outcome.step("scoring") if run.outcome else None
         if step is None or step.output is None:
             return None
-        with self._workspace.storage.open_tree(step.output) as output:
+        with self.workspace.storage.open_tree(step.output) as output:
             if not output.is_file(NAME):
                 return None
             with output.open(NAME) as stream:
-                return read_items(stream.read(SIZE_LIMIT + 1), self._keys)
+                return read_items(stream.read(SIZE_LIMIT + 1), [c.key for c in self.spec.columns])
+
+
+def moment_of(given: datetime | str) -> datetime:
+    """An instant in UTC; one without a zone is taken as UTC.
+
+    Raises
+    ------
+    UsageError
+        ``CB353``: the text is no ISO 8601 date or time.
+    """
+    try:
+        moment = datetime.fromisoformat(given) if isinstance(given, str) else given
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        hint = 'write "2026-03-01" or "2026-03-01 12:30"'
+        raise UsageError(f"{printable(str(given))!r} is no time", code="CB353", hint=hint) from None

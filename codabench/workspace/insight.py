@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from codabench.core.competition import ColumnSpec, LeaderboardSpec, PhaseSpec
+from codabench.core.competition import ColumnSpec, CompetitionSpec, LeaderboardSpec, PhaseSpec
 from codabench.core.errors import UsageError
-from codabench.core.text import printable
+from codabench.core.text import plural, printable
 from codabench.leaderboard.board import Board, Row
 from codabench.workspace import admission
-from codabench.workspace.evidence import Evidence
+from codabench.workspace.evidence import Evidence, moment_of
 
 if TYPE_CHECKING:
     from codabench.leaderboard.diff import BoardDiff
@@ -30,6 +30,8 @@ class Insight:
         Submission id -> parameters, and answers that the fact sheet puts on the leaderboard.
     """
 
+    competition: CompetitionSpec | None = None
+
     def __init__(
         self,
         board: Board,
@@ -40,8 +42,8 @@ class Insight:
     ) -> None:
         self.board, self.phase, self.names, self.facts = board, phase, names, facts or {}
         self._evidence = evidence
-        self._statistics: dict[str, Statistics] = {}
-        self._said: list[str] = []
+        # By column and the rows that were looked at: a page of a board is a copy with other rows.
+        self._statistics: dict[tuple[str, tuple[str, ...]], Statistics] = {}
 
     @property
     def spec(self) -> LeaderboardSpec:
@@ -88,12 +90,11 @@ class Insight:
         from codabench.leaderboard.statistics import MOST_ROWS, analyse
 
         chosen = self._column(column)
-        if chosen.key not in self._statistics:
-            read = self._evidence.items(r.submission for r in self.rows[:MOST_ROWS]) if self._evidence else {}
-            found = self._statistics[chosen.key] = analyse(self.board, read, chosen, self.names)
-            if found.known or (read and chosen == self._column(None)):
-                self._said += [f"{chosen.title}: {note}" for note in found.notes]
-        return self._statistics[chosen.key]
+        rows = tuple(row.submission for row in self.rows[:MOST_ROWS])
+        if (chosen.key, rows) not in self._statistics:
+            read = self._evidence.items(rows) if self._evidence else {}
+            self._statistics[chosen.key, rows] = analyse(self.board, read, chosen, self.names)
+        return self._statistics[chosen.key, rows]
 
     def at(self, moment: datetime | str) -> Self:
         """The board as it was at a moment: worked out again from what had happened until then.
@@ -110,24 +111,15 @@ class Insight:
         UsageError
             ``CB353``: the text is no time.
         """
-        from codabench.leaderboard.standings import Standings
-        from codabench.workspace.happened import moment_of
-
         until, known = moment_of(moment), self._known()
-        past = known.past()
-        events = past.until(until)
-        attempted = past.tasks(events)
-        standings = Standings.after(
-            known.spec,
-            events,
-            rule=known.spec.submission_rule if self.board.rule_applied else None,
-            tasks=tuple(t for t in self.phase.tasks if t in attempted),
-            aggregation=self.board.aggregation,
-        )
-        board = standings.board()
+        events = [event for event in known.events() if event.at <= until]
+        rule = known.spec.submission_rule if self.board.rule_applied else None
+        board = known.board(events, rule, self.board.aggregation)
         notes = (*board.notes, f"as it was on {until:%Y-%m-%d %H:%M:%S} UTC")
-        shown = board.model_copy(update={"notes": notes})
-        return type(self)(shown, self.phase, past.names(self.names), self.facts, self._evidence)
+        names = known.names(self.names, (row.submission for row in board.rows))
+        made = type(self)(board.model_copy(update={"notes": notes}), self.phase, names, self.facts, known)
+        made.competition = self.competition
+        return made
 
     def history(self, column: str | None = None) -> History:
         """The best value of each participant over time, whatever the submission rule shows; ``.plot()``.
@@ -146,16 +138,27 @@ class Insight:
         from codabench.workspace.dispatcher import utc_now
 
         known = self._known()
-        past = known.past()
-        return history(
+        events = known.events()
+        told = history(
             known.spec,
-            past.events,
+            events,
             until=utc_now(),
             column=self._column(column),
-            tasks=tuple(t for t in self.phase.tasks if t in past.tasks(past.events)),
+            tasks=self.phase.tasks,
             aggregation=self.board.aggregation,
-            names=past.names(self.names),
         )
+        names = known.names(self.names, (step.submission for step in told if step.submission))
+        people = known.participants
+        steps = tuple(
+            step.model_copy(
+                update={
+                    "name": names[step.submission] if step.submission else "",
+                    "participant": people.get(step.participant, step.participant),
+                }
+            )
+            for step in told
+        )
+        return told.model_copy(update={"steps": steps})
 
     def _column(self, key: str | None) -> ColumnSpec:
         """A visible column; None: the one that ranks, or the first if that is hidden."""
@@ -171,8 +174,19 @@ class Insight:
         return self._evidence
 
     def diff(self, later: Insight) -> BoardDiff:
-        """What changed from this board to a later one: places, values, and why; ``.to_frame()``, ``.plot()``."""
+        """What changed from this board to a later one: places, values, and why; ``.to_frame()``, ``.plot()``.
+
+        Raises
+        ------
+        UsageError
+            ``CB353``: one of them is a page of a board.
+        """
         from codabench.leaderboard.diff import compare
+
+        for board in (self.board, later.board):
+            if board.total > len(board.rows):
+                message = f"{len(board.rows)} of {plural(board.total, 'row')} are no board that can be compared"
+                raise UsageError(message, code="CB353", hint="compare whole boards, without page=")
 
         return compare(self.board, later.board, {**self.names, **later.names})
 
@@ -192,4 +206,15 @@ class Insight:
     def _shown(self) -> Board:
         """The board with names people know in place of ids; what its statistics say, once they were asked for."""
         rows = tuple(r.model_copy(update={"submission": printable(self.name(r))}) for r in self.rows)
-        return self.board.model_copy(update={"rows": rows, "notes": (*self.board.notes, *self._said)})
+        said = [f"{s.column.title}: {note}" for s in self._asked() for note in s.notes]
+        return self.board.model_copy(update={"rows": rows, "notes": (*self.board.notes, *said)})
+
+    def _asked(self) -> list[Statistics]:
+        """Statistics of these rows that say something: of the column that ranks also why they do not."""
+        if not self._statistics:
+            return []
+        from codabench.leaderboard.statistics import MOST_ROWS
+
+        rows, ranking = tuple(row.submission for row in self.rows[:MOST_ROWS]), self._column(None)
+        found = [s for (_, looked), s in self._statistics.items() if looked == rows]
+        return [s for s in found if s.known or (s.column == ranking and not s.silent)]

@@ -148,7 +148,7 @@ def make_leaderboard(
         for row in board.rows
     )
     board = board.model_copy(update={"rows": rows, "notes": tuple(notes)})
-    evidence = Evidence(workspace, competition.id, period.index, chosen)
+    evidence = Evidence(workspace, competition.id, period, chosen, ranking, people, instead or {})
     made: Leaderboard = Leaderboard(board, period, names, facts_of(spec, called), evidence)
     made.competition, made.duplicates = spec, [[names[s] for s in group] for group in twice]
     if spec.enable_detailed_results and spec.show_detailed_results_in_leaderboard:

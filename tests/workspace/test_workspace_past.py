@@ -11,8 +11,7 @@ import pytest
 import codabench as cb
 from codabench.core.errors import NotFound, UsageError
 from codabench.core.records import BoardChoice, HandScore
-from codabench.leaderboard import events as happened
-from codabench.workspace.happened import Past, moment_of
+from codabench.workspace.evidence import moment_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*CB690")
 
@@ -121,26 +120,41 @@ def test_the_best_over_time(story: Story) -> None:
         story.comp.leaderboard().history("x")
 
 
-def test_every_event_is_told_once(story: Story) -> None:
-    comp = story.comp
-    past = Past(comp.workspace.db, comp.id, 0, {"acc"})
-    kinds = [type(e).__name__ for e in past.events]
-    assert kinds == [
-        *("Submitted", "Scored", "Submitted", "Scored", "Submitted", "Scored", "Submitted", "Failed"),
-        *("ScoreEdited", "EntryChosen", "Deleted"),
-    ]
-    assert past.until(story.moments[0]) == []
-    assert past.until(past.events[3].at) == past.events[:4]
-    assert past.names({}) == {s.id: s.name for s in past.submissions.values()}
-    assert all(isinstance(e, happened.Submitted) is (not e.isolated) for e in past.events if hasattr(e, "isolated"))
-
-
 def test_the_board_without_rules_is_the_board_of_now(story: Story) -> None:
     board = story.comp.leaderboard()
     now = board.at(datetime.now(UTC) + timedelta(seconds=1))
-    # Numbers of arrival count those that were deleted, too.
-    assert [r.model_copy(update={"sequence": 0}) for r in now] == [r.model_copy(update={"sequence": 0}) for r in board]
+    assert now.board.rows == board.board.rows
     assert now.statistics().notes == board.statistics().notes
+
+
+def test_under_the_rule_of_a_workspace(tmp_path) -> None:
+    """Force_Best: the past has the best of then, people by the names they have now, and a ranking of one's own."""
+    comp = cb.Competition(
+        title="Best",
+        tasks=[cb.Task(name="n", scoring_program=score)],
+        leaderboards=[cb.Leaderboard(key="m", columns=[cb.Column(key="acc")], submission_rule="Force_Best")],
+    )
+    with cb.Workspace(tmp_path / "lab") as ws:
+        ws.add(comp)
+        story = Story(comp)
+        story.submit("ada", "a1", 0.5)
+        story.submit("bo", "b1", 0.6)
+        story.later()
+        story.submit("ada", "a2", 0.7)
+        story.submit("bo", "b2", 0.4)
+        board = comp.leaderboard(participants={"ada": "Ada L."})
+        assert rows(board) == [("a2", 0.7), ("b1", 0.6)]
+        before = board.at(story.moments[1])
+        assert rows(before) == [("b1", 0.6), ("a1", 0.5)]
+        assert [r.participant for r in before] == ["bo", "Ada L."]
+        assert [s.participant for s in board.history()] == ["Ada L.", "bo", "Ada L."]
+        assert [r.reason for r in before.diff(board)] == ["in place of a1", "behind a2", "replaced by a2"]
+        upside_down = comp.leaderboard(ranking=lambda row: row.scores["acc"])
+        assert len(upside_down.at("2999-01-01")) == 2
+        assert "is not made of scores of tasks" in upside_down.statistics().notes[0]
+        with pytest.raises(UsageError, match="no board that can be compared"):
+            board.diff(board.page(1, 1))
+        assert board.at("2999-01-01").to_csv() == board.to_csv()
 
 
 def test_a_board_of_nowhere_has_no_past(story: Story) -> None:
