@@ -163,7 +163,7 @@ class Storage:
                         shutil.copyfileobj(stream, file, CHUNK)
                 else:
                     # The system copies faster than we do; then it is the copy that is verified.
-                    with file, self.objects.reading(name):
+                    with file, self.objects.reading(name), full_disk(dest):
                         shutil.copyfile(self.objects.here(name), dest)
                     if digest_of_file(dest) != ref:
                         raise was_changed(name, self.url)

@@ -130,10 +130,13 @@ class Story(NamedTuple):
     ----------
     before
         A story that another process told before, and the passing of a point at which it was killed.
+    once
+        It can be told only once in a workspace.
     """
 
     tell: Callable[[Lab, str], None]
     before: tuple[str, tuple[str, int]] | None = None
+    once: bool = False
 
 
 STORIES = {each.__name__: Story(told(each)) for each in (*SCENARIOS, *ALONE)}

@@ -100,18 +100,26 @@ def carry_out(where: str, labs: Iterator[Lab], kills: Sequence[Kill], count: int
     points: set[str] = set()
     lab, done, here = next(labs), 0, 0
     for kill in kills:
+        if STORIES[kill.story].once and here:
+            lab, here = left(lab, labs, tally), 0
         ended = told(lab, kill.story, (kill.point, kill.passing))
         at = f"{where}, {kill.story}, {kill.point} ({kill.passing})"
         if ended.killed:
             tally.killed[where] += 1
             points.add(kill.point)
-            done, here = done + 1, here + 1
+            done += 1
         elif not ended.well:
             tally.found(at, [("lost", f"it failed before it was killed: {ended.said[-500:]}")])
-        well = looked_at(at, lab, tally)
-        if not well or here == ROUND or done == count:
-            tally.counted += Counter({what: len(lab.acknowledged(what)) for what in lab.WHAT})
-            lab, here = next(labs), 0
+        well, here = looked_at(at, lab, tally), here + 1
         if done == count:
             break
+        if not well or here == ROUND or STORIES[kill.story].once:
+            lab, here = left(lab, labs, tally), 0
+    left(lab, labs, tally)
     return points
+
+
+def left(lab: Lab, labs: Iterator[Lab], tally: Tally) -> Lab:
+    """Another lab, after what callers were told in this one is counted."""
+    tally.counted += Counter({what: len(lab.acknowledged(what)) for what in lab.WHAT})
+    return next(labs)

@@ -1,6 +1,6 @@
 """Stores on disks of all sizes, from too small for anything on, and looks at what is left; see test_cache.py.
 
-full.py store|cache|spool FOLDER        in a name space of its own (unshare -Urm); prints how often a disk was full
+full.py store|cache|spool|taken FOLDER      in a name space of its own (unshare -Urm); prints how often a disk was full
 """
 
 from __future__ import annotations
@@ -36,11 +36,44 @@ def opened(which: str, disk: Path, name: str, folder: Path) -> Storage:
     return Storage(f"memory://{name}", cache=disk / "cache")
 
 
+def taken_out(folder: Path, disk: Path) -> tuple[int, int]:
+    """What is taken out of a storage to such disks: how often one was full, and not. Half a file is not left."""
+    full, kept = 0, 0
+    store = Storage(folder / "store")
+    ref = store.put(DATA)
+    with open_source(folder / "tree") as source:
+        tree = store.put_tree(source)
+    for pages in [*range(1, 40, 2), *range(40, 100, 5)]:
+        mount(disk, f"size={4 * pages}k")
+        (disk / "place").mkdir()
+        for take, found in (
+            (lambda: store.save(ref, disk / "file"), disk / "file"),
+            (lambda: store.materialise(tree, disk / "place"), disk / "place" / "data.bin"),
+        ):
+            try:
+                take()
+                assert found.read_bytes() == DATA
+                found.unlink()
+                kept += 1
+            except StorageError as error:
+                if error.code != "CB707" or not error.hint:
+                    raise
+                assert found.name != "file" or not found.exists()
+                found.unlink(missing_ok=True)
+                full += 1
+        subprocess.run(["umount", disk], check=True)
+    assert sweep(store, lambda: Reachable((), ()), verify=True).damaged == ()
+    return full, kept
+
+
 def main(which: str, folder: Path) -> None:
     (folder / "tree").mkdir()
     (folder / "tree" / "data.bin").write_bytes(DATA)
     disk, full, kept = folder / "disk", 0, 0
     disk.mkdir()
+    if which == "taken":
+        print(*taken_out(folder, disk))
+        return
     for pages in [*range(1, 40, 2), *range(40, 240, 8)]:
         mount(disk, f"size={4 * pages}k")
         store = opened(which, disk, f"{which}{pages}", folder)

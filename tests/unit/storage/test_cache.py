@@ -130,7 +130,7 @@ def test_killed_at_each_step_nothing_wrong_is_left(work: str, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs name spaces")
-@pytest.mark.parametrize("which", ["store", "cache", "spool"])
+@pytest.mark.parametrize("which", ["store", "cache", "spool", "taken"])
 def test_a_full_disk_is_said_at_each_step_and_nothing_is_corrupt(which: str, tmp_path: Path) -> None:
     inside = ("unshare", "--user", "--map-root-user", "--mount")
     if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:
