@@ -102,4 +102,5 @@ class BoardEdited:
     leaderboard: LeaderboardSpec
 
 
-BoardEvent = Submitted | Scored | Failed | Reevaluated | ScoreEdited | EntryChosen | Deleted | BoardEdited
+SubmissionEvent = Submitted | Scored | Failed | Reevaluated | ScoreEdited | EntryChosen | Deleted
+BoardEvent = SubmissionEvent | BoardEdited

@@ -74,7 +74,7 @@ class _Runs:
         return next((at for at, _ in self.batches(submission)), None)
 
 
-def events_of(rows: BoardRows, tasks: Sequence[Task], known: Iterable[str] = ()) -> list[happened.BoardEvent]:
+def events_of(rows: BoardRows, tasks: Sequence[Task], known: Iterable[str] = ()) -> list[happened.SubmissionEvent]:
     """The history of a phase, in its order.
 
     Parameters
@@ -90,7 +90,7 @@ def events_of(rows: BoardRows, tasks: Sequence[Task], known: Iterable[str] = ())
         scores[run][key] = value
     where = {r.id: (r.submission, r.task) for r in rows.runs}
     there = {*known, *(s.id for s in rows.submissions)}
-    found: list[happened.BoardEvent] = []
+    found: list[happened.SubmissionEvent] = []
     for seen in rows.submissions:
         found.append(runs.submitted(seen))
         if seen.deleted_at is not None:
@@ -103,7 +103,9 @@ def events_of(rows: BoardRows, tasks: Sequence[Task], known: Iterable[str] = ())
         if submission in there:
             found.append(happened.ScoreEdited(edit.at, submission, task, edit.key, edit.value))
     found += [happened.EntryChosen(c.at, c.submission, c.shown, c.by) for c in rows.choices if c.submission in there]
-    return sorted(found, key=lambda e: (e.at, _ORDER[type(e)]))
+    # Clocks differ: nothing happens to a submission before it is there.
+    made = {s.id: s.created_at for s in rows.submissions}
+    return sorted(found, key=lambda e: (max(e.at, made.get(e.submission, e.at)), _ORDER[type(e)]))
 
 
 def _outcomes(

@@ -133,7 +133,7 @@ class Standings:
         self.table.choices.clear()
         self.rule = rule
 
-    def _record(self, event: BoardEvent) -> int:
+    def _record(self, event: happened.SubmissionEvent) -> int:
         """Write down what an event says; returns the number of its submission."""
         self._events += 1
         table = self.table
@@ -150,7 +150,7 @@ class Standings:
             if self._counts(n):
                 self._attempted.update(event.tasks)
             return n
-        n = table.number[event.submission]  # type: ignore[union-attr]
+        n = table.number[event.submission]
         at = (event.at, self._events, n)
         match event:
             case happened.Scored(scores=scores) | happened.Reevaluated(scores=scores):
@@ -174,10 +174,12 @@ class Standings:
         return self.table.eligible[n] and not self.table.deleted[n]
 
     @contextmanager
-    def _moving(self, event: BoardEvent) -> Iterator[None]:
+    def _moving(self, event: happened.SubmissionEvent) -> Iterator[None]:
         """Takes the rows of the event's participant out of the order, and puts in those that then are on the board."""
-        known = self.table.number.get(event.submission)  # type: ignore[union-attr]
-        who = self.table.participant[known] if known is not None else event.participant  # type: ignore[union-attr]
+        if isinstance(event, happened.Submitted):
+            who = event.participant
+        else:
+            who = self.table.participant[self.table.number[event.submission]]
         for n in self._on.pop(who, ()):
             del self._order[self._place(n)]
             self._late -= self._incomplete[n]

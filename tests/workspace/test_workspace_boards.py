@@ -1,0 +1,125 @@
+"""Boards of workspaces: the rule of the bundle, choices, numbers set by hand, pages, exports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import LAST, answer, bundle, yaml
+
+import codabench as cb
+from codabench.core.errors import UsageError
+from codabench.core.records import BoardChoice, HandScore
+
+BEST = LAST.replace("    key: board\n", "    key: board\n    submission_rule: Force_Best\n")
+SCORES = {"one": ("ada", 0.5), "two": ("ada", 0.9), "three": ("bob", 0.7), "copy": ("eve", 0.7)}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cb.Workspace]:
+    root = tmp_path_factory.mktemp("boards")
+    with cb.Workspace(root / "lab", backend="process", jobs=2) as ws:
+        for title, text in (("Best", BEST), ("Chosen", LAST)):
+            made = bundle(root / title, yaml(last=text).replace("title: Tiny", f"title: {title}"))
+            with cb.load(made) as comp:
+                ws.add(comp)
+                for name, (who, score) in SCORES.items():
+                    given = answer(root / title / f"{name}-in", json.dumps({"score": score}))
+                    comp.run(given, name=name, participant=who, progress="none")
+        yield ws
+
+
+def names(board: Any) -> list[str]:
+    return [board.name(row) for row in board]
+
+
+def test_the_rule_of_the_bundle_holds_in_a_workspace(lab: cb.Workspace) -> None:
+    comp = lab.competition("Best")
+    board = comp.leaderboard()
+    assert names(board) == ["two", "three", "copy"]
+    assert board.board.rule_applied
+    assert names(comp.leaderboard(rule=False)) == ["two", "three", "copy", "one"]
+    assert "not applied" in repr(comp.leaderboard(rule=False))
+
+
+def test_a_number_set_by_hand_counts(lab: cb.Workspace) -> None:
+    comp = lab.competition("Best")
+    one = next(s for s in comp.submissions() if s.name == "one")
+
+    def put(value: float | None) -> list[str]:
+        now = datetime.now(UTC)
+        lab.db.set_score(HandScore(run=one.run.id, key="score", value=value, by="o", note="", at=now))
+        return names(comp.leaderboard())
+
+    assert put(1.0) == ["one", "three", "copy"]
+    assert put(None) == ["two", "three", "copy"]
+
+
+def test_where_people_choose_the_board_says_what_is_left(lab: cb.Workspace) -> None:
+    comp = lab.competition("Chosen")
+    assert names(comp.leaderboard()) == []
+    assert "4 scored submissions can be put there" in " ".join(repr(comp.leaderboard()).split())
+    by_name = {s.name: s.id for s in comp.submissions()}
+    for name in ("one", "three", "two"):
+        lab.db.choose(BoardChoice(submission=by_name[name], shown=True, by="o", at=datetime.now(UTC)))
+    assert names(comp.leaderboard()) == ["two", "three"], "with Add each participant has one"
+
+
+def test_pages(lab: cb.Workspace) -> None:
+    comp = lab.competition("Best")
+    first, second = (lab.leaderboard(comp, page=n, size=2) for n in (1, 2))
+    assert (names(first), names(second)) == (["two", "three"], ["copy"])
+    assert [row.rank for row in second] == [3]
+    assert first.total == second.total == 3
+    whole = comp.leaderboard()
+    assert whole.page(2, size=2).rows == second.rows
+    assert names(whole.page(9)) == []
+    assert second.rows[0].tied, "with the last row of the page before"
+    for page, size in ((0, 2), (1, 0)):
+        with pytest.raises(UsageError, match="pages are counted from 1"):
+            comp.leaderboard(page=page, size=size)
+
+
+def test_what_is_there_twice_is_named(lab: cb.Workspace) -> None:
+    comp = lab.competition("Best")
+    board = comp.leaderboard(participants={"bob": "Institute of Engines"})
+    assert board.duplicates == [["three", "copy"]]
+    assert "equal byte by byte: three (bob), copy (eve)" in board.board.notes
+    assert [row.participant for row in board] == ["ada", "Institute of Engines", "eve"]
+    assert comp.holdouts() == {"First": 4}
+
+
+def test_a_ranking_of_ones_own(lab: cb.Workspace) -> None:
+    comp = lab.competition("Best")
+    board = comp.leaderboard(rule=False, ranking=lambda row: -row.scores["score"])
+    assert names(board)[0] == "one"
+    assert next(iter(board.to_frame().columns[3:])) == "lambda"
+
+
+def test_frames(lab: cb.Workspace) -> None:
+    board = lab.competition("Best").leaderboard()
+    long = board.to_frame(layout="long")
+    assert list(long.columns) == ["rank", "submission", "participant", "task", "column", "value"]
+    assert long[long.column == "score"].value.tolist() == [0.9, 0.7, 0.7]
+    assert len(long) == 6
+    with pytest.raises(UsageError, match="no layout 'tall'"):
+        board.to_frame(layout="tall")
+
+
+def test_files_as_servers_write_them(lab: cb.Workspace, tmp_path: Path) -> None:
+    comp = lab.competition("Best")
+    document = json.loads(comp.save_results(tmp_path / "r.json").read_text())
+    ((title, rows),) = document.items()
+    assert title == "Board - One(0)"
+    assert [key.partition("-")[0] for key in rows] == ["ada", "bob", "eve"]
+    assert next(iter(rows.values())) == {"First(0)-Score": "0.9000000000", "First(0)-Time": "5.0000000000"}
+    assert comp.save_results(tmp_path / "r.csv").read_text().startswith("Username,fact_sheet_answers,First(0)-Score,")
+    assert comp.save_results(tmp_path / "r.zip").stat().st_size > 100
+    with pytest.raises(UsageError, match="is there already"):
+        comp.save_results(tmp_path / "r.zip")
+    with pytest.raises(UsageError, match="ends in none of"):
+        comp.save_results(tmp_path / "r.txt")
