@@ -74,7 +74,7 @@ class _Runs:
         return next((at for at, _ in self.batches(submission)), None)
 
 
-def events_of(rows: BoardRows, tasks: Sequence[Task], known: Iterable[str] = ()) -> list[happened.SubmissionEvent]:
+def events_of(rows: BoardRows, tasks: Sequence[Task], known: Iterable[str] = ()) -> list[happened.BoardEvent]:
     """The history of a phase, in its order.
 
     Parameters
@@ -105,7 +105,8 @@ def events_of(rows: BoardRows, tasks: Sequence[Task], known: Iterable[str] = ())
     found += [happened.EntryChosen(c.at, c.submission, c.shown, c.by) for c in rows.choices if c.submission in there]
     # Clocks differ: nothing happens to a submission before it is there.
     made = {s.id: s.created_at for s in rows.submissions}
-    return sorted(found, key=lambda e: (max(e.at, made.get(e.submission, e.at)), _ORDER[type(e)]))
+    found.sort(key=lambda e: (max(e.at, made.get(e.submission, e.at)), _ORDER[type(e)]))
+    return [*found]
 
 
 def _outcomes(
