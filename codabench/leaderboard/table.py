@@ -188,7 +188,7 @@ class Table:
             finished = self.finished.get(only[0], [])
             incomplete = [not done for done in finished] or [True] * len(self)
             for n in {n for n, _, _ in self._written}:
-                incomplete[n] = not self.scores(n)
+                incomplete[n] = only[0] not in self.scores(n)
             return {c.key: list(columns.get(c.key) or [None] * len(self)) for c in spec.columns}, incomplete
         found = [self.line(spec, n, aggregation) for n in range(len(self))]
         return {c.key: [v[c.key] for v, _ in found] for c in spec.columns}, [i for _, i in found]

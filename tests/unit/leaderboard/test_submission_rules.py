@@ -197,6 +197,18 @@ def test_a_board_kept_up_to_date_is_the_board_worked_out_anew(spec, events, aggr
         assert all(math.isfinite(v) for row in kept.board().rows for v in row.scores.values() if v is not None)
 
 
+def test_a_number_set_for_a_task_that_nobody_has_to_have_completes_nothing():
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    events = [
+        happened.Submitted(at, "a", "a", tasks=(0,), eligible=False),
+        happened.ScoreEdited(at, "a", 0, "s", 1.0),
+        happened.Submitted(at, "b", "a", sequence=1, tasks=(1,)),
+        happened.Scored(at, "a", {}),
+    ]
+    (row,) = Standings.after(spec_with(SubmissionRule.ADD), events, tasks=(0, 1)).board().rows
+    assert row.incomplete
+
+
 @settings(max_examples=100, deadline=None)
 @given(histories(), st.sampled_from(FORCED))
 def test_no_participant_disappears(events, rule):
