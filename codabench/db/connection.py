@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Row, Table, create_engine, event, text
+from sqlalchemy import URL, Connection, Dialect, Engine, Row, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from codabench.core.errors import StorageError, UsageError
@@ -27,6 +29,9 @@ _NO_SHARED = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
 IDLE_SECONDS = 10
 """After so long PostgreSQL ends a transaction whose process says nothing: one that was suspended would keep its locks,
 and nobody could take over what it has in hand."""
+
+_FRESH_SECONDS = 1.0
+"""For so long a connection in the pool is taken to be alive."""
 
 _READ = {"codabench_reads": True}
 _HINTS = {
@@ -83,10 +88,12 @@ class Connected:
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         """A transaction that sees one state of SQLite; on PostgreSQL each statement sees what is committed."""
+        # Without a transaction PostgreSQL is asked once, and not three times.
+        level: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         with (
             self._reading,
             self._failures(),
-            self._engine.connect().execution_options(**_READ) as connection,
+            self._engine.connect().execution_options(**_READ, **level) as connection,
             connection.begin(),
         ):
             yield connection
@@ -152,9 +159,10 @@ Found = Row[Any]
 def make_engine(url: URL) -> Engine:
     """An engine whose transactions begin as this package wants them."""
     if url.get_backend_name() != "sqlite":
-        # A server that was started again has closed what lay in the pool.
-        engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=32)
+        engine = create_engine(url, pool_size=8, max_overflow=32)
         event.listen(engine, "connect", _postgres_patience)
+        event.listen(engine, "checkin", _remember)
+        event.listen(engine, "checkout", partial(_still_there, engine.dialect))
         return engine
     # One connection for a database in memory: each connection would have a database of its own.
     options: dict[str, Any] = {"poolclass": StaticPool} if _in_memory(url) else {}
@@ -186,6 +194,20 @@ def _refuse_network(url: URL) -> None:
 def _postgres_patience(connection: Any, _record: Any) -> None:
     connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
     connection.commit()
+
+
+def _remember(_connection: Any, record: Any) -> None:
+    record.info["since"] = time.monotonic()
+
+
+def _still_there(dialect: Dialect, connection: Any, record: Any, _proxy: Any) -> None:
+    """A server that was started again has closed what lay in the pool; what was used a moment ago is not asked."""
+    if time.monotonic() - record.info.get("since", time.monotonic()) < _FRESH_SECONDS:
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise DisconnectionError(str(error)) from error
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

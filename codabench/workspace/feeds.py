@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from codabench.core.live import AnyEvent, StatusChanged
-from codabench.core.records import Outcome, Run, Status
+from codabench.core.records import Outcome, Run, RunOptions, Status
 from codabench.db.database import Database
 from codabench.storage.store import Storage
 from codabench.workspace.dispatcher import utc_now
@@ -26,8 +26,8 @@ Observer = Callable[[dict[str, Any]], None]
 class Feeds:
     """Takes events in and hands them on."""
 
-    def __init__(self, db: Database, storage: Storage) -> None:
-        self._db, self._storage = db, storage
+    def __init__(self, db: Database, storage: Storage, options: Callable[[str], RunOptions]) -> None:
+        self._db, self._storage, self._options = db, storage, options
         self._observers: list[Observer] = []
         self._feeds: dict[str, Feed] = {}
 
@@ -104,7 +104,7 @@ class Feeds:
         if feed is None:
             if event["type"] != "status" or event["status"].is_final:
                 return
-            keep = self._db.submission(event["submission"]).options.policy.log_keep
+            keep = self._options(event["submission"]).policy.log_keep
             feed = Feed(run, keep, utc_now)
             for known in statuses(self._db.events(run))[:-1]:
                 feed.add({"type": "status", "status": known.status, "at": known.at})

@@ -11,6 +11,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +125,10 @@ class Workspace(Organizing):
         self.forgets = url is not None and self.db.url in _FORGETFUL
         share_storage(self.storage)
         self.trees, self.plans = StoredTrees(self.db, self.storage), Plans(self.db, self.storage)
-        self._feeds, self.boards = Feeds(self.db, self.storage), Boards(self.db)
+        database = self.db
+        # How a submission is carried out never changes.
+        self._options = lru_cache(1024)(lambda submission: database.submission(submission).options)
+        self._feeds, self.boards = Feeds(self.db, self.storage, self._options), Boards(self.db)
         self.places = Places(
             backend,
             jobs=jobs,
@@ -411,7 +415,7 @@ class Workspace(Organizing):
         return holder == self._dispatcher.holder
 
     def _place_of(self, run: Run) -> Backend:
-        return self.places.of(run, image=self.db.submission(run.submission).options.image)
+        return self.places.of(run, image=self._options(run.submission).image)
 
     def place_for(self, backend: BackendLike, image: str | None, jobs: int | None = None) -> Backend | None:
         """Where a new run would be carried out, which has to answer; None: not here, this process only queues."""
