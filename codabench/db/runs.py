@@ -141,11 +141,10 @@ class Runs(Connected):
             If the table of transitions forbids it, or the attempt does not count any more.
         """
         with self._change() as db:
-            for kind in kinds:
-                row = self._run_row(db, run)
-                if attempt is not None and (row.attempt, row.token) != (attempt, token):
-                    raise StateError(f"attempt {attempt} of run {run} does not count any more", code="CB711")
-                status = self._append(db, row, kind, at, attempt, data or {})
+            row = self._run_row(db, run)
+            if attempt is not None and (row.attempt, row.token) != (attempt, token):
+                raise StateError(f"attempt {attempt} of run {run} does not count any more", code="CB711")
+            status = self._append(db, row, kinds, at, attempt, data or {})
             if outcome is not None:
                 self._keep_outcome(db, run, attempt or row.attempt, status, outcome)
         return status
@@ -174,28 +173,36 @@ class Runs(Connected):
             heartbeat_at=at if holder else None,
         )
         db.execute(_ADD_ATTEMPT, made.model_dump())
-        self._append(db, row, EventKind.ATTEMPT_STARTED, at, attempt, {})
+        self._append(db, row, [EventKind.ATTEMPT_STARTED], at, attempt, {})
         return made
 
     def _append(
-        self, db: Connection, row: Found, kind: EventKind, at: datetime, reporter: str | None, data: dict[str, Any]
+        self,
+        db: Connection,
+        row: Found,
+        kinds: Sequence[EventKind],
+        at: datetime,
+        reporter: str | None,
+        data: dict[str, Any],
     ) -> Status:
-        status = next_status(Status(row.status), kind)
-        sequence = row.last_event + 1
+        status, rows = Status(row.status), []
+        for sequence, kind in enumerate(kinds, row.last_event + 1):
+            status = next_status(status, kind)
+            event = StatusEvent(run=row.id, sequence=sequence, kind=kind, at=at, attempt=reporter, data=data)
+            rows.append(event_row(event))
         values = {
             "id_": row.id,
             "seen": row.last_event,
             "status_": status.value,
-            "sequence_": sequence,
+            "sequence_": row.last_event + len(rows),
             # Nobody's word counts while a run waits.
-            "attempt_": None if kind is EventKind.ATTEMPT_LOST else reporter or row.attempt,
+            "attempt_": None if kinds[-1] is EventKind.ATTEMPT_LOST else reporter or row.attempt,
             "finished_at_": at if status.is_final else None,
         }
         if db.execute(_ADVANCE, values).rowcount != 1:
             raise StateError(f"run {row.id} was changed by somebody else")
-        event = StatusEvent(run=row.id, sequence=sequence, kind=kind, at=at, attempt=reporter, data=data)
         try:
-            db.execute(_ADD_EVENT, event_row(event))
+            db.execute(_ADD_EVENT, rows)
         except IntegrityError as error:
             raise StateError(f"run {row.id} was changed by somebody else") from error
         return status

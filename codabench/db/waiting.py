@@ -21,7 +21,6 @@ from codabench.db.tables import ATTEMPT, LEASE, RUN, SLOT, SUBMISSION
 _LIVE = RUN.c.status.in_([Status.PREPARING.value, Status.RUNNING.value, Status.SCORING.value])
 _WAITS = RUN.c.status == Status.SUBMITTED.value
 _GROUP = (RUN.c.priority, RUN.c.scoring_only, RUN.c.competition, RUN.c.participant)
-_ONE = select(RUN).where(RUN.c.id == bindparam("run"))
 _SERVED = (
     update(SLOT)
     .where(SLOT.c.competition == bindparam("whose"), SLOT.c.participant == bindparam("who"))
@@ -93,9 +92,10 @@ class Queue(Runs):
             for group in db.execute(groups, who).all():
                 row = db.execute(oldest, {**who, **group._mapping}).first()
                 if row is not None:
-                    made = self._start(db, self._run_row(db, row.id), attempt, token, now, holder, seconds)
+                    made = self._start(db, row, attempt, token, now, holder, seconds)
                     db.execute(_SERVED, {"at": now, "whose": row.competition, "who": row.participant})
-                    return run_from(db.execute(_ONE, {"run": row.id}).one()), made
+                    begun = {"status": Status.PREPARING, "sequence": row.last_event + 1, "attempt": attempt}
+                    return run_from(row).model_copy(update=begun), made
         return None
 
     def in_flight(self, holder: str | None = None) -> list[tuple[Run, Attempt]]:
@@ -205,7 +205,7 @@ class Queue(Runs):
             held = row.holder != holder if holder is not None else row.expires_at is not None and row.expires_at > at
             if held:
                 raise StateError(f"attempt {attempt} of run {run} is in the hands of {row.holder}", code="CB711")
-            status = self._append(db, row, EventKind.ATTEMPT_LOST, at, None, data or {})
+            status = self._append(db, row, [EventKind.ATTEMPT_LOST], at, None, data or {})
             db.execute(update(RUN).where(RUN.c.id == run).values(not_before=not_before))
         return status
 
@@ -269,8 +269,13 @@ def _questions(but_not: tuple[str | None, ...]) -> tuple[Select[Any], Select[Any
     """The groups of runs that wait, and the oldest of a group: putting these together costs more than asking them."""
     takeable = _takeable(but_not)
     mine = [column == bindparam(column.name) for column in _GROUP]
-    query = select(RUN.c.id, RUN.c.competition, RUN.c.participant).where(takeable, *mine)
-    oldest = query.order_by(RUN.c.created_at, RUN.c.position, RUN.c.id).limit(1).with_for_update(skip_locked=True)
+    oldest = (
+        select(RUN)
+        .where(takeable, *mine)
+        .order_by(RUN.c.created_at, RUN.c.position, RUN.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
     return _next_groups(takeable), oldest
 
 
