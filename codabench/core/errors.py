@@ -12,6 +12,7 @@
     ├── PolicyError                   the engine cannot enforce what the policy demands
     ├── EngineError                   the engine failed to do its work (the machine failed, not the program)
     │   ├── EngineUnavailable         (also ConnectionError) nothing answers
+    │   │   └── NoRoom                a backend takes nothing now; it may later
     │   ├── ImageNotFound             (also FileNotFoundError) no such image here, and it could not be pulled
     │   ├── RegistryError             (also ConnectionError) a registry is away, fails, refuses us or lies
     │   ├── EngineTimeout             (also TimeoutError) the engine did not answer in time
@@ -113,6 +114,12 @@ class EngineUnavailable(EngineError, ConnectionError):
     """No engine answers."""
 
     default_code = "CB601"
+
+
+class NoRoom(EngineUnavailable):
+    """A backend is there and takes nothing now, as a cluster without workers; it may later."""
+
+    default_code = "CB652"
 
 
 class ImageNotFound(EngineError, FileNotFoundError):

@@ -43,9 +43,9 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str | None:
     folded = {_fold(k): k for k in reversed(choices)}
     if _fold(wrong) in folded:
         return folded[_fold(wrong)]
-    close = difflib.get_close_matches(_fold(wrong), folded, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(_fold(wrong), folded, n=5, cutoff=0.6)
     if close:
-        return folded[close[0]]
+        return folded[next((name for name in close if is_slip(_fold(wrong), name)), close[0])]
     prefixed = [k for k in choices if _fold(k) and _fold(wrong).startswith(_fold(k))]
     return prefixed[0] if prefixed else None
 

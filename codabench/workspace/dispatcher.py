@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from codabench.backends.backend import Backend, Work
-from codabench.core.errors import CodabenchError, EngineUnavailable, StorageError
+from codabench.core.errors import CodabenchError, NoRoom, StorageError
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Outcome, Run, Status
 from codabench.db.connection import passing
@@ -327,8 +327,8 @@ class Dispatcher:
                 on_event=lambda event: self._live(flight, event),
                 on_done=lambda handle: self._inbox.put(("done", id, handle)),
             )
-        except EngineUnavailable as error:
-            self._hands.no_place(flight, error)
+        except NoRoom as error:
+            self._hands.no_room(flight, error)
         except Exception as error:  # noqa: BLE001 - as in `Hands.done`: a run that cannot be started must end, too
             _raise_if_away(error)
             self._hands.fail(flight, error)

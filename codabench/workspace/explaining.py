@@ -12,7 +12,7 @@ from codabench.core.problems import Fault
 from codabench.core.records import Run, Status
 from codabench.core.text import human_size, plural, preformatted, printable
 from codabench.workspace.dispatcher import utc_now
-from codabench.workspace.endings import GONE, NO_PLACE, SILENT, losses
+from codabench.workspace.endings import DEADLY, NO_PLACE, NO_ROOM, losses
 from codabench.workspace.holding import is_dead, shown
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _waits(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[
     drivers = [shown(holder) for holder in workspace.db.present(now)]
     before = workspace.db.waiting_before(run.id)
     place = f"{plural(before, 'run')} of this workspace {'is' if before == 1 else 'are'} before it"
-    lost = losses(history, GONE, SILENT)
+    lost = losses(history, *DEADLY)
     again = f"; {plural(lost, 'attempt')} at it {'was' if lost == 1 else 'were'} lost" if lost else ""
     if run.cancel_reason is not None:
         return f"it is being cancelled: {run.cancel_reason}", "nothing"
@@ -96,7 +96,7 @@ def _waits(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[
 
 def _not_reached(history: list[StatusEvent]) -> str:
     """That a process had it and does not reach its backend."""
-    given = [e for e in history if e.kind is EventKind.ATTEMPT_LOST and e.data.get("why") == NO_PLACE]
+    given = [e for e in history if e.kind is EventKind.ATTEMPT_LOST and e.data.get("why") in (NO_PLACE, NO_ROOM)]
     return f"; a process could not carry it out: {printable(str(given[-1].data.get('error')))}" if given else ""
 
 

@@ -94,6 +94,11 @@ class Hands:
         else:
             self.give_back(flight, endings.NO_PLACE, after=min(pause, 1.0), error=str(error))
 
+    def no_room(self, flight: Flight, error: CodabenchError) -> None:
+        """The backend is there and takes nothing now, as a cluster without workers: the run waits until it does."""
+        self.load.shun(flight.run.backend)
+        self.give_back(flight, endings.NO_ROOM, error=str(error))
+
     def fail(self, flight: Flight, error: BaseException) -> None:
         """The machine failed."""
         self.finish(flight, self._machine_failed(flight.run.id, error))

@@ -39,11 +39,11 @@ def test_runs_of_a_lost_worker_go_to_another_one(cluster: Cluster, tmp_path: Pat
         cluster.worker(1)
         assert (slow.wait(60).status, quick.wait(60).status) == (Status.FINISHED, Status.FINISHED)
         assert (slow.scores["score"], quick.scores["score"]) == (0.5, 0.75)
-        kinds = [event.kind for event in slow.run.history()]
-        assert kinds.count(EventKind.ATTEMPT_LOST) == 1
-        assert kinds.count(EventKind.RUN_FINISHED) == 1
-        lost = next(event for event in slow.run.history() if event.kind is EventKind.ATTEMPT_LOST)
-        assert lost.data["why"] == "worker gone"
+        history = slow.run.history()
+        assert [event.kind for event in history].count(EventKind.RUN_FINISHED) == 1
+        # Until the second worker is there it may be offered to a cluster that has none.
+        lost = [event.data["why"] for event in history if event.kind is EventKind.ATTEMPT_LOST]
+        assert [why for why in lost if why != "no room"] == ["worker gone"]
         assert b"scoring" in slow.run.logs.raw("scoring_stdout")
         assert slow.run.provenance["engine"]["name"] == "process"
 
@@ -72,8 +72,11 @@ def test_when_there_is_no_cluster_runs_wait_for_it(tmp_path: Path) -> None:
         with cb.Workspace(tmp_path / "lab", backend=cluster.url) as ws:
             ws.add(comp)
             sub = ws.submit(comp, tiny.answer(tmp_path / "a"))
-            time.sleep(1)
+            time.sleep(4)
             assert sub.status in (Status.SUBMITTED, Status.PREPARING)
+            why = sub.run.explain().why
+            assert "CB652" in why
+            assert "has no workers" in why
             cluster.worker(1)
             assert sub.wait(60).status is Status.FINISHED
     finally:

@@ -26,7 +26,7 @@ from codabench.backends.dask.wire import STOP, Message, Order, error_of
 from codabench.backends.engine import ContainerEngine, Emit
 from codabench.backends.handle import WorkHandle
 from codabench.backends.local import function_named
-from codabench.core.errors import EngineUnavailable, UsageError, WorkLost
+from codabench.core.errors import EngineUnavailable, NoRoom, UsageError, WorkLost
 
 log = logging.getLogger("codabench.backends")
 
@@ -160,7 +160,7 @@ class DaskBackend:
             with self._lock:
                 self._handles.pop(task, None)
                 self._keys.discard(key)
-            raise EngineUnavailable(f"the Dask scheduler at {self.address} takes no work: {error}") from error
+            raise NoRoom(f"the Dask scheduler at {self.address} takes no work: {error}") from error
         # Both leave with the submission itself: from its first moment on this client is told nothing of the task.
         fire_and_forget(future)
         future.release()
@@ -246,7 +246,7 @@ class DaskBackend:
         workers = self._workers()
         if not workers:
             hint = "start one: codabench worker"
-            raise EngineUnavailable(f"the Dask scheduler {self.address} has no workers", hint=hint)
+            raise NoRoom(f"the Dask scheduler {self.address} has no workers", hint=hint)
         wanted = {SLOTS: float(needs.slots)} if any(SLOTS in w["resources"] for w in workers.values()) else {}
         if needs.gpus:
             wanted[GPUS] = float(needs.gpus) if needs.gpus.isdigit() else 1.0

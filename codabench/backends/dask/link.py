@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from codabench.backends.dask.security import TLS, Address, certificates, is_loopback
-from codabench.core.errors import EngineUnavailable, UsageError
+from codabench.core.errors import EngineUnavailable, NoRoom, UsageError
 
 log = logging.getLogger("codabench.backends")
 
@@ -86,7 +86,7 @@ class Link:
             return self.client.sync(getattr(self.client.scheduler, what), callback_timeout=ASK_SECONDS, **options)
         except LOST as error:
             message = f"the Dask scheduler at {self.address} does not answer: {error or type(error).__name__}"
-            raise EngineUnavailable(message) from error
+            raise NoRoom(message) from error
 
     def subscribe(self, topic: str) -> None:
         """Hear what is said on a topic, also after the connection was lost and made again."""
@@ -104,7 +104,7 @@ class Link:
         if self.client.status == "closed" and self._connect is not None:
             self.client = self._connect()
         elif self.client.status != "running":
-            raise EngineUnavailable(f"the connection to the Dask scheduler at {self.address} is lost")
+            raise NoRoom(f"the connection to the Dask scheduler at {self.address} is lost")
         if self.client.scheduler_comm is not self._comm:
             log.warning("connected again to the Dask scheduler at %s", self.address)
             self._comm = self.client.scheduler_comm

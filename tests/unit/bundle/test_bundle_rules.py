@@ -333,7 +333,7 @@ APART = {
     "tests/unit/bundle/test_bundle_keys.py": "CB167 CB168",
     "tests/workspace/test_workspace_tasks.py": "CB354",
     "tests/unit/backends/test_dask_words.py": "CB654",
-    "tests/dask/test_dask_workspace.py": "CB653",
+    "tests/dask/test_dask_workspace.py": "CB652 CB653",
     "tests/dask/test_dask_security.py": "CB655 CB656",
     "tests/dask/test_dask_backend.py": "CB657 CB658 CB659",
     "tests/unit/bundle/test_bundle_fix.py": "CB359",
