@@ -159,13 +159,15 @@ class Dispatcher:
     @contextmanager
     def wanted(self) -> Iterator[None]:
         """Somebody waits: the thread goes on looking for what there is to do, also where others do it now."""
-        self._wanted += 1
-        try:
+        with self._lock:
+            self._wanted += 1
             self._looked = False
+        try:
             self.wake()
             yield
         finally:
-            self._wanted -= 1
+            with self._lock:
+                self._wanted -= 1
 
     def resign(self) -> None:
         """Take nothing more until `wake`; what runs goes on, what only waits for a slot is given back."""
@@ -212,6 +214,7 @@ class Dispatcher:
             self._fatal = error
             self._hands.stop("the dispatcher stopped")
             self._hands.let_go()
+            self._busy = False
             with self._changed:
                 self._changed.notify_all()
 
