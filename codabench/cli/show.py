@@ -13,7 +13,8 @@ from codabench.cli.output import INTERRUPTED, handled, print_json, say, tell
 from codabench.cli.workspaces import DB, JSON, WORKSPACE, opened
 
 if TYPE_CHECKING:
-    from codabench.workspace.handles import Logs, RunHandle, SubmissionHandle
+    from codabench.workspace.handles import RunHandle, SubmissionHandle
+    from codabench.workspace.logs import Logs
     from codabench.workspace.workspace import Workspace
 
 WHAT = "Id of a run or a submission (4 characters or more), name of a submission, or participant#number."

@@ -43,7 +43,7 @@ def meant(workspace: str | None, db: str | None, *, new: bool = False) -> tuple[
         is.
     """
     from codabench.core.errors import UsageError
-    from codabench.workspace.workspace import usual_database
+    from codabench.workspace.addresses import usual_database
 
     if workspace is None and os.environ.get(PLACE):
         workspace, db = os.environ[PLACE], db or os.environ.get(DATABASE)

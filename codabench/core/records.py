@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -318,6 +319,18 @@ class HandScore(Record):
     by: str
     note: str
     at: datetime
+
+
+def effective(written: Mapping[str, float], by_hand: Iterable[HandScore]) -> dict[str, float]:
+    """The scores of a run that count: what its scoring program wrote, but where somebody set a number.
+
+    Parameters
+    ----------
+    by_hand
+        Oldest first; the last for a key holds, and None takes back what was set before.
+    """
+    last = {score.key: score.value for score in by_hand}
+    return {**written, **{key: value for key, value in last.items() if value is not None}}
 
 
 class BoardChoice(Record):

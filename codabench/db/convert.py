@@ -7,7 +7,7 @@ from typing import Any
 
 from codabench.core.evaluations import Batch, BatchRun, Revision
 from codabench.core.events import EventKind, StatusEvent
-from codabench.core.records import Attempt, Outcome, Run, RunOptions, StepRecord, Submission
+from codabench.core.records import Attempt, HandScore, Outcome, Run, RunOptions, StepRecord, Submission
 from codabench.core.trees import TreeRef
 
 
@@ -83,6 +83,10 @@ def event_from(row: Any) -> StatusEvent:
         attempt=row.attempt,
         data=json.loads(row.data),
     )
+
+
+def hand_score_from(row: Any) -> HandScore:
+    return HandScore(**{name: getattr(row, name) for name in HandScore.model_fields})
 
 
 def step_rows(run: str, attempt: str, outcome: Outcome) -> list[dict[str, Any]]:

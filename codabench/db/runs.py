@@ -14,7 +14,7 @@ from codabench.core.events import EventKind, StatusEvent, next_status
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, HandScore, Outcome, Run, Status, Submission
 from codabench.db.connection import Connected, Found
-from codabench.db.convert import attempt_from, event_from, event_row, run_from, run_row, step_rows
+from codabench.db.convert import attempt_from, event_from, event_row, hand_score_from, run_from, run_row, step_rows
 from codabench.db.tables import ATTEMPT, EVENT, HAND_SCORE, RUN, SCORE, STEP, SUBMISSION
 
 # What every status event needs, built once: putting a statement together costs more than carrying it out.
@@ -242,7 +242,10 @@ class Runs(Connected):
         """What organizers set for the runs of a competition, oldest first: the last for a key holds."""
         query = select(HAND_SCORE).join(RUN, HAND_SCORE.c.run == RUN.c.id).where(RUN.c.competition == competition)
         with self._read() as db:
-            return [
-                HandScore(run=r.run, key=r.key, value=r.value, by=r.by, note=r.note, at=r.at)
-                for r in db.execute(query.order_by(HAND_SCORE.c.sequence))
-            ]
+            return [hand_score_from(row) for row in db.execute(query.order_by(HAND_SCORE.c.sequence))]
+
+    def hand_scores_of(self, run: str) -> list[HandScore]:
+        """What organizers set for a run, oldest first."""
+        query = select(HAND_SCORE).where(HAND_SCORE.c.run == run).order_by(HAND_SCORE.c.sequence)
+        with self._read() as db:
+            return [hand_score_from(row) for row in db.execute(query)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,12 @@ from codabench.core.events import StatusEvent, submission_status
 from codabench.core.live import AnyEvent
 from codabench.core.policy import Policy
 from codabench.core.problems import Fault, Problem
-from codabench.core.records import LogRecord, Outcome, Role, Run, Status, StepName, Submission
+from codabench.core.records import HandScore, Outcome, Role, Run, Status, StepName, Submission, effective
 from codabench.core.report import render_problem
 from codabench.core.text import printable
 from codabench.runner.inline import NAME as INLINE
 from codabench.storage.sources import TreeSource
+from codabench.workspace.logs import Logs
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
@@ -24,40 +25,6 @@ if TYPE_CHECKING:
     from codabench.workspace.progress import Progress
     from codabench.workspace.receipts import Receipt
     from codabench.workspace.workspace import Workspace
-
-
-class Logs(Mapping[str, str]):
-    """What the programs of a run printed, by name (``prediction_stderr``, ``scoring_stdout``...)."""
-
-    def __init__(self, workspace: Workspace, outcome: Outcome | None, live: Mapping[str, bytes] | None = None) -> None:
-        self._workspace = workspace
-        self._live = dict(live or {})
-        records = [log for step in (outcome.steps if outcome else ()) for log in step.logs]
-        self._records: dict[str, LogRecord] = {log.name: log for log in records}
-
-    def __getitem__(self, name: str) -> str:
-        return self.raw(name).decode("utf-8", "replace")
-
-    def raw(self, name: str) -> bytes:
-        """The kept bytes of a log; while the run goes on, those that came so far."""
-        if name in self._live:
-            return self._live[name]
-        return self._workspace.storage.get(self._records[name].blob)
-
-    def record(self, name: str) -> LogRecord:
-        """How much there was, and whether the middle was left out."""
-        return self._records[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._live or self._records)
-
-    def __len__(self) -> int:
-        return len(self._live or self._records)
-
-    def __repr__(self) -> str:
-        return (
-            "\n".join(f"── {name} ──\n{printable(text).rstrip()}" for name, text in self.items() if text) or "no output"
-        )
 
 
 class RunHandle:
@@ -88,8 +55,18 @@ class RunHandle:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Column key -> value."""
-        return dict(self.outcome.scores) if self.outcome else {}
+        """Column key -> value that counts; what the scoring program wrote is in ``outcome.scores``."""
+        outcome = self.outcome
+        return effective(outcome.scores, self.by_hand) if outcome else {}
+
+    @property
+    def by_hand(self) -> list[HandScore]:
+        """What was set by hand for it, oldest first."""
+        return self._workspace.db.hand_scores_of(self.id) if self.status is Status.FINISHED else []
+
+    def set_score(self, key: str, value: float | None, *, note: str = "", by: str | None = None) -> HandScore:
+        """Set a number by hand, or take it back; see `Workspace.set_score`."""
+        return self._workspace.set_score(self, key, value, note=note, by=by)
 
     @property
     def problem(self) -> Problem | None:
@@ -210,7 +187,9 @@ class RunHandle:
         self._workspace.wait([self.id], work=False)
 
     def __repr__(self) -> str:
-        scores = "   ".join(f"{k} {v:g}" for k, v in self.scores.items())
+        written = self.outcome.scores if self.outcome else {}
+        said = [f"{k} {v:g}{'' if v == written.get(k) else ' (set by hand)'}" for k, v in self.scores.items()]
+        scores = "   ".join(said)
         text = f"Run {self.status.value}" + (f" in {self.seconds:.1f} s" if self.outcome else "")
         return "\n".join([f"{text}   {scores}".rstrip(), *_details(self)])
 
@@ -323,6 +302,18 @@ class SubmissionHandle:
         ids = [r.id for r in self.runs]
         self._workspace.cancel(ids, reason)
         self._workspace.wait(ids, work=False)
+
+    def start(self) -> SubmissionHandle:
+        """Queue it, if it is held; see `Workspace.start`."""
+        return self._workspace.start(self)
+
+    def rerun(self, **options: Any) -> SubmissionHandle:
+        """Run it once more, as a new submission; see `Workspace.rerun`."""
+        return self._workspace.rerun(self, **options)
+
+    def delete(self, *, hard: bool = False, cancel: bool = False) -> None:
+        """List it no more; see `Workspace.delete`."""
+        self._workspace.delete(self, hard=hard, cancel=cancel)
 
     def raise_for_status(self) -> SubmissionHandle:
         """Raise `RunFailed` unless every run finished."""

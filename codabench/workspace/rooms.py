@@ -23,6 +23,10 @@ class Rooms:
     plans: Plans
     places: Places
 
+    def _wake(self) -> None:
+        """There is work: see to it that somebody looks, if this process carries out any."""
+        raise NotImplementedError
+
     @property
     def _whole(self) -> Workspace:
         return cast("Workspace", self)

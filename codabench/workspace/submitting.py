@@ -43,7 +43,7 @@ def admitted(
     """Store a submission, admit it, and queue a run for each task; see `Workspace.submit`."""
     spec, now = competition.spec, utc_now()
     chosen, tasks = admission.aim(spec, submission, phase, task, now)
-    person = participant or _user_name()
+    person = participant or user_name()
     # Refused before anything is stored, where that is known already; what decides is asked with the insert below.
     admit = partial(admission.admit, spec, chosen, now) if enforce else None
     if admit is not None:
@@ -84,7 +84,10 @@ def admitted(
             workspace.places.assign(run.id, place)
         if inline is not None:
             inline.expect(run.id, calls[run.position])
-    return workspace.db.add_submission(made, runs, kind=EventKind.RUN_QUEUED, admit=admit), runs
+    # A rule of the phase like its dates: where those do not hold, nobody waits for an organizer either.
+    held = enforce and not spec.auto_run_submissions
+    kind = EventKind.RUN_HELD if held else EventKind.RUN_QUEUED
+    return workspace.db.add_submission(made, runs, kind=kind, admit=admit), runs
 
 
 def _check_answers(spec: CompetitionSpec, answers: Mapping[str, Any] | None, *, enforce: bool) -> None:
@@ -96,7 +99,8 @@ def _check_answers(spec: CompetitionSpec, answers: Mapping[str, Any] | None, *, 
         raise SubmissionRejected(f"the fact sheet is not complete: {listed}", code="CB334")
 
 
-def _user_name() -> str:
+def user_name() -> str:
+    """Who runs this process, as far as that can be told."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

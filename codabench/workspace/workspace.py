@@ -8,7 +8,6 @@ import os
 import tempfile
 import threading
 import weakref
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from codabench.backends.backend import Backend
 from codabench.backends.local_data import LocalData
-from codabench.core.errors import UsageError
 from codabench.core.live import AnyEvent
 from codabench.core.policy import UNBOUNDED, Policy, policy_named
 from codabench.core.problems import Fault
@@ -26,37 +24,30 @@ from codabench.db.database import Database
 from codabench.runner.execute import share_storage, unshare_storage
 from codabench.storage.sources import remove_tree
 from codabench.storage.store import Storage
-from codabench.workspace import admission, settings
+from codabench.workspace import settings
+from codabench.workspace.addresses import FORGETFUL, plain_url, usual_database
 from codabench.workspace.boards import Boards
 from codabench.workspace.dispatcher import LEASE_SECONDS, Dispatcher
 from codabench.workspace.feeds import Feeds
-from codabench.workspace.finding import the_submission
-from codabench.workspace.handles import RunHandle, SubmissionHandle
+from codabench.workspace.handles import SubmissionHandle
+from codabench.workspace.handling import Handling
 from codabench.workspace.live import Feed
 from codabench.workspace.organizing import Organizing
 from codabench.workspace.places import BackendLike, Places
 from codabench.workspace.planning import Submitted
 from codabench.workspace.plans import Plans
+from codabench.workspace.reevaluating import Reevaluating
 from codabench.workspace.stored import StoredTrees
 from codabench.workspace.submitting import admitted
+from codabench.workspace.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from codabench.backends.dask.preflight import Preflight
-    from codabench.runner.reuse import ReuseMode
-    from codabench.storage.sweep import Sweep
-    from codabench.workspace.backup import Backup
     from codabench.workspace.competition import Competition
-    from codabench.workspace.housekeeping import Usage
     from codabench.workspace.leaderboard import Leaderboard
-    from codabench.workspace.reevaluation.choosing import Where
-    from codabench.workspace.reevaluation.handle import BatchHandle
-    from codabench.workspace.reevaluation.plan import ReevaluationPlan
-
-_FORGETFUL = ("sqlite://", "sqlite:///:memory:")
-"""Databases that are gone with the process."""
 
 
-class Workspace(Organizing):
+class Workspace(Organizing, Handling, Reevaluating, Upkeep):
     """Remembers competitions, submissions, runs and scores, and drives the work.
 
     Parameters
@@ -116,13 +107,13 @@ class Workspace(Organizing):
         # Also where nobody calls `close`; at the end of the process `_close_all` does, in its order.
         self._clear = weakref.finalize(self, remove_tree, self.scratch)
         self._clear.atexit = False
-        self.url = _plain_url(url) if url is not None else str(self.scratch / "storage")
+        self.url = plain_url(url) if url is not None else str(self.scratch / "storage")
         kept = Path(cache).absolute() if cache is not None else self.scratch / "cache" if "://" in self.url else None
         self.storage = Storage(self.url, cache=kept, cap=cap, options=storage_options)
         if db is None:
             db = "sqlite://" if url is None else usual_database(self.url)
         self.db = Database(db)
-        self.forgets = url is not None and self.db.url in _FORGETFUL
+        self.forgets = url is not None and self.db.url in FORGETFUL
         share_storage(self.storage)
         self.trees, self.plans = StoredTrees(self.db, self.storage), Plans(self.db, self.storage)
         database = self.db
@@ -193,7 +184,8 @@ class Workspace(Organizing):
         keep
             Leave the run directories where they are, to be looked at.
         enforce
-            Whether dates and limits of the phase hold.
+            Whether dates and limits of the phase hold, and whether runs are held where ``auto_run_submissions`` is
+            false: they wait for `start`.
 
         Raises
         ------
@@ -232,103 +224,14 @@ class Workspace(Organizing):
         )
         if keep:
             self._clear.detach()
-        if self._dispatches:
-            self._dispatcher.wake()
+        self._wake()
         return SubmissionHandle(self, competition, made, runs)
-
-    def submissions(self, competition: Competition, phase: int | str | None = None) -> list[SubmissionHandle]:
-        """The submissions to a competition, oldest first."""
-        index = None if phase is None else admission.find_phase(competition.spec, phase).index
-        found = self.db.submissions(competition.id, index)
-        runs: dict[str, list[Run]] = defaultdict(list)
-        for run in self.db.runs(competition.id, index):
-            runs[run.submission].append(run)
-        return [SubmissionHandle(self, competition, s, runs[s.id]) for s in found]
-
-    def submission(self, wanted: str) -> SubmissionHandle:
-        """A submission of any competition: by its id or the beginning of it, its name, or ``participant#number``.
-
-        Raises
-        ------
-        NotFound
-            There is none, or (``CB343``) it may be several; the message lists them.
-        """
-        found = the_submission(self.db, wanted)
-        runs = [run for run in self.db.runs_of(found.id) if run.shown]
-        return SubmissionHandle(self, self.competition(found.competition), found, runs)
 
     def leaderboard(self, competition: Competition, **options: Any) -> Leaderboard:
         """The leaderboard of a phase; see `Competition.leaderboard`."""
         from codabench.workspace.leaderboard import make_leaderboard
 
         return make_leaderboard(self, competition, **options)
-
-    # ------------------------------------------------------------------ re-evaluation
-    def reevaluate(
-        self,
-        competition: Competition,
-        *,
-        phase: int | str | None = None,
-        task: int | str | None = None,
-        where: Where = "finished",
-        reuse: ReuseMode = "same-submission",
-        note: str = "",
-    ) -> ReevaluationPlan:
-        """What has to be done so that every score is that of the newest revision, and why; nothing is started.
-
-        Parameters
-        ----------
-        phase, task
-            By index or name; None: all.
-        where
-            Which runs that boards show: ``"finished"``, ``"failed"``, ``"all"``;
-            ``{"status": ..., "participants": [...], "submissions": [...]}`` with any of these; or a function that is
-            asked for each submission. Those of deleted submissions never.
-        reuse
-            Predictions of an earlier run are the start if they would come out the same:
-            ``"same-submission"``; ``"any"``: also those of other submissions; ``"always"``: also where programs could
-            use the network or data of the worker; ``"never"``: everything is carried out again.
-        note
-            Why, for readers of the board.
-
-        Returns
-        -------
-        ReevaluationPlan
-            ``.execute()`` carries it out.
-
-        Raises
-        ------
-        NotFound
-            No such phase or task.
-        UsageError
-            ``CB651``: `where` or `reuse` cannot be meant.
-        """
-        from codabench.workspace.reevaluation.planning import make_reevaluation
-
-        return make_reevaluation(self, competition, phase=phase, task=task, where=where, reuse=reuse, note=note)
-
-    def batch(self, id: str) -> BatchHandle:
-        """A re-evaluation by its id, or the beginning of it.
-
-        Raises
-        ------
-        NotFound
-            There is none, or several begin so.
-        """
-        from codabench.workspace.reevaluation.handle import BatchHandle
-
-        found = self.db.batch_called(id)
-        return BatchHandle(self, self.competition(found.competition), found.id)
-
-    def batches(self, competition: Competition) -> list[BatchHandle]:
-        """The re-evaluations of a competition, oldest first."""
-        from codabench.workspace.reevaluation.handle import BatchHandle
-
-        return [BatchHandle(self, competition, batch.id) for batch in self.db.batches(competition.id)]
-
-    def run(self, id: str) -> RunHandle:
-        """A run by its id."""
-        return RunHandle(self, id)
 
     def cancel(self, runs: Sequence[str], reason: str = "cancelled", *, fault: Fault = Fault.PARTICIPANT) -> None:
         """Cancel runs that wait or are under way, in whichever process; returns at once.
@@ -364,6 +267,10 @@ class Workspace(Organizing):
         from codabench.workspace.serving import serve
 
         serve(self._dispatcher, self.places.take, drain=drain, stop=stop or threading.Event())
+
+    def _wake(self) -> None:
+        if self._dispatches:
+            self._dispatcher.wake()
 
     def wait(self, runs: Sequence[str], timeout: float | None = None, *, work: bool = True) -> bool:
         """Wait until every one of these runs has a final status; False if the time is over first.
@@ -457,99 +364,6 @@ class Workspace(Organizing):
 
         return preflight(self, backend, image, pull, timeout)
 
-    # ------------------------------------------------------------------ what is kept
-    def usage(self) -> Usage:
-        """Who uses how much storage: bytes by competition, user and kind; ``.to_frame()`` for more."""
-        from codabench.workspace.housekeeping import usage
-
-        return usage(self)
-
-    def gc(self, *, dry_run: bool = True, verify: bool = False, older_than: float | str = "24h") -> Sweep:
-        """Find, and unless `dry_run` remove, what no competition, submission or run needs: in storage and in the cache.
-
-        One storage belongs to one database: what only another one names would go.
-
-        Parameters
-        ----------
-        verify
-            Also read every stored and cached byte and compare it with its digest.
-        older_than
-            Seconds, or words such as ``"7 d"``, since it was written or used. Below an hour only while nobody else
-            writes there.
-
-        Raises
-        ------
-        UsageError
-            ``CB356``: the database is in memory and would forget what is stored.
-        StorageError
-            Something cannot be listed or removed.
-        """
-        from codabench.workspace.housekeeping import collect_garbage
-
-        return collect_garbage(self, dry_run=dry_run, verify=verify, older_than=older_than)
-
-    def backup(self, dest: str | os.PathLike[str], *, options: dict[str, Any] | None = None) -> Backup:
-        """Copy everything to an empty directory, or a place at any fsspec URL, while work goes on.
-
-        The rows are those of one moment; then every stored byte that they name is copied, and hashed on the way.
-
-        Parameters
-        ----------
-        options
-            Passed to the file system of `dest`.
-
-        Returns
-        -------
-        Backup
-            How much there is. What the storage lacks is in ``missing``; the rest is in the backup all the same.
-
-        Raises
-        ------
-        StorageError
-            ``CB732``: the place is not empty. ``CB704``, ``CB707``: it cannot be written.
-        """
-        from codabench.workspace.backup import back_up
-
-        return back_up(self, dest, options)
-
-    @classmethod
-    def restore(
-        cls,
-        source: str | os.PathLike[str],
-        url: str | os.PathLike[str],
-        *,
-        db: str | None = None,
-        options: dict[str, Any] | None = None,
-        storage_options: dict[str, Any] | None = None,
-        **more: Any,
-    ) -> Workspace:
-        """Make a workspace of a backup, in an empty place and an empty database of either kind, and open it.
-
-        Parameters
-        ----------
-        options
-            Passed to the file system of `source`.
-        more
-            As for `Workspace`.
-
-        Raises
-        ------
-        StorageError
-            ``CB730``: there is no whole backup. ``CB731``: its rows were changed. ``CB732``, ``CB733``: the place, or
-            the database, is not empty. ``CB702``: stored bytes were changed. ``CB721``: a later version made it.
-        UsageError
-            ``CB356``: the database would be in memory.
-        """
-        from codabench.workspace.backup import restore
-
-        place = _plain_url(url)
-        into = db or usual_database(place)
-        if into in _FORGETFUL:
-            hint = "name a database (db=...)"
-            raise UsageError("what is restored would be forgotten: the database is in memory", code="CB356", hint=hint)
-        restore(source, place, into, options=options, storage_options=storage_options)
-        return cls(place, db=into, storage_options=storage_options, **more)
-
     # ------------------------------------------------------------------ the end
     def close(self) -> None:
         """Stop what is under way, wait until it is gone, let go of everything but a `Backend` that was given.
@@ -572,15 +386,6 @@ class Workspace(Organizing):
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} db={self.db.url}>"
-
-
-def _plain_url(url: str | os.PathLike[str]) -> str:
-    return os.fspath(url).removeprefix("file://")
-
-
-def usual_database(url: str) -> str:
-    """A file beside the storage if that is a local directory, else in memory."""
-    return "sqlite://" if "://" in url else f"sqlite:///{Path(url).absolute() / 'codabench.db'}"
 
 
 _open_workspaces: weakref.WeakSet[Workspace] = weakref.WeakSet()

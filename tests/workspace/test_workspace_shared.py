@@ -20,7 +20,7 @@ import codabench as cb
 from codabench.core.events import EventKind
 from codabench.core.problems import Fault
 from codabench.core.records import Status
-from codabench.workspace.workspace import usual_database
+from codabench.workspace.addresses import usual_database
 
 LEASE = 2.0
 COUNTS = b"""import json, os, pathlib, sys, time
