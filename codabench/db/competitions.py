@@ -12,10 +12,11 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from codabench.core.competition import CompetitionSpec, TaskSpec
 from codabench.core.errors import NotFound, StateError
 from codabench.core.evaluations import Revision
+from codabench.core.records import Status
 from codabench.core.trees import TreeRef
 from codabench.db.connection import Connected
 from codabench.db.convert import revision_from, revision_row
-from codabench.db.tables import COMPETITION, MIGRATED, REVISION, TREE
+from codabench.db.tables import COMPETITION, MIGRATED, REVISION, RUN, TREE
 
 
 class Kept(NamedTuple):
@@ -66,8 +67,17 @@ class Competitions(Connected):
             return [(row.id, row.title) for row in db.execute(listed.order_by(COMPETITION.c.created_at))]
 
     def delete_competition(self, id: str, *, at: datetime) -> None:
-        """List a competition no more; what was kept of it stays."""
+        """List a competition no more; what was kept of it stays.
+
+        Raises
+        ------
+        StateError
+            Runs of it are not over.
+        """
+        going = (RUN.c.competition == id) & RUN.c.status.not_in([s.value for s in Status if s.is_final])
         with self._change() as db:
+            if db.execute(select(RUN.c.id).where(going).limit(1)).first() is not None:
+                raise StateError(f"competition {id} has runs that are not over", hint="cancel them first")
             if not db.execute(update(COMPETITION).where(COMPETITION.c.id == id).values(deleted_at=at)).rowcount:
                 raise NotFound(f"no competition {id!r} in {self.url}")
 

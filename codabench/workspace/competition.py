@@ -221,6 +221,10 @@ class Competition(Described):
         """Be what an edited bundle says, with the same submissions; see `Workspace.update`."""
         return self.workspace.update(self, bundle, note=note)
 
+    def delete(self, *, cancel: bool = False) -> None:
+        """Have its workspace list it no more; see `Workspace.delete_competition`."""
+        self.workspace.delete_competition(self, cancel=cancel)
+
     # ------------------------------------------------------------------ running
     @property
     def workspace(self) -> Workspace:

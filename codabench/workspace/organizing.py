@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from codabench.core.evaluations import Revision
+from codabench.core.problems import Fault
 from codabench.workspace import admission
 from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.finding import the_competition
@@ -159,6 +160,25 @@ class Organizing(Rooms):
         from codabench.workspace.updating import update
 
         return update(self._whole, competition, bundle, note=note)
+
+    def delete_competition(self, competition: Competition, *, cancel: bool = False) -> None:
+        """List a competition no more. Its submissions and files stay; added again, it is there with all of them.
+
+        Parameters
+        ----------
+        cancel
+            Cancel first what is not over.
+
+        Raises
+        ------
+        StateError
+            Runs of it are not over.
+        """
+        if cancel:
+            going = [run.id for run in self.db.runs(competition.id, shown=False) if not run.status.is_final]
+            self._whole.cancel(going, "its competition is deleted", fault=Fault.ORGANIZER)
+            self._whole.wait(going, work=False)
+        self.db.delete_competition(competition.id, at=utc_now())
 
     def _attach(self, competition: Competition) -> None:
         self.db.add_competition(competition.id, competition.spec, source=competition.source, at=utc_now())
