@@ -1,4 +1,4 @@
-"""``codabench cancel``, ``rerun``, ``start``, ``score``: what one does to submissions and runs."""
+"""``codabench cancel``, ``rerun``, ``start``: whether and when something is carried out."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from codabench.cli.completing import complete_run
+from codabench.cli.completing import complete_phase, complete_run, complete_submission
 from codabench.cli.output import FAILED, handled, print_json, say
-from codabench.cli.show import WHAT, runs_meant
+from codabench.cli.show import SUBMISSION, WHAT, runs_meant
+from codabench.cli.submit import BACKEND, WAIT, finish
 from codabench.cli.workspaces import DB, JSON, WORKSPACE, opened
 
 if TYPE_CHECKING:
     from codabench.core.problems import Fault
     from codabench.workspace.handles import RunHandle
 
-SUBMISSION = "Its id (4 characters or more), its name, or participant#number."
 _PATIENCE = 15
 """Seconds until `cancel` waits no more for whoever drives a run."""
 
@@ -70,3 +70,53 @@ def _fault(word: str) -> Fault:
     except ValueError:
         there = ", ".join(fault.value for fault in Fault)
         raise UsageError(f"nobody is a {word!r}", code="CB353", hint=f"--by is one of {there}") from None
+
+
+@handled
+def rerun(
+    what: list[str] = typer.Argument(metavar="SUBMISSION...", help=SUBMISSION, autocompletion=complete_submission),
+    phase: str = typer.Option(
+        None, "--phase", "-p", help="Index or name; default: the same.", autocompletion=complete_phase
+    ),
+    task: list[str] = typer.Option(None, "--task", "-t", help="Index or name; default: the same. Repeatable."),
+    backend: str = BACKEND,
+    wait: bool = WAIT,
+    workspace: str | None = WORKSPACE,
+    db: str | None = DB,
+    as_json: bool = JSON,
+) -> None:
+    """Run submissions again, as new submissions of the same files that count against no limit. Everything is executed.
+
+    Exit code 0: queued; with --wait: every run finished. 1: a run failed. 2: usage. 3: machine. 130: interrupted.
+    """
+    from codabench.workspace.running import attend
+
+    with opened(workspace, db, dispatch=wait) as ws:
+        which = [ws.submission(word).id for word in what]
+        handles = [ws.rerun(id, backend=backend, task=task or None, phase=phase) for id in which]
+        if wait:
+            attend(ws, handles)
+        finish(ws, handles, waited=wait, as_json=as_json)
+
+
+@handled
+def start(
+    what: list[str] = typer.Argument(metavar="SUBMISSION...", help=SUBMISSION, autocompletion=complete_submission),
+    wait: bool = WAIT,
+    workspace: str | None = WORKSPACE,
+    db: str | None = DB,
+    as_json: bool = JSON,
+) -> None:
+    """Queue submissions that are held back, because their competition does not run them by itself.
+
+    Exit codes as for `codabench rerun`.
+    """
+    from codabench.workspace.running import attend
+
+    with opened(workspace, db, dispatch=wait) as ws:
+        handles = [ws.submission(word) for word in what]
+        for handle in handles:
+            handle.start()
+        if wait:
+            attend(ws, handles)
+        finish(ws, handles, waited=wait, as_json=as_json)

@@ -6,12 +6,13 @@ from typing import Any
 
 import typer
 
-from codabench.cli.acting import cancel
+from codabench.cli.acting import cancel, rerun, start
 from codabench.cli.backup import backup, database, restore
 from codabench.cli.check import check
 from codabench.cli.cluster import certs, preflight, scheduler, worker
 from codabench.cli.competitions import add, competitions
 from codabench.cli.convert import convert
+from codabench.cli.deciding import choose, delete, score
 from codabench.cli.demo import demo
 from codabench.cli.dispatch import dispatch
 from codabench.cli.doctor import doctor
@@ -33,7 +34,8 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "Write a competition": (init, check, convert, schema, rule),
     "Try it": (run, demo),
     "Keep it in a workspace": (add, competitions, update, revise, revisions, export),
-    "Submit": (submit, submissions, runs, show, logs, cancel, leaderboard),
+    "Submit": (submit, submissions, runs, show, logs, cancel, rerun, start, leaderboard),
+    "Decide": (choose, score, delete),
     "Check scores": (receipt, verify, reevaluate),
     "Look after a workspace": (dispatch, gc, usage, backup, restore, database),
     "A cluster": (scheduler, worker, certs, preflight),

@@ -14,6 +14,7 @@ import typer
 
 F = TypeVar("F", bound=Callable[..., None])
 
+_TOO_EARLY = ("CB710", "CB714")
 OK, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -133,7 +134,8 @@ def exit_code(error: BaseException) -> int:
     from codabench.core.errors import BundleError, CodabenchError, EngineError, StateError, StorageError
 
     asked = isinstance(error, CodabenchError) and not isinstance(error, (EngineError, StorageError, StateError))
-    asked = asked or isinstance(error, BundleError)  # a URL that cannot be read was asked for
+    # A URL that cannot be read was asked for; so was something that does not fit where things stand.
+    asked = asked or isinstance(error, BundleError) or getattr(error, "code", "") in _TOO_EARLY
     return USAGE if asked else MACHINE
 
 

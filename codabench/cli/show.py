@@ -13,10 +13,12 @@ from codabench.cli.output import INTERRUPTED, handled, print_json, say, tell
 from codabench.cli.workspaces import DB, JSON, WORKSPACE, opened
 
 if TYPE_CHECKING:
+    from codabench.core.records import HandScore
     from codabench.workspace.handles import RunHandle, SubmissionHandle
     from codabench.workspace.logs import Logs
     from codabench.workspace.workspace import Workspace
 
+SUBMISSION = "Its id (4 characters or more), its name, or participant#number."
 WHAT = "Id of a run or a submission (4 characters or more), name of a submission, or participant#number."
 
 
@@ -62,6 +64,7 @@ def _head(handle: SubmissionHandle) -> str:
 def _run(handle: SubmissionHandle, run: RunHandle) -> str:
     from textwrap import indent
 
+    from codabench.cli.documents import moment
     from codabench.core.report import render_problem
     from codabench.core.text import human_size, printable
     from codabench.workspace.finding import short
@@ -72,6 +75,9 @@ def _run(handle: SubmissionHandle, run: RunHandle) -> str:
     lines = [f"Run {short(run.id)}  task {printable(str(record.task))} {printable(task)}{revision}", str(run.explain())]
     if run.scores:
         lines.append("scores  " + "   ".join(f"{printable(k)} {v:g}" for k, v in run.scores.items()))
+    for each in run.by_hand:
+        written = run.outcome.scores.get(each.key) if run.outcome else None
+        lines.append(f"by hand  {moment(each.at)}  {_change(each, written)}")
     lines += [render_problem(warning) for warning in run.warnings]
     logs = [(name, run.logs.record(name).total) for name in run.logs] if run.outcome else []
     if kept := [f"{name} {human_size(size)}" for name, size in logs if size]:
@@ -80,6 +86,14 @@ def _run(handle: SubmissionHandle, run: RunHandle) -> str:
         made = run.provenance
         lines.append(f"ran in {made['image']['name']} ({made['engine']['name']}), {run.seconds:.1f} s")
     return lines[0] + "\n" + indent("\n".join(lines[1:]), "  ")
+
+
+def _change(score: HandScore, written: float | None) -> str:
+    from codabench.core.text import printable
+
+    before = "n/a" if written is None else f"{written:g}"
+    what = "as it was scored" if score.value is None else f"{before} → {score.value:g}"
+    return f"{printable(score.key)} {what}  by {printable(score.by)}: {printable(score.note)}"
 
 
 def runs_meant(ws: Workspace, what: str) -> tuple[SubmissionHandle, list[RunHandle]]:

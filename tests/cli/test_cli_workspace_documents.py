@@ -103,5 +103,8 @@ def test_what_changes_something_has_the_keys_of_the_page(tmp_path: Path, monkeyp
     (tmp_path / "bundle/data/x.csv").write_text("other")
     run("update", "Tiny", "bundle")
     run("submit", "Tiny", answer(tmp_path / "a"), answer(tmp_path / "b"), "--participant", "alice", code=1)
+    run("rerun", "alice#1")
+    run("choose", "alice#1")
     run("cancel", "alice#1")
+    run("delete", "alice#1", "--yes")
     run("export", "Tiny", "copy")

@@ -369,6 +369,7 @@ APART = {
     "tests/storage/test_contract.py": "CB355",
     "tests/workspace/test_workspace_housekeeping.py": "CB357",
     "tests/unit/db/test_db_finding.py": "CB343",
+    "tests/cli/test_cli_workspace_deciding.py": "CB714",
     "tests/unit/storage/test_store.py": "CB701 CB702",
     "tests/unit/db/test_db_database.py": "CB711",
     "tests/unit/db/test_db_evaluations.py": "CB712 CB717",
