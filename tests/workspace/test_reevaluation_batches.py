@@ -16,7 +16,7 @@ from codabench.backends.process import ProcessEngine
 from codabench.core.errors import BatchAborted, EngineError, NotFound, StateError, UsageError
 from codabench.core.evaluations import BatchState
 from codabench.core.problems import Fault
-from codabench.core.records import Run, Status, StepResult
+from codabench.core.records import HandScore, Run, Status, StepResult
 from codabench.runner.provenance import step_digest
 from codabench.storage.contents import blob_name
 
@@ -224,6 +224,14 @@ def test_deleted_submissions_and_those_that_wait_are_left_out(
         plan = other.reevaluate(here)
         assert (len(plan.items), plan.under_way) == (1, 1)
         assert "1 run not over yet and left out" in repr(plan)
+
+
+def test_scores_set_by_hand_are_spoken_of(ws: cb.Workspace, comp: cb.Competition, tmp_path: Path) -> None:
+    runs = submitted(comp, tmp_path, [{"score": 1}, {"score": 2}])
+    revise(comp, tmp_path / "v2")
+    for run, value in ((runs[0], 5.0), (runs[1], 6.0), (runs[1], None)):
+        ws.db.set_score(HandScore(run=run, key="score", value=value, by="ada", note="", at=ws.db.now()))
+    assert "1 run with scores set by hand: boards will show what is computed" in repr(ws.reevaluate(comp))
 
 
 def test_which_runs_are_chosen(ws: cb.Workspace, comp: cb.Competition, tmp_path: Path) -> None:

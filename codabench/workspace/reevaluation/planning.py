@@ -66,8 +66,16 @@ def make_reevaluation(
         under_way=waiting,
         reuse=reuse,
         note=note,
-        notes=[*look.images.notes, *left_out],
+        notes=[*look.images.notes, *left_out, *_set_by_hand(workspace.db, competition.id, items)],
     )
+
+
+def _set_by_hand(db: Database, competition: str, items: Sequence[Item]) -> list[str]:
+    """What a plan says of numbers that organizers set: they belong to the runs that would be replaced."""
+    last = {(score.run, score.key): score.value for score in db.hand_scores(competition)}
+    runs = {run for (run, _), value in last.items() if value is not None}
+    count = sum(item.run in runs for item in items if item.action in ("score", "full"))
+    return [f"{plural(count, 'run')} with scores set by hand: boards will show what is computed"] if count else []
 
 
 class Targets:
