@@ -87,7 +87,7 @@ class Insight:
         StorageError
             What a run left cannot be read any more.
         """
-        from codabench.leaderboard.statistics import MOST_ROWS, analyse
+        from codabench.leaderboard.analysis import MOST_ROWS, analyse
 
         chosen = self._column(column)
         rows = tuple(row.submission for row in self.rows[:MOST_ROWS])
@@ -213,7 +213,7 @@ class Insight:
         """Statistics of these rows that say something: of the column that ranks also why they do not."""
         if not self._statistics:
             return []
-        from codabench.leaderboard.statistics import MOST_ROWS
+        from codabench.leaderboard.analysis import MOST_ROWS
 
         rows, ranking = tuple(row.submission for row in self.rows[:MOST_ROWS]), self._column(None)
         found = [s for (_, looked), s in self._statistics.items() if looked == rows]

@@ -14,12 +14,12 @@ import pytest
 from codabench.core.competition import ColumnSpec, LeaderboardSpec
 from codabench.core.errors import MissingExtra, StorageError, UsageError
 from codabench.leaderboard import Entry, rank
+from codabench.leaderboard.analysis import analyse
 from codabench.leaderboard.diff import compare
 from codabench.leaderboard.events import Scored, Submitted
 from codabench.leaderboard.history import history
 from codabench.leaderboard.items import ItemScores
 from codabench.leaderboard.plots import MOST_ROWS, board_plot, history_plot
-from codabench.leaderboard.statistics import analyse
 
 EVIL = "</script><script>canary()</script><svg onload=canary()>&\"'\u202e"
 AT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 
 from codabench.core.competition import ColumnSpec, LeaderboardSpec
 from codabench.leaderboard import Entry, rank
+from codabench.leaderboard.analysis import MOST_ROWS, analyse
 from codabench.leaderboard.items import ItemScores
-from codabench.leaderboard.statistics import MOST_ROWS, analyse
 from codabench.leaderboard.words import doubt
 
 ACC = ColumnSpec(key="acc", title="Accuracy", index=0, precision=2)
