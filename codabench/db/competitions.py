@@ -41,8 +41,16 @@ class Kept(NamedTuple):
 class Competitions(Connected):
     """What is kept of competitions."""
 
-    def add_competition(self, id: str, spec: CompetitionSpec, *, source: str, at: datetime) -> None:
-        """Keep a competition; one that is known by this id stays as it is, and is listed again if it was deleted."""
+    def add_competition(
+        self, id: str, spec: CompetitionSpec, *, source: str, at: datetime, trees: Mapping[str, TreeRef] | None = None
+    ) -> None:
+        """Keep a competition; one that is known by this id stays as it is, and is listed again if it was deleted.
+
+        Parameters
+        ----------
+        trees
+            Its stored programs and data: a new one is there with all of them, or not at all.
+        """
         row = {"title": spec.title, "source": source, "spec": spec.model_dump_json(), "created_at": at}
         with self._read() as db:
             known = db.execute(select(COMPETITION.c.id, COMPETITION.c.deleted_at).where(COMPETITION.c.id == id)).first()
@@ -51,6 +59,8 @@ class Competitions(Connected):
         with self._change() as db:
             new = self._insert(COMPETITION).values(id=id, **row)
             db.execute(new.on_conflict_do_update(index_elements=[COMPETITION.c.id], set_={"deleted_at": None}))
+            if trees and not _trees(db, id):
+                _replace(db, id, trees)
 
     def competition(self, id: str) -> CompetitionSpec:
         """A competition by its id; `NotFound` if there is none."""

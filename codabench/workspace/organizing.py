@@ -34,8 +34,8 @@ class Organizing(Rooms):
         UsageError
             ``CB718``: its files have changed, and the workspace updated it from another bundle.
         """
-        self._attach(competition)
         self.trees.add(competition)
+        self._attach(competition)
         competition._use(self._whole)
         self._fresh(competition)
         return competition

@@ -40,6 +40,10 @@ class StoredTrees:
             return
         with self._lock:
             trees, layout = keep_bundle(self._storage, competition.bundle, competition.spec)
+            id, spec, source = competition.id, competition.spec, competition.source
+            first = {**trees, LAYOUT: self._storage.put_tree(_merged(layout, None, spec, trees).tree())}
+            # Whoever is killed before this has added nothing; one that is here already stays as it is.
+            self._db.add_competition(id, spec, source=source, at=utc_now(), trees=first)
             self._take(competition, trees, layout)
             self._known.setdefault(competition, set()).update(trees)
 

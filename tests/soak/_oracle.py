@@ -128,6 +128,10 @@ def histories(seen: Seen) -> Iterator[Finding]:
             yield "lost", f"run {id} is {run['status']}: {outcome['problem']}"
         if run["attempt"] is not None and seen.attempts.get(run["attempt"], {}).get("run") != id:
             yield "illegal", f"the attempt of run {id} is not one of it"
+    stored = {row["competition"] for row in seen.rows["tree"]}
+    for row in seen.rows["competition"]:
+        if row["id"] not in stored:
+            yield "lost", f"competition {row['id']} is there without its files"
     for id, submission in seen.submissions.items():
         tasks = sorted(map(json.dumps, json.loads(submission["tasks"])))
         if sorted({run["task"] for run in seen.runs_of[id]}) != tasks:

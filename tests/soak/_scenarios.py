@@ -59,6 +59,17 @@ def reevaluate_and_promote(lab: Lab, ws: cb.Workspace, comp: cb.Competition, wor
     lab.acknowledge("batch", batch.id, promoted=True)
 
 
+def rerun_and_delete(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: str) -> None:
+    """Run a submission once more, and then list neither of them any more."""
+    first = one_finished(lab, ws, comp, word)
+    again = ws.rerun(first)
+    lab.acknowledge("submission", again.id)
+    finished(lab, again)
+    for each, hard in ((first, True), (again, False)):
+        ws.delete(each, hard=hard)
+        lab.acknowledge("deleted", each.id)
+
+
 def collect_and_back_up(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: str) -> None:
     """Remove what nobody needs, while nobody else writes, and copy the rest."""
     ws.storage.put(word.encode())
@@ -67,7 +78,7 @@ def collect_and_back_up(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: 
     lab.acknowledge("backup", word)
 
 
-SCENARIOS: tuple[Scenario, ...] = (submit_and_run, reevaluate_and_promote)
+SCENARIOS: tuple[Scenario, ...] = (submit_and_run, reevaluate_and_promote, rerun_and_delete)
 ALONE: tuple[Scenario, ...] = (collect_and_back_up,)
 """Those that want nobody else to write."""
 

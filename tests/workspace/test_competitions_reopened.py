@@ -197,3 +197,30 @@ def test_what_was_only_submitted_to_says_that_its_files_are_not_here(lab: cb.Wor
     assert "workspace.add" in str(caught.value.__notes__)
     lab.add(comp)
     lab.competition("Tiny").save(tmp_path / "x.zip")
+
+
+@pytest.mark.parametrize("stored", [0, 1, 2])
+def test_one_that_could_not_be_stored_is_not_there(
+    stored: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who adds it is stopped after so many trees: whoever looks meanwhile finds all of it or nothing."""
+    with rich(tmp_path / "bundle") as comp, cb.Workspace(tmp_path / "lab", backend="process") as ws:
+        put, left = ws.storage.put_tree, stored
+
+        def stops(source: object) -> object:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            assert ws.competitions() == {}
+            return put(source)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(ws.storage, "put_tree", stops)
+        with pytest.raises(KeyboardInterrupt):
+            ws.add(comp)
+        assert ws.competitions() == {}
+        monkeypatch.undo()
+        ws.add(comp)
+        with ws.competition(comp.id) as again:
+            run = ws.submit(again, answer(tmp_path / "mine"), task="First").wait().run
+            assert run.scores["score"] == 0.5
