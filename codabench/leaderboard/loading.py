@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from codabench.core.boards import BoardRows, RunSeen, SubmissionSeen
 from codabench.core.records import Status
 from codabench.leaderboard import events as happened
-from codabench.leaderboard.rules import Choice
+from codabench.leaderboard.rules import Choice, Position
 from codabench.leaderboard.table import Table, Task
 
 _FINISHED = Status.FINISHED.value
@@ -126,25 +126,31 @@ def _outcomes(
 
 def table_of(rows: BoardRows, tasks: Sequence[Task]) -> Table:
     """What `events_of` leads to, without the events: for boards of many thousands."""
-    table, runs = Table(), _Runs(rows, tasks)
-    for seen in rows.submissions:
-        made = runs.submitted(seen)
-        n = table.add(
-            seen.id, seen.participant, seen.created_at, sequence=seen.sequence, tasks=made.tasks, eligible=made.eligible
-        )
-        scored = runs.scored(seen.id)
-        table.scored[n] = None if scored is None else (scored, 0, n)
-        table.deleted[n] = seen.deleted_at is not None
-    place = {r.id: (table.number[r.submission], r.task) for r in rows.runs if r.submission in table.number}
-    shown = {r.id: place[r.id] for r in rows.runs if r.shown and r.status == _FINISHED and r.id in place}
-    shown = {run: at for run, at in shown.items() if table.scored[at[0]]}
-    table.fill(shown.values(), ((shown[run], key, value) for run, key, value in rows.scores if run in shown))
+    runs, wanted = _Runs(rows, tasks), {task: (task,) for task in tasks}
+    told: list[tuple[tuple[Task, ...], bool, Position | None]] = []
+    for n, seen in enumerate(rows.submissions):
+        own = runs.of.get(seen.id, ())
+        if len(own) == 1 and own[0].batch is None and seen.origin is None:
+            # One run that was never replaced: nothing has to be looked up.
+            run = own[0]
+            scored = (run.finished_at or _EARLY, 0, n) if run.status == _FINISHED else None
+            told.append((wanted.get(run.task, ()), True, scored))
+        else:
+            made, at = runs.submitted(seen), runs.scored(seen.id)
+            told.append((made.tasks, made.eligible, None if at is None else (at, 0, n)))
+    table = Table.of(rows.submissions, told)
+    number, shown = table.number, {}
+    for run in rows.runs:
+        if run.shown and run.status == _FINISHED and run.submission in number and table.scored[number[run.submission]]:
+            shown[run.id] = (number[run.submission], run.task)
+    table.fill(shown, rows.scores)
+    place = {r.id: (number[r.submission], r.task) for r in rows.runs if r.submission in number} if rows.edits else {}
     for edit in rows.edits:
         if edit.run in place:
             table.edit(*place[edit.run], edit.key, edit.value)
     for choice in rows.choices:
-        known = table.number.get(choice.submission)
+        known = number.get(choice.submission)
         if known is not None and table.eligible[known]:
-            at = (choice.at, 1, known)
-            table.choices[table.participant[known]].append(Choice(choice.submission, choice.shown, at))
+            when = (choice.at, 1, known)
+            table.choices[table.participant[known]].append(Choice(choice.submission, choice.shown, when))
     return table

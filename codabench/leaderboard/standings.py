@@ -260,7 +260,7 @@ class Standings:
     def _entries(self, who: str) -> list[int]:
         """What the rule says of one participant."""
         table = self.table
-        own = [n for n in table.of.get(who, ()) if not table.deleted[n]]
+        own = [n for n in table.of_participant.get(who, ()) if not table.deleted[n]]
         if self.rule is None:
             return [n for n in own if table.scored[n]]
         best = self.rule is SubmissionRule.FORCE_BEST

@@ -6,9 +6,10 @@ Columns of a hundred thousand items are read from a database, and handed to nump
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from codabench.core.boards import SubmissionSeen
 from codabench.core.competition import LeaderboardSpec
 from codabench.leaderboard.rules import Choice, Position
 from codabench.leaderboard.values import RANK_COMPUTATIONS, Aggregation, over_tasks, with_computed
@@ -63,8 +64,28 @@ class Table:
         self.finished: dict[Task, list[bool]] = {}
         self.raw: dict[Task, dict[str, list[float | None]]] = {}
         self.choices: dict[str, list[Choice]] = defaultdict(list)
-        self.of: dict[str, list[int]] = defaultdict(list)
+        self.of_participant: dict[str, list[int]] = defaultdict(list)
         self._written: dict[tuple[int, Task, str], float | None] = {}
+
+    @classmethod
+    def of(
+        cls, submissions: Sequence[SubmissionSeen], told: Sequence[tuple[tuple[Task, ...], bool, Position | None]]
+    ) -> Table:
+        """A table of many submissions; `told`: for each its tasks, whether it is eligible, when it was scored."""
+        made = cls()
+        made.submission = [s.id for s in submissions]
+        made.participant = [s.participant for s in submissions]
+        made.created_at = [s.created_at for s in submissions]
+        made.sequence = [s.sequence for s in submissions]
+        made.deleted = [s.deleted_at is not None for s in submissions]
+        made.isolated = [True] * len(submissions)
+        made.tasks = [tasks for tasks, _, _ in told]
+        made.eligible = [eligible for _, eligible, _ in told]
+        made.scored = [scored for _, _, scored in told]
+        made.number = {id: n for n, id in enumerate(made.submission)}
+        for n, participant in enumerate(made.participant):
+            made.of_participant[participant].append(n)
+        return made
 
     def __len__(self) -> int:
         return len(self.submission)
@@ -83,7 +104,7 @@ class Table:
     ) -> int:
         """A submission of which nothing is known yet."""
         n = self.number[submission] = len(self.submission)
-        self.of[participant].append(n)
+        self.of_participant[participant].append(n)
         self.submission.append(submission)
         self.participant.append(participant)
         self.created_at.append(created_at)
@@ -124,17 +145,30 @@ class Table:
         if not any(finished[n] for finished in self.finished.values()):
             self.scored[n] = None
 
-    def fill(self, finished: Iterable[tuple[int, Task]], scores: Iterable[tuple[tuple[int, Task], str, float]]) -> None:
-        """The same as `score` for all runs at once, into a table that has no scores yet."""
-        for n, task in finished:
+    def fill(self, runs: Mapping[str, tuple[int, Task]], scores: Iterable[tuple[str, str, float]]) -> None:
+        """The same as `score` for all runs at once, into a table that has no scores yet.
+
+        Parameters
+        ----------
+        runs
+            Run -> number of the submission, and task: those that finished.
+        scores
+            Run, column key, value; those of a run one after the other are the quickest.
+        """
+        for n, task in runs.values():
             if task not in self.finished:
                 self.finished[task], self.raw[task] = [False] * len(self), {}
             self.finished[task][n] = True
-        for (n, task), key, value in scores:
-            columns = self.raw[task]
-            if key not in columns:
-                columns[key] = [None] * len(self)
-            columns[key][n] = value
+        last, place = "", None
+        columns: dict[str, list[float | None]] = {}
+        for run, key, value in scores:
+            if run != last:
+                last, place = run, runs.get(run)
+                columns = self.raw[place[1]] if place is not None else {}
+            if place is not None:
+                if key not in columns:
+                    columns[key] = [None] * len(self)
+                columns[key][place[0]] = value
 
     def edit(self, n: int, task: Task, key: str, value: float | None) -> None:
         """An organizer set a number, or took back what was set."""

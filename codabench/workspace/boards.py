@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -72,9 +73,10 @@ class Boards:
             yield kept.standings
 
     def _loaded(self, competition: str, phase: PhaseSpec, spec: LeaderboardSpec, options: dict[str, Any]) -> _Kept:
-        rows = self._db.board_rows(competition, phase.index)
-        assert rows is not None, "there is nothing it could not follow from"  # noqa: S101
-        standings = Standings(spec, table=table_of(rows, phase.tasks), **options)
+        with _no_collection():
+            rows = self._db.board_rows(competition, phase.index)
+            assert rows is not None, "there is nothing it could not follow from"  # noqa: S101
+            standings = Standings(spec, table=table_of(rows, phase.tasks), **options)
         return _Kept(spec, phase.tasks, standings, rows.mark)
 
     def _refreshed(self, kept: _Kept, competition: str, phase: PhaseSpec) -> bool:
@@ -107,3 +109,15 @@ class Boards:
             else:
                 table.unscore(n, task)
         return Standings(spec, table=table, **options)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without looking for garbage: of the many small objects that come none is, and looking takes as long."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
