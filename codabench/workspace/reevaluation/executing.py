@@ -58,10 +58,10 @@ def execute(
     StateError
         The batch was promoted or abandoned.
     """
-    db = workspace.db
-    total = sum(row.action != "nothing" for row in db.batch_runs(batch.id))
+    rows = [row for row in workspace.db.batch_runs(batch.id) if row.action != "nothing"]
+    total = len(rows)
     most = allowed(max_failures, total)
-    place = _place(workspace, batch, backend, jobs)  # one that does not answer is no reason to begin
+    place = _place(workspace, rows, backend, jobs)  # one that does not answer is no reason to begin
     _running(workspace, batch.id)
     shown = progress_called(progress)
     try:
@@ -91,10 +91,9 @@ class Place(NamedTuple):
     same: bool = False
 
 
-def _place(workspace: Workspace, batch: Batch, backend: BackendLike, jobs: int | None) -> Place:
+def _place(workspace: Workspace, rows: Sequence[BatchRun], backend: BackendLike, jobs: int | None) -> Place:
     if backend is None and jobs is None:
-        first = workspace.db.batch_runs(batch.id, limit=1)
-        before = workspace.db.run(first[0].replaces).backend if first else None
+        before = workspace.db.run(rows[0].replaces).backend if rows else None
         workspace.place_for(before if isinstance(before, str) else None, None)
         return Place(workspace.places.slots(), same=True)
     made = workspace.place_for(backend, None, jobs)
