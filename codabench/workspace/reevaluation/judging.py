@@ -69,6 +69,9 @@ class Judgement(NamedTuple):
     reuses: bool = False
 
 
+CURRENT = Judgement("current", "up to date")
+
+
 class Judge:
     """Decides for the runs of one task in one phase.
 
@@ -100,7 +103,7 @@ class Judge:
         prediction = past.steps.get("prediction")
         same = self._same_prediction(past, prediction)
         if same and not causes and self._is_current(past, prediction):
-            return Judgement("current", "up to date")
+            return CURRENT
         causes += changes(past, self._target)
         if not predicting:
             return Judgement("score", _said(causes, "the scoring step changed"), 0, scoring)

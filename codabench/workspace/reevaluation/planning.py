@@ -154,9 +154,8 @@ class _Look:
                 self._seconds[step["name"]].append(step["seconds"])
         past, target = self._past(run, outcome), self.targets.of(run.task)
         found = Judgement("impossible", target) if isinstance(target, str) else self._judge(run, target).of(past)
-        # Nothing else is kept of the others, or tens of thousands of records would be looked over as garbage.
-        slim = run._replace(outcome=None)
-        return _Looked(slim, found, past) if found.action in ("score", "full") else _Looked(slim, found)
+        # Nothing is kept of the record of the others, or tens of thousands would be looked over as garbage.
+        return _Looked(run, found, past) if found.action in ("score", "full") else _Looked(run, found)
 
     def _judge(self, run: Evaluated, target: Target) -> Judge:
         key = run.phase, run.task
