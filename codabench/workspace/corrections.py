@@ -11,6 +11,7 @@ from codabench.core.errors import NotFound, StateError, UsageError
 from codabench.core.problems import Fault
 from codabench.core.records import BoardChoice, HandScore, Status
 from codabench.core.text import did_you_mean, printable
+from codabench.leaderboard.rules import refusal
 from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.handles import SubmissionHandle
 
@@ -61,6 +62,12 @@ def choose(workspace: Workspace, submission: SubmissionHandle, shown: bool, *, b
     """What `Workspace.choose` does."""
     if submission.record.deleted_at is not None:
         raise StateError(f"submission {printable(submission.name)!r} was deleted", code="CB714")
+    boards = submission.competition.spec.ranking
+    # Whoever has the workspace is its operator.
+    why = refusal(boards[0].submission_rule, shown=shown, role="operator") if boards else "there is no leaderboard"
+    if why is not None:
+        what = "put on the board" if shown else "taken off the board"
+        raise StateError(f"submission {printable(submission.name)!r} cannot be {what}: {why}", code="CB714")
     workspace.db.choose(BoardChoice(submission=submission.id, shown=shown, by=by, at=utc_now()))
 
 

@@ -175,7 +175,9 @@ class Handling(Rooms):
         return corrections.set_score(self._whole, id, key, value, note=note, by=by or user_name())
 
     def choose(self, submission: SubmissionHandle | str, shown: bool = True, *, by: str | None = None) -> None:
-        """Put a submission on the board, or take it off; the rule of the board says what that does.
+        """Put a submission on the board, or take it off; the rule of the board says what that does, and whether.
+
+        Under ``Force_*`` what is put there stays until the participant's next scored run.
 
         Parameters
         ----------
@@ -185,7 +187,7 @@ class Handling(Rooms):
         Raises
         ------
         StateError
-            ``CB714``: it was deleted.
+            ``CB714``: it was deleted, or the rule does not allow it.
         """
         corrections.choose(self._whole, self._meant(submission), shown, by=by or user_name())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cli_lab import Ended
-from tiny import answer, bundle, yaml
+from tiny import LAST, answer, bundle, yaml
 from typer.testing import CliRunner
 
 from codabench.cli.app import app
@@ -32,7 +32,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CODABENCH_WORKSPACE", "lab")
     monkeypatch.delenv("CODABENCH_DB", raising=False)
-    codabench("add", bundle(tmp_path / "bundle"))
+    removable = LAST.replace("    key: board\n", "    key: board\n    submission_rule: Add_And_Delete\n")
+    codabench("add", bundle(tmp_path / "bundle", yaml(last=removable)))
     assert submit("good", '{"score": 0.5}').code == 0
     return tmp_path
 

@@ -12,8 +12,8 @@ import pytest
 from tiny import LAST, answer, bundle, yaml
 
 import codabench as cb
-from codabench.core.errors import UsageError
-from codabench.core.records import BoardChoice, HandScore
+from codabench.core.errors import StateError, UsageError
+from codabench.core.records import HandScore
 
 BEST = LAST.replace("    key: board\n", "    key: board\n    submission_rule: Force_Best\n")
 SCORES = {"one": ("ada", 0.5), "two": ("ada", 0.9), "three": ("bob", 0.7), "copy": ("eve", 0.7)}
@@ -65,8 +65,11 @@ def test_where_people_choose_the_board_says_what_is_left(lab: cb.Workspace) -> N
     assert "4 scored submissions can be put there" in " ".join(repr(comp.leaderboard()).split())
     by_name = {s.name: s.id for s in comp.submissions()}
     for name in ("one", "three", "two"):
-        lab.db.choose(BoardChoice(submission=by_name[name], shown=True, by="o", at=datetime.now(UTC)))
+        lab.choose(by_name[name])
     assert names(comp.leaderboard()) == ["two", "three"], "with Add each participant has one"
+    with pytest.raises(StateError, match="an entry stays until its participant puts another") as caught:
+        lab.choose(by_name["two"], False)
+    assert caught.value.code == "CB714"
 
 
 def test_pages(lab: cb.Workspace) -> None:
