@@ -24,6 +24,10 @@ Admit = Callable[[Sequence[datetime]], None]
 """Raises unless one more submission is admitted, told when those were made that count."""
 
 
+class _AlreadyThere(Exception):  # noqa: N818 - it ends a transaction, and is no error
+    pass
+
+
 class Used(NamedTuple):
     """What the submissions to a competition name of it, also those that were deleted.
 
@@ -43,7 +47,13 @@ class Submissions(Runs, Connected):
     """What is kept of submissions."""
 
     def add_submission(
-        self, submission: Submission, runs: Sequence[Run], *, kind: EventKind, admit: Admit | None = None
+        self,
+        submission: Submission,
+        runs: Sequence[Run],
+        *,
+        kind: EventKind,
+        admit: Admit | None = None,
+        once: bool = False,
     ) -> Submission:
         """Keep a submission, its runs and their first event; returns it with its number counted.
 
@@ -52,10 +62,22 @@ class Submissions(Runs, Connected):
         admit
             Decides whether it is admitted. No other submission of the same participant to the same competition can
             come between what it is told and what is written, whatever thread, process or machine it comes from.
+        once
+            If there is one of this id, that one is returned, and nothing is added.
         """
+        try:
+            return self._added(submission, runs, kind, admit, once)
+        except _AlreadyThere:
+            return self.submission(submission.id)
+
+    def _added(
+        self, submission: Submission, runs: Sequence[Run], kind: EventKind, admit: Admit | None, once: bool
+    ) -> Submission:
         with self._change() as db:
             # First of all: from here on others who submit for this participant wait.
             number = self._next_number(db, submission.competition, submission.participant)
+            if once and db.execute(select(SUBMISSION.c.id).where(SUBMISSION.c.id == submission.id)).first():
+                raise _AlreadyThere  # which also takes the number back
             if admit is not None:
                 admit(_times(db, submission.competition, submission.phase, submission.participant))
             submission = submission.model_copy(update={"number": number})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from codabench.core.evaluations import Revision
@@ -16,6 +17,7 @@ from codabench.workspace.rooms import Rooms
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
+    from codabench.workspace.migration import Migration
 
 
 class Organizing(Rooms):
@@ -179,6 +181,46 @@ class Organizing(Rooms):
             self._whole.cancel(going, "its competition is deleted", fault=Fault.ORGANIZER)
             self._whole.wait(going, work=False)
         self.db.delete_competition(competition.id, at=utc_now())
+
+    # ------------------------------------------------------------------ phases
+    def migrate(self, competition: Competition, phase: int | str, *, leave_unfinished: bool = False) -> Migration:
+        """Take what stands on the board of the phase before to a phase, as new submissions that run on all its tasks.
+
+        Once for each phase: asked again it takes nothing, and where it was stopped half-way it goes on. Dates and
+        limits do not hold, and nothing is held back. While submissions of the phase before are not over it only says
+        so.
+
+        Parameters
+        ----------
+        phase
+            The later one, by index or name.
+        leave_unfinished
+            Do not wait for what is not over: it is never taken.
+
+        Raises
+        ------
+        NotFound
+            No such phase.
+        UsageError
+            ``CB341``: it is the first.
+        """
+        from codabench.workspace.migration import migrate
+
+        return migrate(self._whole, competition, phase, leave_unfinished=leave_unfinished)
+
+    def tick(self, now: datetime | None = None) -> list[Migration]:
+        """Do what is due by the clock: `migrate` to the phases that have begun and say ``auto_migrate_to_this_phase``.
+
+        To be called about once a minute; any number of processes may do so.
+
+        Parameters
+        ----------
+        now
+            None: this moment.
+        """
+        from codabench.workspace.migration import tick
+
+        return tick(self._whole, now or utc_now())
 
     def _attach(self, competition: Competition) -> None:
         self.db.add_competition(competition.id, competition.spec, source=competition.source, at=utc_now())
