@@ -80,6 +80,7 @@ def test_what_is_held_is_started(here: Path) -> None:
 
 def test_a_score_by_hand() -> None:
     assert codabench("score", "alice#1", "score", "0.9", "--note", "seen by eye").code == 0
+    assert board("--all") == [("good", 0.9)]
     assert "score 0.9" in codabench("runs").out
     assert "score 0.5 → 0.9  by " in codabench("show", "good").out
     assert document("score", "good", "score", "none", "--note", "no")["value"] is None
