@@ -19,6 +19,7 @@ from codabench.cli.doctor import doctor
 from codabench.cli.gc import gc, usage
 from codabench.cli.init import init
 from codabench.cli.listing import runs, submissions
+from codabench.cli.phases import migrate, tick
 from codabench.cli.prune import prune
 from codabench.cli.reevaluate import reevaluate
 from codabench.cli.results import export, leaderboard
@@ -35,9 +36,9 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "Try it": (run, demo),
     "Keep it in a workspace": (add, competitions, update, revise, revisions, export),
     "Submit": (submit, submissions, runs, show, logs, cancel, rerun, start, leaderboard),
-    "Decide": (choose, score, delete),
+    "Decide": (choose, score, delete, migrate),
     "Check scores": (receipt, verify, reevaluate),
-    "Look after a workspace": (dispatch, gc, usage, backup, restore, database),
+    "Look after a workspace": (dispatch, tick, gc, usage, backup, restore, database),
     "A cluster": (scheduler, worker, certs, preflight),
     "Look after this machine": (doctor, prune),
 }
