@@ -70,6 +70,15 @@ def rerun_and_delete(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: str
         lab.acknowledge("deleted", each.id)
 
 
+def migrate(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: str) -> None:
+    """Take what is on the board to the next phase; that happens once, and asked again it goes on where it was."""
+    one_finished(lab, ws, comp, word)
+    moved = ws.migrate(comp, "Two", leave_unfinished=True)
+    for each in moved.submissions:
+        lab.acknowledge("submission", each)
+    lab.acknowledge("migrated", str(moved.phase))
+
+
 def collect_and_back_up(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: str) -> None:
     """Remove what nobody needs, while nobody else writes, and copy the rest."""
     ws.storage.put(word.encode())
@@ -78,7 +87,7 @@ def collect_and_back_up(lab: Lab, ws: cb.Workspace, comp: cb.Competition, word: 
     lab.acknowledge("backup", word)
 
 
-SCENARIOS: tuple[Scenario, ...] = (submit_and_run, reevaluate_and_promote, rerun_and_delete)
+SCENARIOS: tuple[Scenario, ...] = (submit_and_run, reevaluate_and_promote, rerun_and_delete, migrate)
 ALONE: tuple[Scenario, ...] = (collect_and_back_up,)
 """Those that want nobody else to write."""
 
@@ -150,7 +159,7 @@ class Story(NamedTuple):
     once: bool = False
 
 
-STORIES = {each.__name__: Story(told(each)) for each in (*SCENARIOS, *ALONE)}
+STORIES = {each.__name__: Story(told(each), once=each is migrate) for each in (*SCENARIOS, *ALONE)}
 STORIES["takeover"] = Story(recovered, before=("submit_and_run", ("Runs.append: after its commit", 2)))
 WITH_ENGINE = ("submit_and_run", "takeover")
 """Those in which containers are made."""
