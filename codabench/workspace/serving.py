@@ -14,11 +14,30 @@ from codabench.workspace.dispatcher import Dispatcher
 log = logging.getLogger("codabench.workspace")
 
 _PAUSES = (1.0, 60.0)
+TICK_SECONDS = 60.0
+
+Take = Callable[[], Callable[[], None] | None]
 
 
-def serve(
-    dispatcher: Dispatcher, take: Callable[[], Callable[[], None] | None], *, drain: bool, stop: threading.Event
-) -> None:
+def with_ticks(take: Take, tick: Callable[[], object], every: float = TICK_SECONDS) -> Take:
+    """Work for the thread that waits: also, at once and then every so many seconds, what is due by the clock."""
+    due = time.monotonic()
+
+    def ticked() -> None:
+        tick()
+
+    def found() -> Callable[[], None] | None:
+        nonlocal due
+        work = take()
+        if work is None and time.monotonic() >= due:
+            due = time.monotonic() + every
+            return ticked
+        return work
+
+    return found
+
+
+def serve(dispatcher: Dispatcher, take: Take, *, drain: bool, stop: threading.Event) -> None:
     """Drive runs until `stop` is set, or until there are none if `drain`; see `Workspace.dispatch`."""
     pause, longest = _PAUSES
     while not stop.is_set():

@@ -250,7 +250,8 @@ class Workspace(Organizing, Handling, Reevaluating, Upkeep):
         """Carry out what is queued, also by other processes, until told to stop.
 
         Then nothing more is taken, and this returns when what is under way is over. `close` gives back at once what is
-        not: others carry it out. Any number of processes and machines may do this at the same time.
+        not: others carry it out. Any number of processes and machines may do this at the same time. Unless it drains,
+        it also calls `tick` every minute.
 
         Parameters
         ----------
@@ -264,9 +265,10 @@ class Workspace(Organizing, Handling, Reevaluating, Upkeep):
         StorageError
             The database cannot be used. One that is only away for a while is waited for.
         """
-        from codabench.workspace.serving import serve
+        from codabench.workspace.serving import serve, with_ticks
 
-        serve(self._dispatcher, self.places.take, drain=drain, stop=stop or threading.Event())
+        take = self.places.take if drain else with_ticks(self.places.take, self.tick)
+        serve(self._dispatcher, take, drain=drain, stop=stop or threading.Event())
 
     def _wake(self) -> None:
         if self._dispatches:

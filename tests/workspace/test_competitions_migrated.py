@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,6 +103,18 @@ def test_it_waits_for_what_is_not_over(lab: cb.Workspace, comp: cb.Competition, 
     assert in_two(comp) == []
     assert len(lab.migrate(comp, 1, leave_unfinished=True).submissions) == 2
     late.cancel()
+
+
+def test_whoever_dispatches_looks_at_the_clock(lab: cb.Workspace, comp: cb.Competition) -> None:
+    stop = threading.Event()
+    serving = threading.Thread(target=lab.dispatch, kwargs={"stop": stop})
+    serving.start()
+    end = time.monotonic() + 60
+    while 1 not in lab.db.migrated(comp.id) and time.monotonic() < end:
+        time.sleep(0.05)
+    stop.set()
+    serving.join()
+    assert len(in_two(comp)) == 2
 
 
 def test_there_is_nothing_before_the_first(lab: cb.Workspace, comp: cb.Competition) -> None:
