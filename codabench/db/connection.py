@@ -140,6 +140,10 @@ class Connected:
             found: datetime = db.execute(text("SELECT clock_timestamp()")).scalar_one()
         return found.astimezone(UTC)
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def close(self) -> None:
         """Let go of all connections; whatever is asked later is refused."""
         with self._writing:

@@ -33,16 +33,19 @@ class RunHandle:
     def __init__(self, workspace: Workspace, id: str, row: Run | None = None) -> None:
         self._workspace, self.id = workspace, id
         self._final = row if row is not None and row.status.is_final else None
+        self._by_hand: list[HandScore] | None = None  # as last seen; None: never looked
 
     @property
     def record(self) -> Run:
         """The row as it is now; a final one is not asked for again."""
-        if self._final is None:
-            row = self._workspace.db.run(self.id)
-            if not row.status.is_final:
-                return row
-            self._final = row
-        return self._final
+        return self._final or self.look()
+
+    def look(self) -> Run:
+        """The row as it is now; what is final is kept, and known also when the workspace is closed."""
+        row = self._workspace.db.run(self.id)
+        if row.status.is_final:
+            self._final, self._by_hand = row, self._workspace.db.hand_scores_of(self.id)
+        return row
 
     @property
     def status(self) -> Status:
@@ -61,8 +64,12 @@ class RunHandle:
 
     @property
     def by_hand(self) -> list[HandScore]:
-        """What was set by hand for it, oldest first."""
-        return self._workspace.db.hand_scores_of(self.id) if self.status is Status.FINISHED else []
+        """What was set by hand for it, oldest first; when the workspace is closed: as last seen."""
+        if self.status is not Status.FINISHED:
+            return []
+        if self._by_hand is None or not self._workspace.db.closed:
+            self._by_hand = self._workspace.db.hand_scores_of(self.id)
+        return self._by_hand
 
     def set_score(self, key: str, value: float | None, *, note: str = "", by: str | None = None) -> HandScore:
         """Set a number by hand, or take it back; see `Workspace.set_score`."""

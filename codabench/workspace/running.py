@@ -74,7 +74,10 @@ def attend(workspace: Workspace, handles: Sequence[SubmissionHandle], progress: 
 
 def _wait(workspace: Workspace, handles: Sequence[SubmissionHandle]) -> None:
     # What is held waits for somebody, and nobody waits for that.
-    workspace.wait([r.id for h in handles for r in h.runs if r.status is not Status.SUBMITTING])
+    waited = [r for h in handles for r in h.runs if r.status is not Status.SUBMITTING]
+    workspace.wait([r.id for r in waited])
+    for run in waited:
+        run.look()  # whoever closes the workspace next still has what came of it
 
 
 @contextmanager

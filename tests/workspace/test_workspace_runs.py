@@ -84,6 +84,14 @@ def test_a_submission_from_its_files_to_its_scores(comp: cb.Competition, tmp_pat
     assert sub.run.detailed_results is None
 
 
+def test_what_was_waited_for_is_known_after_the_close(tmp_path: Path) -> None:
+    with cb.load(bundle(tmp_path / "bundle")) as comp:
+        made = comp.run(answer(tmp_path / "one"), backend="process")
+    assert made.run.scores == made.run.outcome.scores != {}
+    assert made.run.by_hand == []
+    assert "score" in repr(made)
+
+
 def test_a_failure_is_a_value(comp: cb.Competition, tmp_path: Path) -> None:
     sub = run(comp, answer(tmp_path / "mine", '{"exit": 3}'))
     assert sub.status is Status.FAILED
