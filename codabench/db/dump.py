@@ -13,7 +13,8 @@ from sqlalchemy import Connection, DateTime, MetaData, Table, func, insert, sele
 from codabench.core.errors import StorageError
 from codabench.db import schema
 from codabench.db.connection import Connected
-from codabench.db.tables import HEAD, METADATA, VERSION
+from codabench.db.site_tables import METADATA
+from codabench.db.tables import HEAD, VERSION
 
 _MANY = 500
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import select, true
-from sqlmodel import SQLModel
 
 from codabench.core.records import Status
 from codabench.db.database import Database
+from codabench.db.site_tables import METADATA
 from codabench.db.tables import AttemptRow, CompetitionRow, RunRow, SubmissionRow, TreeRow
 
 _COMPETITION, _SUBMISSION, _RUN = CompetitionRow.__table__, SubmissionRow.__table__, RunRow.__table__  # type: ignore[attr-defined]
@@ -31,7 +31,7 @@ def named_digests(database: Database) -> set[str]:
     """
     found: set[str] = set()
     with database._snapshot() as db:
-        for table in SQLModel.metadata.sorted_tables:
+        for table in METADATA.sorted_tables:
             for row in db.execute(select(table).where(_kept(table))).yield_per(1000):
                 for value in row:
                     if isinstance(value, str) and len(value) >= 64:

@@ -17,7 +17,8 @@ from sqlalchemy.engine import make_url
 
 from codabench.core.errors import StorageError
 from codabench.db.connection import Connected
-from codabench.db.tables import FORMAT, HEAD, META, METADATA, VERSION
+from codabench.db.site_tables import METADATA
+from codabench.db.tables import FORMAT, HEAD, META, VERSION
 
 log = logging.getLogger("codabench.db")
 

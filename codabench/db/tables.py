@@ -12,10 +12,10 @@ from sqlalchemy import DDL, Column, DateTime, Dialect, Index, String, Table, Uni
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-FORMAT = 3
+FORMAT = 4
 """Raised with every revision, for versions of this library that know nothing of revisions."""
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision of the tables below."""
 
 
@@ -33,7 +33,7 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value and value.astimezone(UTC)
 
 
-def _moment(**options: Any) -> Any:
+def moment(**options: Any) -> Any:
     return Field(sa_type=Moment, **options)
 
 
@@ -55,7 +55,7 @@ class LeaseRow(SQLModel, table=True):
     name: str = Field(primary_key=True)
     holder: str
     token: str
-    expires_at: datetime = _moment()
+    expires_at: datetime = moment()
 
 
 class CompetitionRow(SQLModel, table=True):
@@ -64,8 +64,8 @@ class CompetitionRow(SQLModel, table=True):
     title: str
     source: str
     spec: str
-    created_at: datetime = _moment()
-    deleted_at: datetime | None = _moment(default=None)
+    created_at: datetime = moment()
+    deleted_at: datetime | None = moment(default=None)
 
 
 class TreeRow(SQLModel, table=True):
@@ -87,7 +87,7 @@ class RevisionRow(SQLModel, table=True):
     spec: str
     trees: str
     note: str
-    created_at: datetime = _moment()
+    created_at: datetime = moment()
 
 
 class MigratedRow(SQLModel, table=True):
@@ -96,7 +96,7 @@ class MigratedRow(SQLModel, table=True):
     __tablename__ = "migrated_phase"
     competition: str = Field(primary_key=True, foreign_key="competition.id")
     phase: int = Field(primary_key=True)
-    at: datetime = _moment()
+    at: datetime = moment()
 
 
 class SlotRow(SQLModel, table=True):
@@ -106,7 +106,7 @@ class SlotRow(SQLModel, table=True):
     competition: str = Field(primary_key=True, foreign_key="competition.id")
     participant: str = Field(primary_key=True)
     number: int
-    served_at: datetime | None = _moment(default=None)
+    served_at: datetime | None = moment(default=None)
 
 
 OF_SUBMISSION = ("sequence", "id", "participant", "created_at", "origin", "origin_kind", "deleted_at")
@@ -139,8 +139,8 @@ class SubmissionRow(SQLModel, table=True):
     tasks: str
     fact_sheet: str
     options: str
-    created_at: datetime = _moment()
-    deleted_at: datetime | None = _moment(default=None)
+    created_at: datetime = moment()
+    deleted_at: datetime | None = moment(default=None)
     deletion: str | None = None
     origin: str | None = None
     origin_kind: str | None = None
@@ -174,7 +174,7 @@ class RunRow(SQLModel, table=True):
     last_event: int
     attempt: str | None = None
     outcome: str | None = None
-    created_at: datetime = _moment(index=True)
+    created_at: datetime = moment(index=True)
     competition: str = _since_2("", "''")
     participant: str = _since_2("", "''")
     revision: int = _since_2(1, "1")
@@ -187,8 +187,8 @@ class RunRow(SQLModel, table=True):
     fault: str | None = None
     cancel_reason: str | None = None
     cancel_fault: str | None = None
-    not_before: datetime | None = _moment(default=None)
-    finished_at: datetime | None = _moment(default=None)
+    not_before: datetime | None = moment(default=None)
+    finished_at: datetime | None = moment(default=None)
     __table_args__ = (
         Index("ix_run_queue", "status", *QUEUE),
         Index("ix_run_batch", "batch"),
@@ -212,10 +212,10 @@ class AttemptRow(SQLModel, table=True):
     run: str = Field(foreign_key="run.id", index=True)
     number: int
     token: str
-    started_at: datetime = _moment()
+    started_at: datetime = moment()
     holder: str | None = Field(default=None, index=True)
-    expires_at: datetime | None = _moment(default=None)
-    heartbeat_at: datetime | None = _moment(default=None)
+    expires_at: datetime | None = moment(default=None)
+    heartbeat_at: datetime | None = moment(default=None)
 
 
 class StepRow(SQLModel, table=True):
@@ -239,7 +239,7 @@ class StatusEventRow(SQLModel, table=True):
     run: str = Field(primary_key=True, foreign_key="run.id")
     sequence: int = Field(primary_key=True)
     kind: str
-    at: datetime = _moment()
+    at: datetime = moment()
     attempt: str | None = None
     data: str
 
@@ -264,7 +264,7 @@ class HandScoreRow(SQLModel, table=True):
     value: float | None = None
     by: str
     note: str
-    at: datetime = _moment()
+    at: datetime = moment()
 
 
 class BoardChoiceRow(SQLModel, table=True):
@@ -275,7 +275,7 @@ class BoardChoiceRow(SQLModel, table=True):
     submission: str = Field(foreign_key="submission.id", index=True)
     shown: bool
     by: str
-    at: datetime = _moment()
+    at: datetime = moment()
 
 
 class BatchRow(SQLModel, table=True):
@@ -288,8 +288,8 @@ class BatchRow(SQLModel, table=True):
     plan: str
     state: str
     note: str
-    created_at: datetime = _moment()
-    promoted_at: datetime | None = _moment(default=None)
+    created_at: datetime = moment()
+    promoted_at: datetime | None = moment(default=None)
 
 
 class BatchRunRow(SQLModel, table=True):
@@ -304,18 +304,16 @@ class BatchRunRow(SQLModel, table=True):
     reason: str
 
 
-def _table(model: type[SQLModel]) -> Table:
+def table_of(model: type[SQLModel]) -> Table:
     return SQLModel.metadata.tables[str(model.__tablename__)]
 
 
-META, LEASE, COMPETITION, TREE = _table(MetaRow), _table(LeaseRow), _table(CompetitionRow), _table(TreeRow)
-REVISION, MIGRATED, SLOT, SUBMISSION = _table(RevisionRow), _table(MigratedRow), _table(SlotRow), _table(SubmissionRow)
-RUN, ATTEMPT, STEP, EVENT = _table(RunRow), _table(AttemptRow), _table(StepRow), _table(StatusEventRow)
-SCORE, HAND_SCORE, CHOICE = _table(ScoreRow), _table(HandScoreRow), _table(BoardChoiceRow)
-BATCH, BATCH_RUN = _table(BatchRow), _table(BatchRunRow)
+META, LEASE, COMPETITION, TREE = table_of(MetaRow), table_of(LeaseRow), table_of(CompetitionRow), table_of(TreeRow)
+REVISION, MIGRATED, SLOT, SUBMISSION = table_of(RevisionRow), table_of(MigratedRow), table_of(SlotRow), table_of(SubmissionRow)
+RUN, ATTEMPT, STEP, EVENT = table_of(RunRow), table_of(AttemptRow), table_of(StepRow), table_of(StatusEventRow)
+SCORE, HAND_SCORE, CHOICE = table_of(ScoreRow), table_of(HandScoreRow), table_of(BoardChoiceRow)
+BATCH, BATCH_RUN = table_of(BatchRow), table_of(BatchRunRow)
 VERSION = Table("alembic_version", SQLModel.metadata, Column("version_num", String(32), primary_key=True))
-
-METADATA = SQLModel.metadata
 
 # History is never rewritten, not even by a mistake of this library.
 APPEND_ONLY = {
