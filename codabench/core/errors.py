@@ -22,6 +22,11 @@
     ├── BatchAborted                  a re-evaluation was given up: too many of its runs failed; carries .failures
     ├── RunFailed                     only from raise_for_status(): a failed program is a value
     ├── Interrupted                   work was cancelled before it had a result
+    ├── Refused                       who asks may not do that
+    │   └── Banned                    whoever it is was banned from this site
+    ├── NotSignedIn                   nobody is signed in, or what was shown is worth nothing
+    ├── Invalid                       (also ValueError) fields that cannot be accepted; carries .fields
+    ├── TooMany                       too much was tried in too short a time; carries .seconds
     └── MissingExtra                  (also ImportError) an optional dependency is not installed
 
 A message says what, where and why; ``hint`` is the next step. ``code`` is stable (``CB601``).
@@ -29,6 +34,7 @@ A message says what, where and why; ``hint`` is the next step. ``code`` is stabl
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -204,6 +210,59 @@ class Interrupted(CodabenchError):
     """Work was cancelled before it had a result."""
 
     default_code = "CB630"
+
+
+class Refused(CodabenchError):
+    """Who asks may not do that. What may not even be known to exist is `NotFound` instead."""
+
+    default_code = "CB800"
+
+
+class Banned(Refused):
+    """Whoever it is was banned from this site."""
+
+    default_code = "CB803"
+
+
+class NotSignedIn(CodabenchError):
+    """Nobody is signed in, or what was shown is worth nothing: unknown, expired, revoked."""
+
+    default_code = "CB801"
+
+
+class Invalid(CodabenchError, ValueError):
+    """What was given cannot be accepted.
+
+    Attributes
+    ----------
+    fields
+        Field to messages; ``""`` is about all of them together.
+    """
+
+    default_code = "CB802"
+
+    def __init__(
+        self, fields: Mapping[str, str | Sequence[str]], *, code: str | None = None, hint: str | None = None
+    ) -> None:
+        self.fields = {name: [of] if isinstance(of, str) else list(of) for name, of in fields.items()}
+        said = [f"{name}: {text}" if name else text for name, texts in self.fields.items() for text in texts]
+        super().__init__("; ".join(said), code=code, hint=hint)
+
+
+class TooMany(CodabenchError):
+    """Too much was tried in too short a time.
+
+    Attributes
+    ----------
+    seconds
+        After which it may be tried again.
+    """
+
+    default_code = "CB804"
+
+    def __init__(self, message: str, *, seconds: float, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.seconds = seconds
 
 
 class MissingExtra(CodabenchError, ImportError):

@@ -1,7 +1,8 @@
 """`Database`: guarded changes and plain questions. Every public method is one transaction.
 
 The subjects are in modules of their own: `competitions`, `submissions`, `runs`, `waiting` (the queue and its leases),
-`batches` (steps that are reused, re-evaluations), `finding` (what people call things), `boards` (what is ranked).
+`batches` (steps that are reused, re-evaluations), `finding` (what people call things), `boards` (what is ranked);
+for a site `people`, `credentials`, `outbox` (mails).
 `connection` opens, `schema` brings older tables up to date.
 """
 
@@ -20,15 +21,18 @@ from codabench.core.records import Status
 from codabench.db.batches import Batches
 from codabench.db.boards import Boards
 from codabench.db.competitions import Competitions
+from codabench.db.credentials import Credentials
 from codabench.db.finding import Finding
+from codabench.db.outbox import Outbox
+from codabench.db.people import People
 from codabench.db.schema import prepare
 from codabench.db.submissions import Submissions
 from codabench.db.tables import EVENT, RUN
 from codabench.db.waiting import Queue
 
 
-class Database(Competitions, Submissions, Queue, Batches, Finding, Boards):
-    """The rows of one workspace.
+class Database(Competitions, Submissions, Queue, Batches, Finding, Boards, People, Credentials, Outbox):
+    """The rows of one workspace, and of the site around it where there is one.
 
     Parameters
     ----------

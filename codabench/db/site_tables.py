@@ -162,6 +162,7 @@ class MailRow(SQLModel, table=True):
 
     __tablename__ = "mail"
     id: int | None = Field(default=None, primary_key=True)
+    kind: str = "plain"
     recipient: str
     subject: str
     body: str

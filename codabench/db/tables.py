@@ -309,7 +309,8 @@ def table_of(model: type[SQLModel]) -> Table:
 
 
 META, LEASE, COMPETITION, TREE = table_of(MetaRow), table_of(LeaseRow), table_of(CompetitionRow), table_of(TreeRow)
-REVISION, MIGRATED, SLOT, SUBMISSION = table_of(RevisionRow), table_of(MigratedRow), table_of(SlotRow), table_of(SubmissionRow)
+REVISION, MIGRATED, SLOT = table_of(RevisionRow), table_of(MigratedRow), table_of(SlotRow)
+SUBMISSION = table_of(SubmissionRow)
 RUN, ATTEMPT, STEP, EVENT = table_of(RunRow), table_of(AttemptRow), table_of(StepRow), table_of(StatusEventRow)
 SCORE, HAND_SCORE, CHOICE = table_of(ScoreRow), table_of(HandScoreRow), table_of(BoardChoiceRow)
 BATCH, BATCH_RUN = table_of(BatchRow), table_of(BatchRunRow)

@@ -145,7 +145,7 @@ def _work() -> None:
     op.create_table(
         "mail",
         _number(),
-        *[_must(name) for name in ("recipient", "subject", "body")],
+        *[_must(name) for name in ("kind", "recipient", "subject", "body")],
         _must("created_at", MOMENT),
         *[sa.Column(name, MOMENT) for name in ("not_before", "sent_at")],
         _must("attempts", sa.Integer),

@@ -1,0 +1,85 @@
+"""`Site`: people around one workspace."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from codabench.core.errors import CodabenchError, StorageError
+from codabench.db.connection import passing
+from codabench.site.settings import SiteSettings
+from codabench.workspace.dispatcher import utc_now
+
+if TYPE_CHECKING:
+    from codabench.workspace.workspace import Workspace
+
+log = logging.getLogger("codabench.site")
+
+_LEASE, _LEASE_SECONDS = "site.tick", 600.0
+
+
+class Site:
+    """The rules by which people use a workspace. Web and command line call its parts, and nothing else.
+
+    Parameters
+    ----------
+    workspace
+        Stays its maker's: `close` does not close it.
+    settings
+        None: what suits a site on one machine.
+    now
+        The clock; every point in time is aware and in UTC.
+    """
+
+    def __init__(
+        self, workspace: Workspace, settings: SiteSettings | None = None, *, now: Callable[[], datetime] | None = None
+    ) -> None:
+        self.workspace, self.db = workspace, workspace.db
+        self.settings = settings or SiteSettings()
+        self.now = now or utc_now
+
+    # ------------------------------------------------------------------ scheduled work
+    def tick(self, now: datetime | None = None) -> bool:
+        """Do what is due by the clock, unless another process does; returns whether this one did.
+
+        Parameters
+        ----------
+        now
+            Which time it is for the phases of competitions; None: by the clock of the site.
+        """
+        holder, token, at = socket.gethostname(), secrets.token_hex(16), now or self.now()
+        if not self.db.take_lease(_LEASE, holder=holder, token=token, now=at, seconds=_LEASE_SECONDS):
+            return False
+        works: tuple[Callable[[], object], ...] = (lambda: self.workspace.tick(at),)
+        try:
+            for work in works:
+                self._done(work)
+        finally:
+            self.db.release_lease(_LEASE, token=token)
+        return True
+
+    def _done(self, work: Callable[[], object]) -> None:
+        """Carry out a piece of scheduled work; one that fails keeps nobody from the next."""
+        try:
+            work()
+        except CodabenchError as error:
+            if isinstance(error, StorageError) and passing(error):
+                raise
+            log.warning("scheduled work failed: %s", error)
+
+    # ------------------------------------------------------------------ its end
+    def close(self) -> None:
+        """Let go of what is its own; the workspace stays open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
