@@ -7,7 +7,6 @@ import importlib
 import logging
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from codabench.backends.backend import BackendInfo, Handle, Needs, Work, WorkHos
 from codabench.backends.engine import ContainerEngine, Emit
 from codabench.backends.handle import WorkHandle
 from codabench.backends.local_data import LocalData
+from codabench.backends.scratch import make_scratch
 from codabench.core.errors import EngineError, UsageError
 from codabench.core.policy import UNBOUNDED, Policy
 
@@ -61,7 +61,7 @@ class LocalBackend:
         self.local_data = local_data if isinstance(local_data, LocalData) else LocalData(local_data or {})
         self._lock = threading.Lock()
         self._scratch = Path(scratch) if scratch is not None else None
-        self._temporary: str | None = None
+        self._temporary: Path | None = None
         self._handles: dict[str, WorkHandle] = {}
         self._pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="codabench-work")
         self._closed = False
@@ -72,8 +72,7 @@ class LocalBackend:
         """The directory for run directories and caches; made at the first use."""
         with self._lock:
             if self._scratch is None:
-                self._temporary = tempfile.mkdtemp(prefix="codabench-")
-                self._scratch = Path(self._temporary)
+                self._scratch = self._temporary = make_scratch()
             self._scratch.mkdir(parents=True, exist_ok=True)
             return self._scratch
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from codabench.backends.driver import Driver, Place
 from codabench.backends.engine import Image
+from codabench.backends.scratch import make_scratch
 from codabench.core.errors import EngineError
 
 _INSIDE = "/codabench-token"
@@ -38,7 +39,7 @@ class Visibility:
         self._blind = blind
         self._lock = threading.Lock()
         self._seen: dict[str, bool] = {}
-        self._own: str | None = None
+        self._own: Path | None = None
 
     def sees(self, path: str, image: Image) -> bool:
         """Whether a directory of ours, mounted, holds there what it holds here."""
@@ -61,11 +62,11 @@ class Visibility:
             return None
         with self._lock:
             if self._own is None:
-                self._own = tempfile.mkdtemp(prefix="codabench-")
-                hosts = Path(self._own, "hosts")
+                self._own = make_scratch()
+                hosts = self._own / "hosts"
                 hosts.write_text(_HOSTS)
                 hosts.chmod(0o644)
-            return os.path.join(self._own, "hosts")
+            return str(self._own / "hosts")
 
     def close(self) -> None:
         """Remove the file."""

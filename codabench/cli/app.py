@@ -45,8 +45,26 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
 """The commands, in the order of the help."""
 
 
+_Mistake: Any = typer.BadParameter.__base__
+"""What is wrong with a line: typer has no public name for it."""
+
+
 class Sections(typer.core.TyperGroup):
     """Shows the commands in sections."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Carry out a command. A line that is wrong is answered by one JSON document, too, where it asks for that."""
+        line = [*ctx._protected_args, *ctx.args]
+        try:
+            return super().invoke(ctx)
+        except _Mistake as mistake:
+            if "--json" in line:
+                from codabench.cli.output import error_document, print_json
+                from codabench.core.errors import UsageError
+
+                hint = f"codabench {line[0]} --help"
+                print_json(error_document(UsageError(mistake.format_message(), code="CB353", hint=hint)))
+            raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write them to the help."""

@@ -40,6 +40,7 @@ def restore(
 
     Exit code 0: done. 2: usage. 3: the backup is not whole, or the place is not empty.
     """
+    from codabench.core.text import plural
     from codabench.workspace.workspace import Workspace
 
     with Workspace.restore(source, workspace, db=db) as ws:
@@ -47,7 +48,7 @@ def restore(
     if as_json:
         print_json({"ok": True, "competitions": competitions})
     else:
-        say(f"restored {len(competitions)} competitions to {workspace}")
+        say(f"restored {plural(len(competitions), 'competition')} to {workspace}")
 
 
 database = typer.Typer(name="db", help="Look at the database of a workspace, and bring it up to date.")
@@ -74,12 +75,15 @@ def current(workspace: str | None = WORKSPACE, db: str | None = DB, as_json: boo
 
 @database.command()
 @handled
-def upgrade(workspace: str | None = WORKSPACE, db: str | None = DB) -> None:
+def upgrade(workspace: str | None = WORKSPACE, db: str | None = DB, as_json: bool = JSON) -> None:
     """Bring its tables up to date, after a copy was made. Every command that opens it does so, too."""
     from codabench.db.tables import HEAD
 
     with opened(workspace, db):
-        say(f"the tables have revision {HEAD}")
+        if as_json:
+            print_json({"ok": True, "revision": HEAD})
+        else:
+            say(f"the tables have revision {HEAD}")
 
 
 @database.command()

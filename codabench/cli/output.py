@@ -64,7 +64,7 @@ def handled(command: F) -> F:
         as_json = bool(kwargs.get("as_json"))
         try:
             command(*args, **kwargs)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):  # the second one: in the midst of a question
             if as_json:
                 print_json({"ok": False, "error": {"code": "CB630", "message": "interrupted", "hint": None}})
             tell("interrupted; nothing is left running")

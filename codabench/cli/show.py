@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,8 +126,9 @@ def logs(
     with opened(workspace, db) as ws:
         run = only_run(ws, what)
         if follow:
-            _follow(run, name)
-            return
+            _follow(run, name, tell if as_json else say)
+            if out is None and not as_json:
+                return
         found = run.logs
         if name is not None:
             _check(found, name)
@@ -136,18 +138,24 @@ def logs(
 
             export_logs(out, run, names)
             tell(f"{', '.join(names) or 'no log'} in {out}")
-        elif as_json:
+        if as_json:
             print_json({"ok": True, "run": run.id, "logs": {each: found[each] for each in names}})
-        elif name is None:
-            say(repr(found))
-        elif sys.stdout.isatty():
-            from codabench.core.text import printable
+        elif out is None:
+            _print(found, name)
 
-            say(printable(found[name]).rstrip("\n"))
-        else:
-            sys.stdout.flush()
-            sys.stdout.buffer.write(found.raw(name))
-            sys.stdout.flush()
+
+def _print(found: Logs, name: str | None) -> None:
+    """All logs under their names, or one as it is."""
+    from codabench.core.text import printable
+
+    if name is None:
+        say(repr(found))
+    elif sys.stdout.isatty():
+        say(printable(found[name]).rstrip("\n"))
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(found.raw(name))
+        sys.stdout.flush()
 
 
 def only_run(ws: Workspace, what: str) -> RunHandle:
@@ -171,11 +179,11 @@ def _check(found: Logs, name: str) -> None:
         raise NotFound(f"there is no log {name!r}", hint=f"there are: {', '.join(found) or 'none yet'}")
 
 
-def _follow(run: RunHandle, name: str | None) -> None:
+def _follow(run: RunHandle, name: str | None, out: Callable[[str], None]) -> None:
     from codabench.workspace.progress import FollowProgress
 
     try:
-        run.watch(FollowProgress(say, only=name))
+        run.watch(FollowProgress(out, only=name))
     except KeyboardInterrupt:
         tell("the run goes on")
         raise typer.Exit(INTERRUPTED) from None

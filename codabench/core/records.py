@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -153,6 +153,14 @@ class Outcome(Record):
     def step(self, name: StepName) -> StepResult | None:
         """The step of that name, if it took place."""
         return next((s for s in self.steps if s.name == name), None)
+
+    def stored(self) -> Iterator[TreeRef | BlobRef]:
+        """All that storage keeps of it."""
+        for step in self.steps:
+            if step.output is not None:
+                yield step.output
+            yield from (log.blob for log in step.logs)
+        yield from (blob for blob in (self.detailed_results, self.events) if blob is not None)
 
 
 class RunOptions(Record):

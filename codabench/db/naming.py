@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import select, true
 
-from codabench.core.records import Status
+from codabench.core.records import Outcome, Status
+from codabench.core.trees import BlobRef, TreeRef
 from codabench.db.database import Database
 from codabench.db.site_tables import METADATA
 from codabench.db.tables import AttemptRow, CompetitionRow, RunRow, SubmissionRow, TreeRow
@@ -96,26 +97,36 @@ def named_parts(database: Database) -> Iterator[Named]:
         twice = [title for title in titles.values() if list(titles.values()).count(title) > 1]
         shown = {id: f"{title} ({id})" if title in twice else title for id, title in titles.items()}
         for row in db.execute(select(_TREE.c.competition, _TREE.c.ref)):
-            yield from _parts(shown[row.competition], "", "data", json.loads(row.ref))
+            yield from _parts(shown[row.competition], "", "data", references("tree", dict(row._mapping)))
         columns = (_SUBMISSION.c.competition, _SUBMISSION.c.participant)
         for row in db.execute(select(*columns, _SUBMISSION.c.tree).where(_kept(_SUBMISSION))):
-            yield from _parts(shown[row.competition], row.participant, "submission", json.loads(row.tree))
+            parts = references("submission", dict(row._mapping))
+            yield from _parts(shown[row.competition], row.participant, "submission", parts)
         runs = select(*columns, _RUN.c.outcome).join(_SUBMISSION, _RUN.c.submission == _SUBMISSION.c.id)
-        for row in db.execute(runs.where(_RUN.c.outcome.is_not(None), _kept(_SUBMISSION))).yield_per(1000):
-            outcome = json.loads(row.outcome)
-            outcome.pop("provenance", None)  # names what went in, which is counted where it comes from
-            yield from _parts(shown[row.competition], row.participant, "", outcome)
+        for row in db.execute(runs.where(_kept(_SUBMISSION))).yield_per(1000):
+            yield from _parts(shown[row.competition], row.participant, "", references("run", dict(row._mapping)))
 
 
-def _parts(competition: str, user: str, kind: str, value: Any) -> Iterator[Named]:
-    """The references to trees and blobs in a JSON value."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _parts(competition, user, kind, item)
-    elif isinstance(value, dict) and "archive" in value and "size" in value:
-        yield Named(competition, user, kind or "output", value["archive"], value["size"])
-    elif isinstance(value, dict) and "sha256" in value and "size" in value:
-        yield Named(competition, user, kind or "log", value["sha256"], value["size"])
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _parts(competition, user, kind, item)
+def _parts(competition: str, user: str, kind: str, refs: Iterator[TreeRef | BlobRef]) -> Iterator[Named]:
+    for ref in refs:
+        if isinstance(ref, TreeRef):
+            yield Named(competition, user, kind or "output", ref.archive, ref.size)
+        else:
+            yield Named(competition, user, kind or "log", ref.sha256, ref.size)
+
+
+def references(table: str, row: Mapping[str, Any]) -> Iterator[TreeRef | BlobRef]:
+    """The trees and blobs that a row of a table names.
+
+    Only columns that are there for it are looked at: what people and programs write may look like a reference.
+    """
+    if table == "tree":
+        yield TreeRef.model_validate_json(row["ref"])
+    elif table == "submission":
+        yield TreeRef.model_validate_json(row["tree"])
+    elif table == "revision":
+        yield from map(TreeRef.model_validate, json.loads(row["trees"]).values())
+    elif table == "step" and row["output"]:
+        yield TreeRef.model_validate_json(row["output"])
+    elif table == "run" and row["outcome"]:
+        yield from Outcome.model_validate_json(row["outcome"]).stored()

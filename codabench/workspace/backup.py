@@ -23,9 +23,10 @@ from typing import IO, TYPE_CHECKING, Any
 from codabench._version import __version__
 from codabench.core.base import Record
 from codabench.core.errors import StorageError
-from codabench.core.text import human_size, preformatted
+from codabench.core.text import human_size, plural, preformatted
 from codabench.core.trees import BlobRef, TreeRef
 from codabench.db.dump import dump, fill, line
+from codabench.db.naming import references
 from codabench.db.schema import look
 from codabench.db.tables import HEAD
 from codabench.storage.objects import Objects, objects_at
@@ -68,9 +69,8 @@ class Backup(Record):
 
     def __str__(self) -> str:
         lines = [
-            f"{self.rows.get('competition', 0)} competitions, {self.rows.get('submission', 0)} submissions, "
-            f"{self.rows.get('run', 0)} runs",
-            f"{self.objects} stored objects, {human_size(self.size)}",
+            ", ".join(plural(self.rows.get(noun, 0), noun) for noun in ("competition", "submission", "run")),
+            f"{plural(self.objects, 'stored object')}, {human_size(self.size)}",
         ]
         lines += [f"missing: {name}: {why}" for name, why in self.missing.items()]
         return "\n".join(lines)
@@ -192,25 +192,7 @@ class Needed:
         if owners & self._deleted or (table == "submission" and row["deleted_at"]):
             self._deleted.update([row["id"]] if table in ("submission", "run") else ())
         else:
-            yield from references(row)
-
-
-def references(value: Any) -> Iterator[BlobRef | TreeRef]:
-    """The trees and blobs that a row names, in whatever column and depth."""
-    if isinstance(value, str):
-        if value[:1] in "{[" and '"size"' in value:
-            yield from references(json.loads(value))
-    elif isinstance(value, list):
-        for item in value:
-            yield from references(item)
-    elif isinstance(value, dict):
-        if value.keys() == TreeRef.model_fields.keys():
-            yield TreeRef.model_validate(value)
-        elif value.keys() == BlobRef.model_fields.keys():
-            yield BlobRef.model_validate(value)
-        else:
-            for item in value.values():
-                yield from references(item)
+            yield from references(table, row)
 
 
 def _blobs(named: set[BlobRef | TreeRef]) -> dict[str, int]:

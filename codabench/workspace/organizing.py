@@ -6,6 +6,7 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from codabench.core.errors import NotFound
 from codabench.core.evaluations import Revision
 from codabench.core.problems import Fault
 from codabench.workspace import admission
@@ -229,7 +230,10 @@ class Organizing(Rooms):
         """Have an object show its competition as it is kept now: others may have changed it."""
         if competition._private:
             return  # nobody else knows that workspace
-        kept = self.trees.kept(competition.id)
+        try:
+            kept = self.trees.kept(competition.id)
+        except NotFound:
+            return  # nobody knows it yet
         known = competition.bundle
         if kept.spec != competition.spec or (isinstance(known, StoredBundle) and known.kept != kept.kept):
             competition._reopen(competition.id, kept)

@@ -20,6 +20,11 @@ BackendLike = Any
 """A word (``"auto"``, ``"docker"``), an engine, or a `Backend`."""
 
 
+def on_cluster(place: Backend) -> bool:
+    """Whether runs are carried out by workers, which may be on other machines."""
+    return hasattr(place, "preflight")
+
+
 class Places:
     """The backends of one workspace.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from codabench.core.errors import UsageError
 from codabench.core.trees import BlobRef
+from codabench.workspace.places import on_cluster
 
 if TYPE_CHECKING:
     from codabench.backends.dask.preflight import Preflight
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 def preflight(workspace: Workspace, backend: Any, image: str | None, pull: str, timeout: float) -> Preflight:
     """See `Workspace.preflight`."""
     place = workspace.places.get(backend)
-    look = getattr(place, "preflight", None)
-    if look is None:
+    if not on_cluster(place):
         message = f"the backend {place.info().name!r} is this machine"
         raise UsageError(message, code="CB353", hint="codabench doctor looks at it; name a cluster: dask://host:8786")
     storage = workspace.storage
@@ -26,5 +26,7 @@ def preflight(workspace: Workspace, backend: Any, image: str | None, pull: str, 
         storage.get(BlobRef.model_validate(written))
 
     witness = storage.put(os.urandom(32)).model_dump(mode="json")
-    found: Preflight = look(image, pull=pull, storage=storage.url, witness=witness, reads=reads, timeout=timeout)
+    look: Any = place
+    options = {"storage": storage.url, "witness": witness, "reads": reads, "timeout": timeout}
+    found: Preflight = look.preflight(image, pull=pull, **options)
     return found

@@ -40,10 +40,8 @@ class StoredTrees:
             return
         with self._lock:
             trees, layout = keep_bundle(self._storage, competition.bundle, competition.spec)
-            id, spec, source = competition.id, competition.spec, competition.source
-            first = {**trees, LAYOUT: self._storage.put_tree(_merged(layout, None, spec, trees).tree())}
-            # Whoever is killed before this has added nothing; one that is here already stays as it is.
-            self._db.add_competition(id, spec, source=source, at=utc_now(), trees=first)
+            merged = _merged(layout, None, competition.spec, trees)
+            self._begin(competition, {**trees, LAYOUT: self._storage.put_tree(merged.tree())})
             self._take(competition, trees, layout)
             self._known.setdefault(competition, set()).update(trees)
 
@@ -61,8 +59,18 @@ class StoredTrees:
                     name: competition.called(spec) if name != spec.tree else competition.tree(spec)
                     for name, spec in new.items()
                 }
-                self._take(competition, {name: self._storage.put_tree(tree) for name, tree in trees.items()})
+                refs = {name: self._storage.put_tree(tree) for name, tree in trees.items()}
+                self._begin(competition, refs)
+                self._take(competition, refs)
                 known.update(new)
+
+    def _begin(self, competition: Competition, trees: Mapping[str, TreeRef]) -> None:
+        """Have a new competition here, all at once: whoever is killed before has added nothing of it.
+
+        One that is here already stays as it is.
+        """
+        id, spec, source = competition.id, competition.spec, competition.source
+        self._db.add_competition(id, spec, source=source, at=utc_now(), trees=trees)
 
     def _is_here(self, competition: Competition) -> bool:
         bundle = competition.bundle

@@ -59,6 +59,7 @@ def admitted(
         calls = [inline_calls(competition, t, submission, facts, chosen) for t in tasks] if inline else []
         tree = workspace.storage.put_tree(source)
     workspace.trees.keep(competition, tasks, inline=inline is not None)
+    workspace._attach(competition)
     made = Submission(
         id=uuid.uuid4().hex,
         competition=competition.id,

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from codabench.backends.backend import Backend, Work
 from codabench.backends.engine import Emit
 from codabench.core.competition import PhaseSpec, TaskSpec
-from codabench.core.errors import CodabenchError, ImageNotFound, NotFound, PolicyError, UsageError
+from codabench.core.errors import CodabenchError, ImageNotFound, NotFound, PolicyError, StorageError, UsageError
 from codabench.core.granting import meet, tightened
 from codabench.core.policy import Policy
 from codabench.core.records import Outcome
@@ -21,7 +21,7 @@ from codabench.core.text import printable
 from codabench.core.trees import TreeRef
 from codabench.runner.plan import RunPlan, StepPlan, SubmissionFacts, plan_steps
 from codabench.workspace.dispatcher import EXECUTE
-from codabench.workspace.places import BackendLike
+from codabench.workspace.places import BackendLike, on_cluster
 from codabench.workspace.planning import Submitted, opened_submission, stored_parts, submission_facts
 from codabench.workspace.receipts import ImageOf, Provenance, Receipt, read_receipt
 from codabench.workspace.revisions import task_of
@@ -261,6 +261,12 @@ def _carried_out(place: Backend, plan: RunPlan, name: str, on_event: Emit | None
     except ImageNotFound as error:
         hint = f"`--image {name}` (image=...) takes what has that name here; the answer says so"
         raise ImageNotFound(f"the image of the receipt is not to be had: {error.message}", hint=hint) from error
+    except StorageError as error:
+        if "://" in plan.storage or not on_cluster(place):
+            raise
+        message = f"the files are in a directory of this machine, and a worker did not find them: {error.message}"
+        hint = "verify on this machine (--backend docker), or with a workspace whose storage every worker reaches"
+        raise StorageError(message, code=error.code, hint=hint) from error
     except KeyboardInterrupt:
         handle.cancel("interrupted")
         with contextlib.suppress(CodabenchError):  # whatever it comes to: it has to be gone before this returns

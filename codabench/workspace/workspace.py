@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import concurrent.futures.thread  # noqa: F401 - see `_close_all`: it registers first
 import os
-import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from codabench.backends.backend import Backend
 from codabench.backends.local_data import LocalData
+from codabench.backends.scratch import disown, make_scratch
 from codabench.core.live import AnyEvent
 from codabench.core.policy import UNBOUNDED, Policy, policy_named
 from codabench.core.problems import Fault
@@ -31,6 +31,7 @@ from codabench.workspace.dispatcher import LEASE_SECONDS, Dispatcher
 from codabench.workspace.feeds import Feeds
 from codabench.workspace.handles import SubmissionHandle
 from codabench.workspace.handling import Handling
+from codabench.workspace.leftovers import clear_left
 from codabench.workspace.live import Feed
 from codabench.workspace.organizing import Organizing
 from codabench.workspace.places import BackendLike, Places
@@ -103,7 +104,8 @@ class Workspace(Organizing, Handling, Reevaluating, Upkeep):
     ) -> None:
         cap = settings.cache_cap(cache_bytes)
         self.ceiling, self.local_data = ceiling, LocalData(local_data or {})
-        self.scratch = Path(tempfile.mkdtemp(prefix="codabench-"))
+        self.scratch = make_scratch()
+        clear_left(self.scratch.parent)
         # Also where nobody calls `close`; at the end of the process `_close_all` does, in its order.
         self._clear = weakref.finalize(self, remove_tree, self.scratch)
         self._clear.atexit = False
@@ -198,7 +200,6 @@ class Workspace(Organizing, Handling, Reevaluating, Upkeep):
         EngineUnavailable
             No engine answers.
         """
-        self._attach(competition)
         self._fresh(competition)
         options = RunOptions(
             policy=policy_named(policy) if isinstance(policy, str) else policy,
@@ -224,6 +225,7 @@ class Workspace(Organizing, Handling, Reevaluating, Upkeep):
         )
         if keep:
             self._clear.detach()
+            disown(self.scratch)
         self._wake()
         return SubmissionHandle(self, competition, made, runs)
 

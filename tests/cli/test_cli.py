@@ -234,6 +234,14 @@ def test_what_cannot_be_meant(source: Path, good: Path, options: list[str], said
     assert said in " ".join(found.err.replace("│", " ").split())
 
 
+@pytest.mark.parametrize("line", ["runs --json --colour", "show --json", "runs --last none --json", "db go --json"])
+def test_a_wrong_line_as_json(line: str) -> None:
+    found = codabench(*line.split())
+    assert (found.code, found.document["ok"], found.document["error"]["code"]) == (2, False, "CB353")
+    assert found.document["error"]["message"] in found.err
+    assert codabench(*line.replace(" --json", "").split()).out == ""
+
+
 def test_slips_as_json(source: Path, good: Path, broken: Path) -> None:
     for args in ([source, good, "--network", "bogus"], [broken, good], [source, "nothing"]):
         found = run(*args, "--json")

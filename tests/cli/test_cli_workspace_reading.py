@@ -113,9 +113,14 @@ def test_logs(lab: Lab, tmp_path: Path) -> None:
     assert lab("logs", "better", "--json").document["logs"]["scoring_stdout"] == "scoring {'score': 0.75}\n"
     assert lab("logs", "better", "--follow").out == "scoring_stdout | scoring {'score': 0.75}\n"
     assert lab("logs", "better", "scoring_stdout", "--follow").out == "scoring {'score': 0.75}\n"
+    done = lab("logs", "better", "--follow", "--json")
+    assert done.document["logs"]["scoring_stdout"] == "scoring {'score': 0.75}\n"
+    assert "scoring_stdout | scoring {'score': 0.75}\n" in done.err
     code, _, err = lab("logs", "better", "stdout")
     assert (code, "there are: " in err) == (2, True)
     assert lab("logs", "better", "--out", tmp_path / "x").code == 0
+    assert lab("logs", "better", "--out", tmp_path / "y", "--json").document["run"] == lab.runs[4]
+    assert (tmp_path / "y/scoring_stdout.txt").is_file()
     assert (tmp_path / "x/scoring_stdout.txt").read_text() == "scoring {'score': 0.75}\n"
     code, _, err = lab("logs", "better", "--out", tmp_path / "x")
     assert (code, "is there already" in err) == (2, True)

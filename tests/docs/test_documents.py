@@ -28,6 +28,8 @@ def parse(words: list[str]) -> str | None:
     """Parse a command as the program does, without carrying it out; the kind of error, if there is one."""
     command = typer.main.get_command(app)
     assert isinstance(command, typer.core.TyperGroup)
+    for option in command.params:
+        option.callback = _ended  # or a shell that completes commands would be set up here
     try:
         context = command.make_context("codabench", words[1:])
         name, found, left = command.resolve_command(context, [*context._protected_args, *context.args])
@@ -36,6 +38,18 @@ def parse(words: list[str]) -> str | None:
     except Exception as error:  # noqa: BLE001 - typer's own copy of click has no public names
         return type(error).__name__
     return None
+
+
+def _ended(_context: object, _option: object, value: object) -> None:
+    if value:
+        raise typer.Exit
+
+
+def test_parsing_carries_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    assert parse(["codabench", "--install-completion"]) == "Exit"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_documents_show_commands() -> None:

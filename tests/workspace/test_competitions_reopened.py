@@ -200,10 +200,11 @@ def test_what_was_only_submitted_to_says_that_its_files_are_not_here(lab: cb.Wor
 
 
 @pytest.mark.parametrize("stored", [0, 1, 2])
+@pytest.mark.parametrize("how", ["add", "submit"])
 def test_one_that_could_not_be_stored_is_not_there(
-    stored: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, stored: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who adds it is stopped after so many trees: whoever looks meanwhile finds all of it or nothing."""
+    """Who brings it is stopped after so many trees: whoever looks meanwhile finds all of it or nothing."""
     with rich(tmp_path / "bundle") as comp, cb.Workspace(tmp_path / "lab", backend="process") as ws:
         put, left = ws.storage.put_tree, stored
 
@@ -217,7 +218,7 @@ def test_one_that_could_not_be_stored_is_not_there(
 
         monkeypatch.setattr(ws.storage, "put_tree", stops)
         with pytest.raises(KeyboardInterrupt):
-            ws.add(comp)
+            ws.add(comp) if how == "add" else ws.submit(comp, answer(tmp_path / "mine"))
         assert ws.competitions() == {}
         monkeypatch.undo()
         ws.add(comp)

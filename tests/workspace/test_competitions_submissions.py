@@ -36,6 +36,13 @@ def mine(tmp_path: Path) -> Path:
     return answer(tmp_path / "mine")
 
 
+def test_what_is_refused_leaves_nothing(lab: cb.Workspace, tmp_path: Path, mine: Path) -> None:
+    with cb.load(bundle(tmp_path / "over", yaml(phases=OVER.replace("0, 1", "0")))) as over:
+        with pytest.raises(SubmissionRejected, match="ended"):
+            lab.submit(over, mine)
+        assert lab.competitions() == {}
+
+
 # ---------------------------------------------------------------------- held
 def test_what_is_held_waits_for_an_organizer(lab: cb.Workspace, tmp_path: Path, mine: Path) -> None:
     held = lab.add(cb.load(bundle(tmp_path / "bundle", yaml(extra="auto_run_submissions: false\n"))))

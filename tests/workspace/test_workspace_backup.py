@@ -9,16 +9,19 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from inspect import isclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import sqlalchemy
-from tiny import bundle
+from tiny import bundle, yaml
 from typer.testing import CliRunner
 
 import codabench as cb
 from codabench.cli.app import app
 from codabench.core.errors import CodabenchError, StorageError
+from codabench.core.records import Outcome
 from codabench.db.dump import dump
 
 runner = CliRunner()
@@ -141,6 +144,53 @@ def test_while_work_goes_on_it_holds_what_there_was_at_one_moment(lab: Path, tmp
     assert made[0].rows["run"] < made[2].rows["run"] or made[2].rows["run"] > 3
 
 
+def test_what_looks_like_a_reference_is_none(tmp_path: Path) -> None:
+    """People and programs write what they like, and backup, usage and gc have nothing to do with it."""
+    blob = {"sha256": "../../../etc/passwd", "size": 1}
+    broken = '{"size": '
+    text = yaml().replace("title: Tiny", f"title: '{broken}'")
+    pages = {"overview.md": b'[Data](https://lab.org) of any "size"\n'}
+    wrote = {"score": 1, "time": 1, "who": blob, "what": broken, "archive": {"archive": [], "size": "big"}}
+    made = cb.load(bundle(tmp_path / "bundle", text, pages))
+    with made as comp, cb.Workspace(tmp_path / "w", backend="process") as ws:
+        ws.add(comp)
+        answer = {"answer.json": {"score": 1, "write": wrote}}
+        sub = ws.submit(comp, answer, name=broken, participant=broken, params={"a": blob, "b": broken})
+        ws.set_score(sub.wait().run, "score", 2, note=json.dumps(blob))
+        assert sub.run.outcome is not None
+        assert sub.run.outcome.raw_scores["who"] == blob
+        assert ws.usage().size == sum(made_size(tmp_path / "w"))
+        assert ws.gc(dry_run=False, older_than=0).damaged == ()
+        assert ws.backup(tmp_path / "kept").missing == {}
+        with cb.Workspace.restore(tmp_path / "kept", tmp_path / "new", backend="process") as back:
+            assert (back.db.check(), stored(tmp_path / "new")) == ([], stored(tmp_path / "w"))
+
+
+def test_all_that_an_outcome_stores_is_known() -> None:
+    """A field of a new kind has to be in `Outcome.stored`."""
+    from codabench.core.base import Record
+    from codabench.core.trees import BlobRef, TreeRef
+
+    found, left = set(), [Outcome]
+    while left:
+        model: type[Record] = left.pop()
+        for name, field in model.model_fields.items():
+            inside = [each for each in types_in(field.annotation) if issubclass(each, Record)]
+            found |= {(model.__name__, name) for each in inside if each in (TreeRef, BlobRef)}
+            left += [each for each in inside if each not in (TreeRef, BlobRef)]
+    assert found == {
+        ("StepResult", "output"),
+        ("LogRecord", "blob"),
+        ("Outcome", "detailed_results"),
+        ("Outcome", "events"),
+    }
+
+
+def types_in(annotation: object) -> list[type]:
+    parts = get_args(annotation)
+    return [t for part in parts for t in types_in(part)] if parts else [annotation] if isclass(annotation) else []
+
+
 # ---------------------------------------------------------------- what is refused
 def test_a_place_that_is_not_empty(lab: Path, tmp_path: Path) -> None:
     with cb.Workspace(lab, backend="process") as ws:
@@ -216,7 +266,7 @@ def test_the_commands(lab: Path, tmp_path: Path) -> None:
     done = runner.invoke(app, ["backup", kept, "-w", str(lab)])
     assert (done.exit_code, "3 submissions, 3 runs" in done.output) == (0, True), done.output
     done = runner.invoke(app, ["restore", kept, "-w", new])
-    assert (done.exit_code, done.output) == (0, f"restored 1 competitions to {new}\n")
+    assert (done.exit_code, done.output) == (0, f"restored 1 competition to {new}\n")
     assert runner.invoke(app, ["restore", kept, "-w", new]).exit_code == 3
     for word, said in (("current", "0003; the newest is 0003"), ("upgrade", "0003"), ("check", "everything agrees")):
         done = runner.invoke(app, ["db", word, "-w", new])

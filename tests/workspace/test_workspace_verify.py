@@ -12,8 +12,10 @@ import pytest
 from tiny import FILES, answer, bundle, yaml
 
 import codabench as cb
+from codabench.backends.backend import BackendInfo, Work
+from codabench.backends.handle import WorkHandle
 from codabench.backends.process import ProcessEngine
-from codabench.core.errors import ImageNotFound, PolicyError, UsageError
+from codabench.core.errors import ImageNotFound, PolicyError, StorageError, UsageError
 from codabench.core.policy import Network, Policy, User
 from codabench.core.records import Status
 from codabench.runner.plan import ProgramPlan, StepPlan, SubmissionFacts
@@ -372,3 +374,24 @@ def test_a_run_without_scores_has_no_receipt(ws: cb.Workspace, source: Path, tmp
         with pytest.raises(UsageError, match="it is Failed") as caught:
             failed.receipt()
     assert caught.value.code == "CB381"
+
+
+class Cluster:
+    """A backend whose workers are elsewhere: they have none of the files of this machine."""
+
+    def preflight(self) -> None: ...
+
+    def info(self) -> BackendInfo:
+        return BackendInfo(name="dask", slots=1, engine="process")
+
+    def submit(self, work: Work, *, key: str, on_event: Any = None) -> WorkHandle:
+        handle = WorkHandle(key, on_event, lambda: None)
+        handle.fail(StorageError("blobs/ab is not there", code="CB701"))
+        return handle
+
+
+def test_workers_that_do_not_see_the_files(run: cb.RunHandle, source: Path, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="a worker did not find them: blobs/ab is not there") as caught:
+        cb.verify(run.receipt(), bundle=source, submission=tmp_path / "mine", backend=Cluster())
+    assert caught.value.hint is not None
+    assert "--backend docker" in caught.value.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import uuid
 from collections import Counter
@@ -118,7 +119,7 @@ def allowed(max_failures: MaxFailures, total: int) -> float | None:
     if max_failures is None:
         return None
     share = isinstance(max_failures, float) and max_failures < 1
-    if max_failures < 0 or (not share and max_failures != int(max_failures)):
+    if not 0 <= max_failures < math.inf or (not share and max_failures != int(max_failures)):
         hint = "max_failures=20, or max_failures=0.05 for one in twenty"
         raise UsageError(f"{max_failures} is no number of failures", code="CB651", hint=hint)
     return max_failures * total if share else max_failures

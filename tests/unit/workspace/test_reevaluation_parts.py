@@ -204,7 +204,7 @@ def test_how_many_may_fail(given: Any, most: Any) -> None:
     assert allowed(given, 500) == most
 
 
-@pytest.mark.parametrize("given", [-1, 1.5, -0.1])
+@pytest.mark.parametrize("given", [-1, 1.5, -0.1, float("nan"), float("inf")])
 def test_a_number_of_failures_that_is_none(given: float) -> None:
     with pytest.raises(UsageError) as caught:
         allowed(given, 500)
