@@ -16,7 +16,7 @@ from tiny import answer, bundle
 import codabench as cb
 from codabench.core.errors import StorageError
 
-PAGES = [*range(1, 40, 6), *range(40, 160, 16)]
+PAGES = [*range(1, 40, 6), *range(40, 260, 22)]
 
 
 def mount(place: Path, options: str) -> None:
@@ -56,7 +56,7 @@ def main(which: str, folder: Path) -> None:
             else:
                 assert which == "restore" or restored(disk / "kept", folder / f"new{pages}") == 1
             # With room, in another place, it is done.
-            mount(disk, "remount,size=16m")
+            mount(disk, "remount,size=32m")
             if which == "backup":
                 ws.backup(disk / "again")
             assert restored(disk / "again" if which == "backup" else folder / "good", disk / "other") == 1

@@ -229,9 +229,9 @@ def test_what_cannot_be_set(lab: cb.Workspace, tmp_path: Path, mine: Path) -> No
 def test_who_is_put_on_the_board(lab: cb.Workspace, comp: cb.Competition, mine: Path) -> None:
     sub = comp.run(mine, phase=1, **QUIET)
     lab.choose(sub, by="eve")
-    lab.choose(sub.id, False)
-    assert [(c.submission, c.shown) for c in lab.db.choices(comp.id)] == [(sub.id, True), (sub.id, False)]
-    assert lab.db.choices(comp.id)[0].by == "eve"
+    with pytest.raises(StateError, match="the rule of the board is Add"):
+        lab.choose(sub.id, False)
+    assert [(c.submission, c.shown, c.by) for c in lab.db.choices(comp.id)] == [(sub.id, True, "eve")]
     sub.delete()
     with pytest.raises(StateError):
         lab.choose(sub.id)

@@ -160,7 +160,7 @@ def test_a_copy_of_the_old_one_is_kept(old: str, caplog: pytest.LogCaptureFixtur
     before = ask(old, "SELECT * FROM run ORDER BY id")
     with caplog.at_level(logging.WARNING, "codabench.db"):
         Database(old).close()
-    assert "from revision 0001 to 0003" in caplog.text
+    assert "from revision 0001 to 0004" in caplog.text
     if is_postgres(old):
         kept = old.rpartition("%3D")[2] + "_revision_0001"
         assert ask(old, f"SELECT * FROM {kept}.run ORDER BY id") == before
@@ -182,7 +182,7 @@ def test_without_a_copy_nothing_is_changed(old: str) -> None:
 
 
 # ---------------------------------------------------------------- the handshake
-@pytest.mark.parametrize("found", ["0004", "9999", "a-fork"])
+@pytest.mark.parametrize("found", ["0005", "9999", "a-fork"])
 def test_a_later_version_is_refused_and_untouched(new_url: NewUrl, found: str) -> None:
     url = new_url()
     Database(url).close()
