@@ -2,7 +2,8 @@
 
 The subjects are in modules of their own: `competitions`, `submissions`, `runs`, `waiting` (the queue and its leases),
 `batches` (steps that are reused, re-evaluations), `finding` (what people call things), `boards` (what is ranked);
-for a site `people`, `credentials`, `outbox` (mails).
+for a site `people`, `credentials`, `outbox` (mails), `hosting`, `participations`,
+`resources` (data sets and tasks), `jobs`, `numbers`.
 `connection` opens, `schema` brings older tables up to date.
 """
 
@@ -23,15 +24,23 @@ from codabench.db.boards import Boards
 from codabench.db.competitions import Competitions
 from codabench.db.credentials import Credentials
 from codabench.db.finding import Finding
+from codabench.db.hosting import Hosting
+from codabench.db.jobs import Jobs
+from codabench.db.numbers import Numbers
 from codabench.db.outbox import Outbox
+from codabench.db.participations import Participations
 from codabench.db.people import People
+from codabench.db.resources import Resources
 from codabench.db.schema import prepare
 from codabench.db.submissions import Submissions
 from codabench.db.tables import EVENT, RUN
 from codabench.db.waiting import Queue
 
 
-class Database(Competitions, Submissions, Queue, Batches, Finding, Boards, People, Credentials, Outbox):
+class Database(
+    Competitions, Submissions, Queue, Batches, Finding, Boards,
+    People, Credentials, Outbox, Hosting, Participations, Resources, Jobs, Numbers,
+):  # fmt: skip
     """The rows of one workspace, and of the site around it where there is one.
 
     Parameters
