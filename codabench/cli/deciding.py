@@ -87,7 +87,7 @@ def delete(
         for competition in competitions:
             many = plural(len(competition.submissions()), "submission")
             tell(f"competition  {short(competition.id)}  {printable(competition.title)!r} with {many}")
-        _ask(yes=yes, as_json=as_json)
+        ask(yes=yes, as_json=as_json)
         for handle in handles:
             handle.delete(hard=hard, cancel=cancel)
         for competition in competitions:
@@ -99,7 +99,7 @@ def delete(
             tell("deleted")
 
 
-def _ask(*, yes: bool, as_json: bool) -> None:
+def ask(*, yes: bool, as_json: bool) -> None:
     """Go on only if somebody says so."""
     from codabench.core.errors import UsageError
 
