@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import tempfile
 import tracemalloc
@@ -75,7 +76,7 @@ def fill(folder: Path, competitions: int) -> None:
     from codabench.core.trees import TreeRef
     from codabench.db.convert import run_row, submission_row
     from codabench.db.database import Database
-    from codabench.db.tables import RUN, SCORE, SUBMISSION
+    from codabench.db.tables import RUN, SUBMISSION
 
     rng = random.Random(0)
     db = Database(f"sqlite:///{folder / 'codabench.db'}")
@@ -113,10 +114,10 @@ def fill(folder: Path, competitions: int) -> None:
                 )
                 for s in made
             ]
-            scores = [{"run": r.id, "key": f"k{n}", "value": rng.random()} for r in runs for n in range(COLUMNS)]
             rows.execute(insert(SUBMISSION), [submission_row(s) for s in made])
-            rows.execute(insert(RUN), [run_row(r, s) | ended for r, s in zip(runs, made, strict=True)])
-            rows.execute(insert(SCORE), scores)
+            scores = [json.dumps({f"k{n}": rng.random() for n in range(COLUMNS)}) for _ in runs]
+            of_run = zip(runs, made, scores, strict=True)
+            rows.execute(insert(RUN), [run_row(r, s) | ended | {"scores": own} for r, s, own in of_run])
     db.close()
 
 

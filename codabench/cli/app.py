@@ -29,7 +29,6 @@ from codabench.cli.run import run
 from codabench.cli.schema import schema
 from codabench.cli.show import logs, show
 from codabench.cli.submit import submit
-from codabench.cli.users import user
 from codabench.cli.verify import receipt, verify
 
 SECTIONS: dict[str, tuple[Any, ...]] = {
@@ -40,7 +39,6 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "Decide": (choose, score, delete, migrate),
     "Check scores": (receipt, verify, reevaluate),
     "Look after a workspace": (dispatch, tick, gc, usage, backup, restore, database),
-    "Host it": (user,),
     "A cluster": (scheduler, worker, certs, preflight),
     "Look after this machine": (doctor, prune),
 }

@@ -63,7 +63,9 @@ def choose(
 @handled
 def delete(
     what: list[str] = typer.Argument(metavar="SUBMISSION|COMPETITION...", autocompletion=complete_submission),
-    hard: bool = typer.Option(False, "--hard", help="Submissions: they do not count against limits any more, either."),
+    hard: bool = typer.Option(
+        False, "--hard", help="Submissions, also those on the leaderboard: they count against limits no more."
+    ),
     cancel: bool = typer.Option(False, "--cancel", help="Cancel first what is not over."),
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
     workspace: str | None = WORKSPACE,
@@ -72,10 +74,13 @@ def delete(
 ) -> None:
     """List submissions or a competition no more. Their files go with the next `codabench gc`.
 
-    Exit code 0: done. 1: you said no. 2: usage; runs are not over; nobody can be asked.
+    What the leaderboard shows goes only with --hard; it then shows what its rule says of the rest.
+
+    Exit code 0: done. 1: you said no. 2: usage; on the leaderboard; runs are not over; nobody can be asked.
     """
     from codabench.core.records import Submission
     from codabench.core.text import plural, printable
+    from codabench.workspace.corrections import see_that_it_may_go
     from codabench.workspace.finding import short, submission_or_competition
 
     with opened(workspace, db, dispatch=False) as ws:
@@ -87,7 +92,9 @@ def delete(
         for competition in competitions:
             many = plural(len(competition.submissions()), "submission")
             tell(f"competition  {short(competition.id)}  {printable(competition.title)!r} with {many}")
-        ask(yes=yes, as_json=as_json)
+        for handle in handles:
+            see_that_it_may_go(ws, handle, hard=hard)
+        _ask(yes=yes, as_json=as_json)
         for handle in handles:
             handle.delete(hard=hard, cancel=cancel)
         for competition in competitions:
@@ -99,7 +106,7 @@ def delete(
             tell("deleted")
 
 
-def ask(*, yes: bool, as_json: bool) -> None:
+def _ask(*, yes: bool, as_json: bool) -> None:
     """Go on only if somebody says so."""
     from codabench.core.errors import UsageError
 

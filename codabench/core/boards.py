@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+
+from codabench.core.competition import LeaderboardSpec
 
 
 class BoardMark(NamedTuple):
@@ -15,8 +17,9 @@ class BoardMark(NamedTuple):
     ----------
     submissions, edits, choices
         The highest number, and how many there are where numbers do not come in the order of their transactions.
-    deleted, promoted
-        How many submissions of the phase are deleted, how many re-evaluations of the competition are promoted.
+    deleted, promoted, changed
+        How many submissions of the phase are deleted, how many re-evaluations of the competition are promoted, and how
+        often its leaderboards became others.
     live
         The runs whose status is not final, of any competition.
     """
@@ -26,6 +29,7 @@ class BoardMark(NamedTuple):
     choices: tuple[int, int]
     deleted: int
     promoted: int
+    changed: int
     live: frozenset[str]
 
 
@@ -47,6 +51,7 @@ class RunSeen(NamedTuple):
     batch: str | None
     finished_at: datetime | None
     id: str
+    scores: Mapping[str, float]
 
 
 class EditSeen(NamedTuple):
@@ -63,6 +68,13 @@ class ChoiceSeen(NamedTuple):
     at: datetime
 
 
+class BoardsBefore(NamedTuple):
+    """The leaderboards of a competition as they were until a moment."""
+
+    until: datetime
+    leaderboards: Sequence[LeaderboardSpec]
+
+
 @dataclass(frozen=True, slots=True)
 class BoardRows:
     """The rows of a phase, or those that are new since a mark.
@@ -71,16 +83,16 @@ class BoardRows:
     ----------
     runs
         Those that were queued first, and those of re-evaluations that were promoted.
-    scores
-        Run, column key, value.
     promoted
         When re-evaluations were promoted, by id.
+    before
+        What the leaderboards of the competition were before they became what they are, oldest first.
     """
 
     mark: BoardMark
     submissions: Sequence[SubmissionSeen] = ()
     runs: Sequence[RunSeen] = ()
-    scores: Sequence[tuple[str, str, float]] = ()
     edits: Sequence[EditSeen] = ()
     choices: Sequence[ChoiceSeen] = ()
     promoted: dict[str, datetime] = field(default_factory=dict)
+    before: Sequence[BoardsBefore] = ()

@@ -11,12 +11,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, String, Table, distinct, func, literal, select, type_coerce
 
-from codabench.core.boards import BoardMark, BoardRows, ChoiceSeen, EditSeen, RunSeen, SubmissionSeen
+from codabench.core.boards import BoardMark, BoardRows, BoardsBefore, ChoiceSeen, EditSeen, RunSeen, SubmissionSeen
+from codabench.core.competition import LeaderboardSpec
 from codabench.core.records import Run, Status
 from codabench.core.trees import TreeRef
 from codabench.db.connection import Connected
 from codabench.db.convert import run_from
-from codabench.db.tables import BATCH, CHOICE, HAND_SCORE, OF_RUN, OF_SUBMISSION, RUN, SCORE, SUBMISSION
+from codabench.db.tables import BATCH, BOARD, CHOICE, HAND_SCORE, OF_RUN, OF_SUBMISSION, RUN, SUBMISSION
 
 _LIVE = [s.value for s in Status if not s.is_final]
 _MANY = 500
@@ -38,7 +39,7 @@ class Boards(Connected):
         ----------
         since
             Only what is new since then; None is returned if more has changed than was added: a submission was deleted,
-            a re-evaluation promoted.
+            a re-evaluation promoted, the leaderboards became others.
         """
         with self._snapshot() as db:
             mark = self._mark(db, competition, phase)
@@ -46,7 +47,7 @@ class Boards(Connected):
                 return self._everything(db, competition, phase, mark)
             if mark == since:
                 return BoardRows(mark)
-            if (mark.deleted, mark.promoted) != (since.deleted, since.promoted):
+            if mark[3:6] != since[3:6]:
                 return None
             found = self._news(db, competition, phase, mark, since)
         # On PostgreSQL a row may come after one with a higher number; then there are more than were found.
@@ -101,9 +102,11 @@ class Boards(Connected):
         counted = [self._count(SUBMISSION, *here), self._count(HAND_SCORE), self._count(CHOICE)]
         deleted = select(func.count()).where(*here, SUBMISSION.c.deleted_at.is_not(None)).scalar_subquery()
         promoted = select(func.count()).where(BATCH.c.competition == competition, BATCH.c.promoted_at.is_not(None))
-        row = db.execute(select(*highest, *counted, deleted, promoted.scalar_subquery())).one()
+        changed = select(func.count()).where(BOARD.c.competition == competition)
+        others = (deleted, promoted.scalar_subquery(), changed.scalar_subquery())
+        row = db.execute(select(*highest, *counted, *others)).one()
         live = db.execute(select(RUN.c.id).where(RUN.c.status.in_(_LIVE))).scalars()
-        return BoardMark((row[0], row[3]), (row[1], row[4]), (row[2], row[5]), row[6], row[7], frozenset(live))
+        return BoardMark((row[0], row[3]), (row[1], row[4]), (row[2], row[5]), row[6], row[7], row[8], frozenset(live))
 
     def _count(self, table: Table, *where: ColumnElement[bool]) -> Any:
         """How many rows there are; SQLite has one writer, so numbers come in their order and say enough."""
@@ -113,17 +116,16 @@ class Boards(Connected):
 
     def _everything(self, db: Connection, competition: str, phase: int, mark: BoardMark) -> BoardRows:
         counts = (RUN.c.competition == competition, _counts(competition))
-        scores = _SCORES.join(RUN, SCORE.c.run == RUN.c.id).where(*counts)
         edits = _EDITS.join(RUN, HAND_SCORE.c.run == RUN.c.id).where(RUN.c.competition == competition)
         choices = _CHOICES.join(SUBMISSION, CHOICE.c.submission == SUBMISSION.c.id)
         return BoardRows(
             mark=mark,
             submissions=_submissions(db, competition, phase),
             runs=_runs(db, *counts),
-            scores=_fetched(db, scores),
             edits=[EditSeen(*row) for row in db.execute(edits)],
             choices=[ChoiceSeen(*row) for row in db.execute(choices.where(SUBMISSION.c.competition == competition))],
             promoted=_promoted(db, competition),
+            before=_before(db, competition),
         )
 
     def _news(self, db: Connection, competition: str, phase: int, mark: BoardMark, since: BoardMark) -> BoardRows:
@@ -137,14 +139,10 @@ class Boards(Connected):
         runs: list[RunSeen] = []
         for part in _parts(concerned):
             runs += _runs(db, RUN.c.competition == competition, _counts(competition), RUN.c.submission.in_(part))
-        scores: list[tuple[str, str, float]] = []
-        for part in _parts(r.id for r in runs):
-            scores += _fetched(db, _SCORES.where(SCORE.c.run.in_(part)))
         return BoardRows(
             mark=mark,
             submissions=submissions,
             runs=runs,
-            scores=scores,
             edits=edits,
             choices=[ChoiceSeen(*row) for row in db.execute(_CHOICES.where(CHOICE.c.sequence > since.choices[0]))],
             promoted=_promoted(db, competition),
@@ -152,7 +150,6 @@ class Boards(Connected):
 
 
 _NUMBERED = (SUBMISSION, HAND_SCORE, CHOICE)
-_SCORES = select(SCORE.c.run, SCORE.c.key, SCORE.c.value)
 _EDITS = select(HAND_SCORE.c.run, HAND_SCORE.c.key, HAND_SCORE.c.value, HAND_SCORE.c.at).order_by(HAND_SCORE.c.sequence)
 _CHOICES = select(CHOICE.c.submission, CHOICE.c.shown, CHOICE.c.by, CHOICE.c.at).order_by(CHOICE.c.sequence)
 
@@ -169,9 +166,12 @@ def _submissions(db: Connection, competition: str, phase: int, *where: ColumnEle
 
 def _runs(db: Connection, *where: ColumnElement[bool]) -> list[RunSeen]:
     columns = [_plain(RUN.c[name]) if name == "finished_at" else RUN.c[name] for name in OF_RUN]
+    found = _fetched(db, select(*columns, RUN.c.scores).where(*where))
+    # One document is read far faster than many.
+    scores: list[dict[str, float]] = json.loads(f"[{','.join([row[-1] or '{}' for row in found])}]")
     return [
-        RunSeen(submission, _task(task), status, bool(shown), batch, ended and _moment(ended), id)
-        for submission, task, status, shown, batch, ended, id in _fetched(db, select(*columns).where(*where))
+        RunSeen(submission, _task(task), status, bool(shown), batch, ended and _moment(ended), id, own)
+        for (submission, task, status, shown, batch, ended, id, _), own in zip(found, scores, strict=True)
     ]
 
 
@@ -179,6 +179,12 @@ def _counts(competition: str) -> ColumnElement[bool]:
     """Runs that are or were on boards: those queued first, and those of re-evaluations that were promoted."""
     promoted = select(BATCH.c.id).where(BATCH.c.competition == competition, BATCH.c.promoted_at.is_not(None))
     return RUN.c.batch.is_(None) | RUN.c.batch.in_(promoted)
+
+
+def _before(db: Connection, competition: str) -> list[BoardsBefore]:
+    query = select(BOARD.c.until, BOARD.c.leaderboards).where(BOARD.c.competition == competition)
+    rows = db.execute(query.order_by(BOARD.c.sequence))
+    return [BoardsBefore(at, [LeaderboardSpec(**b) for b in json.loads(boards)]) for at, boards in rows]
 
 
 def _promoted(db: Connection, competition: str) -> dict[str, datetime]:

@@ -16,7 +16,7 @@ from codabench.core.records import Status
 from codabench.core.trees import TreeRef
 from codabench.db.connection import Connected
 from codabench.db.convert import revision_from, revision_row
-from codabench.db.tables import COMPETITION, MIGRATED, REVISION, RUN, TREE
+from codabench.db.tables import BOARD, COMPETITION, MIGRATED, REVISION, RUN, TREE
 
 
 class Kept(NamedTuple):
@@ -128,7 +128,8 @@ class Competitions(Connected):
     ) -> list[Revision]:
         """Have a competition be another one from now on: all of it at once.
 
-        The first change of a task also keeps how it came, as revision 1.
+        The first change of a task also keeps how it came, as revision 1. Where leaderboards change, what they were is
+        kept.
 
         Parameters
         ----------
@@ -163,6 +164,9 @@ class Competitions(Connected):
                 )
                 for task in revised
             ]
+            if spec.leaderboards != before.leaderboards:
+                boards = json.dumps([board.model_dump(mode="json") for board in before.leaderboards])
+                db.execute(insert(BOARD).values(competition=id, leaderboards=boards, until=at))
             changed = {"title": spec.title, "spec": spec.model_dump_json()}
             db.execute(update(COMPETITION).where(COMPETITION.c.id == id).values(**changed))
             _replace(db, id, trees, gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from codabench.core.problems import Fault
 from codabench.core.records import Attempt, HandScore, Outcome, Run, Status, Submission
 from codabench.db.connection import Connected, Found
 from codabench.db.convert import attempt_from, event_from, event_row, hand_score_from, run_from, run_row, step_rows
-from codabench.db.tables import ATTEMPT, EVENT, HAND_SCORE, RUN, SCORE, STEP, SUBMISSION
+from codabench.db.tables import ATTEMPT, EVENT, HAND_SCORE, RUN, STEP, SUBMISSION
 
 # What every status event needs, built once: putting a statement together costs more than carrying it out.
 _RUN_AND_TOKEN = (
@@ -37,7 +38,11 @@ _ADVANCE = (
 _ADD_EVENT = insert(EVENT)
 _ADD_ATTEMPT = insert(ATTEMPT)
 _ATTEMPTS = select(func.count()).select_from(ATTEMPT).where(ATTEMPT.c.run == bindparam("run"))
-_KEEP = update(RUN).where(RUN.c.id == bindparam("id_")).values(outcome=bindparam("outcome_"), fault=bindparam("fault_"))
+_KEEP = (
+    update(RUN)
+    .where(RUN.c.id == bindparam("id_"))
+    .values(outcome=bindparam("outcome_"), fault=bindparam("fault_"), scores=bindparam("scores_"))
+)
 
 
 class Runs(Connected):
@@ -151,12 +156,12 @@ class Runs(Connected):
 
     def _keep_outcome(self, db: Connection, run: str, attempt: str | None, status: Status, outcome: Outcome) -> None:
         fault = outcome.problem.fault if outcome.problem else None
-        db.execute(_KEEP, {"id_": run, "outcome_": outcome.model_dump_json(), "fault_": fault})
+        scores = json.dumps(outcome.scores) if status is Status.FINISHED else None
+        kept = {"outcome_": outcome.model_dump_json(), "fault_": fault, "scores_": scores}
+        db.execute(_KEEP, {"id_": run, **kept})
         steps = step_rows(run, attempt, outcome) if attempt else []
         if steps:
             db.execute(insert(STEP), steps)
-        if status is Status.FINISHED and outcome.scores:
-            db.execute(insert(SCORE), [{"run": run, "key": k, "value": v} for k, v in outcome.scores.items()])
 
     def _start(
         self, db: Connection, row: Found, attempt: str, token: str, at: datetime, holder: str | None, seconds: float

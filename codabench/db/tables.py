@@ -12,10 +12,10 @@ from sqlalchemy import DDL, Column, DateTime, Dialect, Index, String, Table, Uni
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-FORMAT = 4
+FORMAT = 5
 """Raised with every revision, for versions of this library that know nothing of revisions."""
 
-HEAD = "0004"
+HEAD = "0005"
 """The revision of the tables below."""
 
 
@@ -111,7 +111,7 @@ class SlotRow(SQLModel, table=True):
 
 OF_SUBMISSION = ("sequence", "id", "participant", "created_at", "origin", "origin_kind", "deleted_at")
 OF_RUN = ("submission", "task", "status", "shown", "batch", "finished_at", "id")
-"""All that is asked of submissions and runs for a board, so that no row is read for it."""
+"""All that is asked of submissions and runs for a board, beside scores, so that SQLite reads no row for it."""
 
 
 class SubmissionRow(SQLModel, table=True):
@@ -162,7 +162,8 @@ QUEUE = (
 class RunRow(SQLModel, table=True):
     """`status` and `last_event` are a cache of the fold of the run's status events.
 
-    `competition` and `participant` are those of the submission, for the queue.
+    `competition` and `participant` are those of the submission, for the queue; `scores` are those of the outcome of a
+    finished run, for boards.
     """
 
     __tablename__ = "run"
@@ -174,6 +175,7 @@ class RunRow(SQLModel, table=True):
     last_event: int
     attempt: str | None = None
     outcome: str | None = None
+    scores: str | None = None
     created_at: datetime = moment(index=True)
     competition: str = _since_2("", "''")
     participant: str = _since_2("", "''")
@@ -192,7 +194,9 @@ class RunRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_run_queue", "status", *QUEUE),
         Index("ix_run_batch", "batch"),
-        Index("ix_run_board", "competition", *OF_RUN),
+        # An entry of an index has no room for many scores on PostgreSQL, which reads rows of this table well enough.
+        Index("ix_run_board", "competition", *OF_RUN, "scores").ddl_if(dialect="sqlite"),
+        Index("ix_run_board", "competition", *OF_RUN).ddl_if(dialect="postgresql"),
         Index(
             "ux_run_shown",
             "submission",
@@ -244,16 +248,6 @@ class StatusEventRow(SQLModel, table=True):
     data: str
 
 
-class ScoreRow(SQLModel, table=True):
-    """One number of a finished run; never replaced, so a second delivery cannot add up."""
-
-    __tablename__ = "score"
-    __table_args__ = (Index("ix_score_board", "run", "key", "value"),)
-    run: str = Field(primary_key=True, foreign_key="run.id")
-    key: str = Field(primary_key=True)
-    value: float
-
-
 class HandScoreRow(SQLModel, table=True):
     """A number that an organizer set; the last one for a key holds, and without a value what the scorer wrote."""
 
@@ -276,6 +270,16 @@ class BoardChoiceRow(SQLModel, table=True):
     shown: bool
     by: str
     at: datetime = moment()
+
+
+class BoardRow(SQLModel, table=True):
+    """The leaderboards of a competition as they were until `until`, when they became others."""
+
+    __tablename__ = "board"
+    sequence: int | None = Field(default=None, primary_key=True)
+    competition: str = Field(foreign_key="competition.id", index=True)
+    leaderboards: str
+    until: datetime = moment()
 
 
 class BatchRow(SQLModel, table=True):
@@ -312,7 +316,7 @@ META, LEASE, COMPETITION, TREE = table_of(MetaRow), table_of(LeaseRow), table_of
 REVISION, MIGRATED, SLOT = table_of(RevisionRow), table_of(MigratedRow), table_of(SlotRow)
 SUBMISSION = table_of(SubmissionRow)
 RUN, ATTEMPT, STEP, EVENT = table_of(RunRow), table_of(AttemptRow), table_of(StepRow), table_of(StatusEventRow)
-SCORE, HAND_SCORE, CHOICE = table_of(ScoreRow), table_of(HandScoreRow), table_of(BoardChoiceRow)
+HAND_SCORE, CHOICE, BOARD = table_of(HandScoreRow), table_of(BoardChoiceRow), table_of(BoardRow)
 BATCH, BATCH_RUN = table_of(BatchRow), table_of(BatchRunRow)
 VERSION = Table("alembic_version", SQLModel.metadata, Column("version_num", String(32), primary_key=True))
 

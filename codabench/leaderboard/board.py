@@ -67,6 +67,8 @@ class Row(Record):
         Where the row above has the same primary value: the rule that put it above.
     isolated
         False: functions of the caller were called in its own process.
+    facts
+        Parameters of the submission, and answers to the fact sheet that belong on the board, by key.
     """
 
     rank: int
@@ -80,6 +82,7 @@ class Row(Record):
     tied: bool = False
     tie_break: str | None = None
     isolated: bool = True
+    facts: dict[str, Any] = {}
 
 
 class Board(Record):
@@ -95,6 +98,8 @@ class Board(Record):
         Whether the submission rule of the bundle chose the rows; a local board lists every finished submission.
     notes
         What a reader of the board should know, one sentence each.
+    facts
+        The headings of the columns with facts, by key.
     """
 
     leaderboard: LeaderboardSpec
@@ -104,6 +109,7 @@ class Board(Record):
     aggregation: Aggregation = "mean"
     rule_applied: bool = False
     notes: tuple[str, ...] = ()
+    facts: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -38,16 +38,27 @@ def _keys(
     table: Table, rows: Sequence[int], columns: Sequence[ColumnSpec], values: Values, incomplete: Sequence[bool]
 ) -> list[kernel.Key]:
     """What decides, most important first: as `codabench.leaderboard.order.criteria`."""
-    found = [kernel.Column(_floats(values[c.key], rows), c.sorting is Sorting.DESC) for c in columns]
+    numbers = np.array(rows, dtype=np.intp)
     late = np.array([incomplete[n] for n in rows], dtype=np.int8)
     # With a primary value before without; in both, every task done before some missing.
-    present = 2 * np.isnan(found[0].values).astype(np.int8) + late
-    seniority = np.empty(len(rows), dtype=np.int64)
-    created, sequence, names = table.created_at, table.sequence, table.submission
-    by_age = sorted(range(len(rows)), key=lambda i: (created[rows[i]], sequence[rows[i]], names[rows[i]]))
-    seniority[by_age] = np.arange(len(rows))
-    return [kernel.plain(present), *(kernel.of_column(c) for c in found), kernel.plain(seniority)]
+    missing = np.array([values[columns[0].key][n] is None for n in rows], dtype=np.int8)
 
+    def of_column(column: ColumnSpec) -> kernel.Key:
+        given = values[column.key]
 
-def _floats(column: Sequence[float | None], rows: Sequence[int]) -> kernel.Floats:
-    return np.array([column[n] for n in rows], dtype=np.float64)
+        # Only for the rows that are asked for: most are beaten in the first column.
+        def key(some: kernel.Rows | slice) -> kernel.Floats:
+            floats = np.array([given[n] for n in numbers[some].tolist()], dtype=np.float64)
+            return kernel.of_column(kernel.Column(floats, column.sorting is Sorting.DESC))(slice(None))
+
+        return key
+
+    def seniority(some: kernel.Rows | slice) -> kernel.Rows:
+        asked = numbers[some].tolist()
+        created, sequence, names = table.created_at, table.sequence, table.submission
+        by_age = sorted(range(len(asked)), key=lambda i: (created[asked[i]], sequence[asked[i]], names[asked[i]]))
+        found = np.empty(len(asked), dtype=np.intp)
+        found[by_age] = np.arange(len(asked))
+        return found
+
+    return [kernel.plain(2 * missing + late), *map(of_column, columns), seniority]

@@ -280,6 +280,8 @@ def _notes(before: Board, after: Board) -> tuple[str, ...]:
     old, new = before.leaderboard, after.leaderboard
     if (old.columns, old.primary_index) != (new.columns, new.primary_index):
         notes.append("the columns of the two boards differ")
+    if before.rule_applied and after.rule_applied and old.submission_rule is not new.submission_rule:
+        notes.append(f"the submission rule is {new.submission_rule.value}, before {old.submission_rule.value}")
     if before.aggregation != after.aggregation:
         notes.append(f"several tasks are one value by {after.aggregation}, before by {before.aggregation}")
     return tuple(notes)

@@ -7,9 +7,10 @@ from codabench.core.competition import ColumnSpec, Sorting
 from codabench.core.text import plural
 from codabench.leaderboard.board import Board, Row
 from codabench.leaderboard.render import GLYPH, better, footnotes, name, several_people
-from codabench.leaderboard.values import comparable, display
+from codabench.leaderboard.values import comparable, display, plain
 
 _MOST_COLUMNS = 20
+_MOST_FACTS = 6
 
 
 def board_html(board: Board, *, limit: int = 50) -> str:
@@ -29,12 +30,15 @@ def board_html(board: Board, *, limit: int = 50) -> str:
         mark = ' class="n p"' if c.index == primary else ' class="n"'
         title = markup.escape(markup.one_line(c.title))
         heads.append(f'<th scope="col"{mark} title="{better(c)}">{title} <i>{GLYPH[c.sorting]}</i>')
+    facts = list(board.facts)[:_MOST_FACTS]
+    heads += [f'<th scope="col">{markup.escape(markup.one_line(board.facts[key]))}' for key in facts]
     heads.append('<th scope="col">Submitted (UTC)')
-    rows = [_row(row, columns, best, people=people) for row in board.rows[:limit]]
+    rows = [_row(row, columns, best, facts, people=people) for row in board.rows[:limit]]
     body = markup.fitting(rows, "row", wrap=f'<tr><td class="m" colspan={len(heads)}>')
     notes = footnotes(board)
-    if len(board.columns) > len(columns):
-        notes.insert(0, f"{plural(len(board.columns) - len(columns), 'column')} not shown")
+    left = len(board.columns) - len(columns) + len(board.facts) - len(facts)
+    if left:
+        notes.insert(0, f"{plural(left, 'column')} not shown")
     if len(board) > limit:
         notes.insert(0, f"{plural(len(board) - limit, 'more row')} not shown")
     return markup.block(
@@ -54,10 +58,11 @@ def _columns(board: Board) -> list[ColumnSpec]:
     return [c for c in board.columns if c.index in taken]
 
 
-def _row(row: Row, columns: list[ColumnSpec], best: dict[str, float | None], *, people: bool) -> str:
+def _row(row: Row, columns: list[ColumnSpec], best: dict[str, float | None], facts: list[str], *, people: bool) -> str:
     cells = [f'<td class="n">{row.rank}', f"<td>{markup.escape(name(row.submission))}{_flags(row)}"]
     cells += [f"<td>{markup.escape(name(row.participant))}"] if people else []
     cells += [_cell(c, row.scores.get(c.key), best[c.key]) for c in columns]
+    cells += [f"<td>{markup.escape(name(plain(row.facts.get(key))))}" for key in facts]
     cells.append(f"<td>{row.created_at:%Y-%m-%d %H:%M}")
     return "<tr>" + "".join(f"{c}</td>" for c in cells) + "</tr>"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from codabench.core.competition import ColumnSpec, Sorting
 from codabench.core.text import cut, plural, printable, text_width
 from codabench.leaderboard.board import Board, Row
-from codabench.leaderboard.values import display
+from codabench.leaderboard.values import display, plain
 
 GLYPH = {Sorting.DESC: "▲", Sorting.ASC: "▼"}
 _NAME_MIN, _NAME_MAX = 12, 64
@@ -17,8 +17,8 @@ _NAME_MIN, _NAME_MAX = 12, 64
 def board_text(board: Board, width: int = 100, *, limit: int | None = None) -> str:
     """The board as a table of at most `width` columns of a terminal.
 
-    Names are shortened first, then columns other than the primary one are left out from the right, and a line says how
-    many. What still does not fit is not cut.
+    Names are shortened first, then columns other than the primary one are left out from the right, facts before scores,
+    and a line says how many. What still does not fit is not cut.
 
     Parameters
     ----------
@@ -31,6 +31,7 @@ def board_text(board: Board, width: int = 100, *, limit: int | None = None) -> s
     if people:
         left.append(["Participant", *(name(r.participant) for r in rows)])
     right = [[_heading(c), *(display(r.scores.get(c.key), c.precision) for r in rows)] for c in board.columns]
+    facts = [[name(title), *(name(plain(r.facts.get(key))) for r in rows)] for key, title in board.facts.items()]
     dates = ["Submitted (UTC)", *(f"{r.created_at:%Y-%m-%d %H:%M}" for r in rows)]
     names = range(1, len(left))
     _shorten(left, names, width - sum(_cells(c) + 2 for c in right))
@@ -41,10 +42,16 @@ def board_text(board: Board, width: int = 100, *, limit: int | None = None) -> s
     while spare and len(right) > 1 and _total(left + right) > width:
         right.remove(spare.pop())
         hidden += 1
-    if not hidden and _total([*left, *right, dates]) <= width:
-        right.append(dates)
-    table = left + right
-    lines = [_line(table, n, names) for n in range(len(rows) + 1)]
+    table, texts = left + right, {*names}
+    for column in facts:
+        if not hidden and _total([*table, column]) <= width:
+            texts.add(len(table))
+            table.append(column)
+        else:
+            hidden += 1
+    if not hidden and _total([*table, dates]) <= width:
+        table.append(dates)
+    lines = [_line(table, n, texts) for n in range(len(rows) + 1)]
     lines.insert(1, "  ".join("─" * _cells(c) for c in table))
     lines = [_mark(line, row) for line, row in zip(lines, [None, None, *rows], strict=True)]
     more = [f"… {plural(len(board) - len(rows), 'more row')}"] if len(board) > len(rows) else []
@@ -112,9 +119,9 @@ def _shorten(left: list[list[str]], names: range, room: int) -> None:
         left[widest] = [cut(text, target) for text in left[widest]]
 
 
-def _line(table: Sequence[Sequence[str]], n: int, names: range) -> str:
+def _line(table: Sequence[Sequence[str]], n: int, texts: Collection[int]) -> str:
     cells = []
     for place, column in enumerate(table):
         pad = " " * (_cells(column) - text_width(column[n]))
-        cells.append(column[n] + pad if place in names else pad + column[n])
+        cells.append(column[n] + pad if place in texts else pad + column[n])
     return "  ".join(cells)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,8 @@ class Standings:
         See `codabench.leaderboard.rank`.
     table
         What has happened so far; it is changed with every event.
+    carried
+        By participant, what was on the board when its rule became the one it has (`codabench.leaderboard.rules`).
     """
 
     def __init__(
@@ -60,14 +62,15 @@ class Standings:
         aggregation: Aggregation = "mean",
         ranking: Ranking | None = None,
         table: Table | None = None,
+        carried: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         self.table = table if table is not None else Table()
         self.rule, self.tasks, self.aggregation, self.ranking = rule, tuple(tasks), aggregation, ranking
-        self._carried: dict[str, frozenset[str]] = {}
+        self._carried = carried or {}
         self._attempted: Counter[Task] = Counter()
-        for n, given in enumerate(self.table.tasks):
-            if self._counts(n):
-                self._attempted.update(given)
+        # Most were run on the same tasks.
+        for given, many in Counter(given for n, given in enumerate(self.table.tasks) if self._counts(n)).items():
+            self._attempted.update(dict.fromkeys(given, many))
         self._events = 2  # what was in the table is numbered 0 (scored) and 1 (chosen)
         self._define(spec)
         self.rebuild()
@@ -104,6 +107,11 @@ class Standings:
         n = self.table.number.get(submission)
         return n is not None and n in self._on.get(self.table.participant[n], ())
 
+    def is_eligible(self, submission: str) -> bool:
+        """Whether a submission may be on the board; one that is not known here may."""
+        n = self.table.number.get(submission)
+        return n is None or self.table.eligible[n]
+
     # ------------------------------------------------------------------ events
     def apply(self, event: BoardEvent) -> None:
         """Bring the board up to date."""
@@ -127,11 +135,14 @@ class Standings:
         """Another rule: what is on the board stays until it is replaced, where people choose what replaces it."""
         if self.rule is None or rule is self.rule:
             return
-        names = self.table.submission
-        forced = rule in rules.FORCED
-        self._carried = {} if forced else {who: frozenset(names[n] for n in on) for who, on in self._on.items()}
+        self._carried = {} if rule in rules.FORCED else self.entries()
         self.table.choices.clear()
         self.rule = rule
+
+    def entries(self) -> dict[str, frozenset[str]]:
+        """What is on the board, by participant."""
+        names = self.table.submission
+        return {who: frozenset(names[n] for n in on) for who, on in self._on.items()}
 
     def _record(self, event: happened.SubmissionEvent) -> int:
         """Write down what an event says; returns the number of its submission."""

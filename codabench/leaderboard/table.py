@@ -145,30 +145,23 @@ class Table:
         if not any(finished[n] for finished in self.finished.values()):
             self.scored[n] = None
 
-    def fill(self, runs: Mapping[str, tuple[int, Task]], scores: Iterable[tuple[str, str, float]]) -> None:
-        """The same as `score` for all runs at once, into a table that has no scores yet.
+    def fill(self, runs: Iterable[tuple[int, Task, Mapping[str, float]]]) -> None:
+        """The same as `score` for all runs that finished, into a table that has no scores yet.
 
         Parameters
         ----------
         runs
-            Run -> number of the submission, and task: those that finished.
-        scores
-            Run, column key, value; those of a run one after the other are the quickest.
+            Of each the number of the submission, the task, and the scores by column key.
         """
-        for n, task in runs.values():
+        for n, task, scores in runs:
             if task not in self.finished:
                 self.finished[task], self.raw[task] = [False] * len(self), {}
             self.finished[task][n] = True
-        last, place = "", None
-        columns: dict[str, list[float | None]] = {}
-        for run, key, value in scores:
-            if run != last:
-                last, place = run, runs.get(run)
-                columns = self.raw[place[1]] if place is not None else {}
-            if place is not None:
+            columns = self.raw[task]
+            for key, value in scores.items():
                 if key not in columns:
                     columns[key] = [None] * len(self)
-                columns[key][place[0]] = value
+                columns[key][n] = value
 
     def edit(self, n: int, task: Task, key: str, value: float | None) -> None:
         """An organizer set a number, or took back what was set."""

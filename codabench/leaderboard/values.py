@@ -138,6 +138,13 @@ def from_ranks(column: ColumnSpec, ranks: Sequence[Sequence[float]]) -> list[flo
     return values
 
 
+def plain(value: object) -> str:
+    """What is known of a submission beside its scores, as people read it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
+
+
 def display(value: float | None, precision: int) -> str:
     """`value` as people read it: fixed point with `precision` digits; ``n/a`` if there is none.
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from codabench.core.boards import BoardMark
@@ -15,8 +16,9 @@ from codabench.core.competition import LeaderboardSpec, PhaseSpec, SubmissionRul
 from codabench.core.records import Run, Status
 from codabench.db.database import Database
 from codabench.leaderboard.combined import Ranking
-from codabench.leaderboard.loading import events_of, table_of
+from codabench.leaderboard.loading import events_of, standings_of
 from codabench.leaderboard.standings import Standings
+from codabench.leaderboard.table import Table
 from codabench.leaderboard.values import Aggregation
 
 _KEPT = 8
@@ -76,7 +78,7 @@ class Boards:
         with _no_collection():
             rows = self._db.board_rows(competition, phase.index)
             assert rows is not None, "there is nothing it could not follow from"  # noqa: S101
-            standings = Standings(spec, table=table_of(rows, phase.tasks), **options)
+            standings = standings_of(rows, spec, **options)
         return _Kept(spec, phase.tasks, standings, rows.mark)
 
     def _refreshed(self, kept: _Kept, competition: str, phase: PhaseSpec) -> bool:
@@ -98,17 +100,20 @@ class Boards:
         """A board that is not kept."""
         rows = self._db.board_rows(competition, phase.index)
         assert rows is not None, "there is nothing it could not follow from"  # noqa: S101
-        table = table_of(rows, phase.tasks)
-        for (submission, task), run in instead.items():
-            n = table.number.get(submission)
-            if n is None:
-                continue
-            if run.status is Status.FINISHED:
-                table.score(n, task, run.outcome.scores if run.outcome else {})
-                table.scored[n] = table.scored[n] or (run.finished_at or run.created_at, 0, n)
-            else:
-                table.unscore(n, task)
-        return Standings(spec, table=table, **options)
+        return standings_of(rows, spec, change=partial(_put, instead), **options)
+
+
+def _put(instead: Instead, table: Table) -> None:
+    """Have a table show other runs."""
+    for (submission, task), run in instead.items():
+        n = table.number.get(submission)
+        if n is None:
+            continue
+        if run.status is Status.FINISHED:
+            table.score(n, task, run.outcome.scores if run.outcome else {})
+            table.scored[n] = table.scored[n] or (run.finished_at or run.created_at, 0, n)
+        else:
+            table.unscore(n, task)
 
 
 @contextmanager

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from codabench.core.competition import CompetitionSpec
+from codabench.core.competition import CompetitionSpec, LeaderboardSpec
 from codabench.core.errors import NotFound, StateError, UsageError
 from codabench.core.problems import Fault
 from codabench.core.records import BoardChoice, HandScore, Status
 from codabench.core.text import did_you_mean, printable
-from codabench.leaderboard.rules import refusal
+from codabench.leaderboard.rules import refusal, refused_deletion
 from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.handles import SubmissionHandle
 
 if TYPE_CHECKING:
+    from codabench.leaderboard.standings import Standings
     from codabench.workspace.workspace import Workspace
 
 
@@ -60,11 +62,15 @@ def check_score(spec: CompetitionSpec, written: Mapping[str, float], key: str, v
 
 def choose(workspace: Workspace, submission: SubmissionHandle, shown: bool, *, by: str) -> None:
     """What `Workspace.choose` does."""
-    if submission.record.deleted_at is not None:
-        raise StateError(f"submission {printable(submission.name)!r} was deleted", code="CB714")
+    _see_that_it_is_there(workspace, submission)
     boards = submission.competition.spec.ranking
-    # Whoever has the workspace is its operator.
-    why = refusal(boards[0].submission_rule, shown=shown, role="operator") if boards else "there is no leaderboard"
+    if not boards:
+        why: str | None = "there is no leaderboard"
+    else:
+        with _standings(workspace, submission, boards[0]) as standings:
+            eligible = standings.is_eligible(submission.id)
+        # Whoever has the workspace is its operator.
+        why = refusal(boards[0].submission_rule, shown=shown, role="operator", eligible=eligible)
     if why is not None:
         what = "put on the board" if shown else "taken off the board"
         raise StateError(f"submission {printable(submission.name)!r} cannot be {what}: {why}", code="CB714")
@@ -73,8 +79,44 @@ def choose(workspace: Workspace, submission: SubmissionHandle, shown: bool, *, b
 
 def delete(workspace: Workspace, submission: SubmissionHandle, *, hard: bool, cancel: bool) -> None:
     """What `Workspace.delete` does."""
+    see_that_it_may_go(workspace, submission, hard=hard)
     if cancel:
         going = [run.id for run in workspace.db.runs_of(submission.id) if not run.status.is_final]
         workspace.cancel(going, "its submission is deleted", fault=Fault.ORGANIZER)
         workspace.wait(going, work=False)
     workspace.db.delete_submission(submission.id, at=utc_now(), kind="hard" if hard else "soft")
+
+
+def see_that_it_may_go(workspace: Workspace, submission: SubmissionHandle, *, hard: bool) -> None:
+    """See that a submission may be deleted (contract.md 5.5): what is on a board goes only for good.
+
+    Raises
+    ------
+    StateError
+        ``CB714``: it is on a board, or deleted already.
+    """
+    if hard:
+        return
+    _see_that_it_is_there(workspace, submission)
+    if submission.competition.is_private:
+        return  # its board lists whatever has finished
+    for board in submission.competition.spec.ranking:
+        with _standings(workspace, submission, board) as standings:
+            why = refused_deletion(standings.is_on(submission.id), role="operator")
+        if why is not None:
+            message = f"submission {printable(submission.name)!r} cannot be deleted: {why}"
+            raise StateError(message, code="CB714", hint="delete(hard=True), or codabench delete --hard")
+
+
+def _see_that_it_is_there(workspace: Workspace, submission: SubmissionHandle) -> None:
+    if workspace.db.submission(submission.id).deleted_at is not None:
+        raise StateError(f"submission {printable(submission.name)!r} was deleted", code="CB714")
+
+
+def _standings(
+    workspace: Workspace, submission: SubmissionHandle, board: LeaderboardSpec
+) -> AbstractContextManager[Standings]:
+    """A board of the phase of a submission, as its rule says."""
+    competition = submission.competition
+    phase = competition.spec.phases[submission.record.phase]
+    return workspace.boards.look(competition.id, phase, board, rule=board.submission_rule)

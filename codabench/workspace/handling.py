@@ -137,14 +137,14 @@ class Handling(Rooms):
         Parameters
         ----------
         hard
-            It does not count against limits any more, either.
+            For good: it does not count against limits any more, either, and it may be on the board.
         cancel
             Cancel first what is not over.
 
         Raises
         ------
         StateError
-            Runs of it are not over.
+            Runs of it are not over; without `hard` (``CB714``), its competition's board shows it, or it was deleted.
         """
         corrections.delete(self._whole, self._meant(submission), hard=hard, cancel=cancel)
 
@@ -187,7 +187,7 @@ class Handling(Rooms):
         Raises
         ------
         StateError
-            ``CB714``: it was deleted, or the rule does not allow it.
+            ``CB714``: it was deleted, the rule does not allow it, or it is a rerun on tasks of somebody's choice.
         """
         corrections.choose(self._whole, self._meant(submission), shown, by=by or user_name())
 

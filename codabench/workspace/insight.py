@@ -10,7 +10,7 @@ from codabench.core.errors import UsageError
 from codabench.core.text import plural, printable
 from codabench.leaderboard.board import Board, Row
 from codabench.workspace import admission
-from codabench.workspace.evidence import Evidence, moment_of
+from codabench.workspace.sources import Sources, moment_of
 
 if TYPE_CHECKING:
     from codabench.leaderboard.diff import BoardDiff
@@ -38,10 +38,10 @@ class Insight:
         phase: PhaseSpec,
         names: dict[str, str],
         facts: dict[str, dict[str, Any]] | None = None,
-        evidence: Evidence | None = None,
+        sources: Sources | None = None,
     ) -> None:
         self.board, self.phase, self.names, self.facts = board, phase, names, facts or {}
-        self._evidence = evidence
+        self._sources = sources
         # By column and the rows that were looked at: a page of a board is a copy with other rows.
         self._statistics: dict[tuple[str, tuple[str, ...]], Statistics] = {}
 
@@ -92,14 +92,14 @@ class Insight:
         chosen = self._column(column)
         rows = tuple(row.submission for row in self.rows[:MOST_ROWS])
         if (chosen.key, rows) not in self._statistics:
-            read = self._evidence.items(rows) if self._evidence else {}
+            read = self._sources.items(rows) if self._sources else {}
             self._statistics[chosen.key, rows] = analyse(self.board, read, chosen, self.names)
         return self._statistics[chosen.key, rows]
 
     def at(self, moment: datetime | str) -> Self:
         """The board as it was at a moment: worked out again from what had happened until then.
 
-        Submissions that were deleted later are on it, and scores are those of then. Columns and rule are those of now.
+        Submissions that were deleted later are on it; scores, columns and rule are those of then.
 
         Parameters
         ----------
@@ -112,9 +112,7 @@ class Insight:
             ``CB353``: the text is no time.
         """
         until, known = moment_of(moment), self._known()
-        events = [event for event in known.events() if event.at <= until]
-        rule = known.spec.submission_rule if self.board.rule_applied else None
-        board = known.board(events, rule, self.board.aggregation)
+        board = known.board(until, self.board.aggregation, applied=self.board.rule_applied)
         notes = (*board.notes, f"as it was on {until:%Y-%m-%d %H:%M:%S} UTC")
         names = known.names(self.names, (row.submission for row in board.rows))
         made = type(self)(board.model_copy(update={"notes": notes}), self.phase, names, self.facts, known)
@@ -138,7 +136,7 @@ class Insight:
         from codabench.workspace.dispatcher import utc_now
 
         known = self._known()
-        events = known.events()
+        _, events = known.events()
         told = history(
             known.spec,
             events,
@@ -168,10 +166,10 @@ class Insight:
             visible, ranking.key if key is None else key, "column", lambda c: c.key, lambda c: c.title
         )
 
-    def _known(self) -> Evidence:
-        if self._evidence is None:
+    def _known(self) -> Sources:
+        if self._sources is None:
             raise UsageError("this board was made without a workspace: nothing is known of its past", code="CB353")
-        return self._evidence
+        return self._sources
 
     def diff(self, later: Insight) -> BoardDiff:
         """What changed from this board to a later one: places, values, and why; ``.to_frame()``, ``.plot()``.
@@ -205,9 +203,14 @@ class Insight:
 
     def _shown(self) -> Board:
         """The board with names people know in place of ids; what its statistics say, once they were asked for."""
-        rows = tuple(r.model_copy(update={"submission": printable(self.name(r))}) for r in self.rows)
+        rows = tuple(
+            r.model_copy(update={"submission": printable(self.name(r)), "facts": self.facts.get(r.submission, {})})
+            for r in self.rows
+        )
+        questions = {q.key: q.title for q in self.competition.fact_sheet} if self.competition else {}
+        facts = {key: questions.get(key, key) for row in rows for key in row.facts}
         said = [f"{s.column.title}: {note}" for s in self._asked() for note in s.notes]
-        return self.board.model_copy(update={"rows": rows, "notes": (*self.board.notes, *said)})
+        return self.board.model_copy(update={"rows": rows, "facts": facts, "notes": (*self.board.notes, *said)})
 
     def _asked(self) -> list[Statistics]:
         """Statistics of these rows that say something: of the column that ranks also why they do not."""

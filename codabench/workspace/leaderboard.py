@@ -18,7 +18,6 @@ from codabench.leaderboard.rules import FORCED
 from codabench.leaderboard.values import RANK_COMPUTATIONS, Aggregation
 from codabench.workspace import admission
 from codabench.workspace.boards import Instead
-from codabench.workspace.evidence import Evidence
 from codabench.workspace.insight import Insight
 from codabench.workspace.ranked import (
     LOOKED_AT,
@@ -30,6 +29,7 @@ from codabench.workspace.ranked import (
     same_content,
 )
 from codabench.workspace.reevaluation.shown import revision_notes, runs_on
+from codabench.workspace.sources import Sources
 from codabench.workspace.tables import Tables
 
 if TYPE_CHECKING:
@@ -148,8 +148,8 @@ def make_leaderboard(
         for row in board.rows
     )
     board = board.model_copy(update={"rows": rows, "notes": tuple(notes)})
-    evidence = Evidence(workspace, competition.id, period, chosen, ranking, people, instead or {})
-    made: Leaderboard = Leaderboard(board, period, names, facts_of(spec, called), evidence)
+    sources = Sources(workspace, competition.id, period, chosen, ranking, people, instead or {})
+    made: Leaderboard = Leaderboard(board, period, names, facts_of(spec, called), sources)
     made.competition, made.duplicates = spec, [[names[s] for s in group] for group in twice]
     if spec.enable_detailed_results and spec.show_detailed_results_in_leaderboard:
         made.pages = {s: {t: workspace.run(run) for t, run in pages.items()} for s, pages in details.pages.items()}

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from codabench.core.competition import CompetitionSpec, LeaderboardSpec, PhaseSpec
 from codabench.core.errors import UsageError
 from codabench.leaderboard.board import Board, Row
+from codabench.leaderboard.values import plain
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from codabench.workspace.handles import RunHandle
+
+
+_FIXED = ("rank", "submission", "participant", "submitted_at")
 
 
 class Tables:
@@ -62,9 +66,9 @@ class Tables:
         ----------
         layout
             ``wide``: one row for each submission, indexed by rank; columns by key, missing values NaN; with several
-            tasks, ``KEY.TASK`` for each of them after the values that rank. The facts of submissions come last; one
-            that is called like another column is ``fact.NAME``. ``long``: one row for each submission, task and
-            column.
+            tasks, ``KEY.TASK`` for each of them after the values that rank. The facts of submissions come last. What
+            would be called like another column is ``score.NAME``, ``task.NAME`` or ``fact.NAME``. ``long``: one row for
+            each submission, task and column.
         """
         if layout not in ("wide", "long"):
             raise UsageError(f"no layout {layout!r}", code="CB350", hint="wide or long")
@@ -73,27 +77,39 @@ class Tables:
     def _wide(self) -> pd.DataFrame:
         import pandas as pd
 
-        visible = self.board.columns
         tasks = list(dict.fromkeys(t for row in self.board.rows for t in row.per_task))
-        several = [(task, c) for task in tasks for c in visible] if len(tasks) > 1 else []
-        names = {c.key: c.key for c in visible} | {f"{c.key}.{task}": c.key for task, c in several}
-        columns = ["rank", "submission", "participant", "submitted_at", *names]
-        known = dict.fromkeys(name for row in self.board.rows for name in self.facts.get(row.submission, ()))
-        named = {name: f"fact.{name}" if name in columns else name for name in known}
+        several = [(task, c.key) for task in tasks for c in self.board.columns] if len(tasks) > 1 else []
+        scores, facts, called = self._names()
+        places = {place: called("task", f"{place[1]}.{place[0]}") for place in several}
         rows = [
             {
                 "rank": row.rank,
                 "submission": self.names[row.submission],
                 "participant": row.participant,
                 "submitted_at": row.created_at,
-                **{c.key: row.scores.get(c.key) for c in visible},
-                **{f"{c.key}.{task}": row.per_task.get(task, {}).get(c.key) for task, c in several},
-                **{named[name]: value for name, value in self.facts.get(row.submission, {}).items()},
+                **{name: row.scores.get(key) for key, name in scores.items()},
+                **{name: row.per_task.get(task, {}).get(key) for (task, key), name in places.items()},
+                **{name: self.facts.get(row.submission, {}).get(fact) for fact, name in facts.items()},
             }
             for row in self.board.rows
         ]
-        frame = pd.DataFrame(rows, columns=[*columns, *named.values()]).set_index("rank")
-        return frame.astype(dict.fromkeys(names, "float64"))
+        values = [*scores.values(), *places.values()]
+        frame = pd.DataFrame(rows, columns=[*_FIXED, *values, *facts.values()]).set_index("rank")
+        return frame.astype(dict.fromkeys(values, "float64"))
+
+    def _names(self) -> tuple[dict[str, str], dict[str, str], Callable[[str, str], str]]:
+        """What the columns of a table are called: by key, by fact; and how others are, since none is called twice."""
+        taken = set(_FIXED)
+
+        def called(kind: str, name: str) -> str:
+            while name in taken:
+                name = f"{kind}.{name}"
+            taken.add(name)
+            return name
+
+        known = dict.fromkeys(fact for row in self.board.rows for fact in self.facts.get(row.submission, ()))
+        scores = {c.key: called("score", c.key) for c in self.board.columns}
+        return scores, {fact: called("fact", fact) for fact in known}, called
 
     def _long(self) -> pd.DataFrame:
         import pandas as pd
@@ -108,23 +124,23 @@ class Tables:
         return pd.DataFrame(rows, columns=columns).astype({"value": "float64"})
 
     def to_csv(self) -> str:
-        """The board as CSV with full values; text that a spreadsheet would take for a formula is quoted (H07)."""
+        """The board as CSV with full values, the facts of submissions last.
+
+        Text that a spreadsheet would take for a formula is quoted (security.md H07).
+        """
         from codabench.leaderboard.exports import table
 
-        def values(row: Row) -> list[str]:
-            scores = [row.scores.get(c.key) for c in self.board.columns]
-            return ["" if s is None else repr(s) for s in scores]
+        scores, facts, _ = self._names()
 
-        head = ["rank", "submission", "participant", "submitted_at", *(c.key for c in self.board.columns)]
-        return table(
-            [
-                head,
-                *(
-                    [r.rank, self.names[r.submission], r.participant, r.created_at.isoformat(), *values(r)]
-                    for r in self.board.rows
-                ),
-            ]
-        )
+        def values(row: Row) -> list[str]:
+            own, known = (row.scores.get(key) for key in scores), self.facts.get(row.submission, {})
+            return [*("" if v is None else repr(v) for v in own), *(plain(known.get(fact)) for fact in facts)]
+
+        rows = [
+            [r.rank, self.names[r.submission], r.participant, r.created_at.isoformat(), *values(r)]
+            for r in self.board.rows
+        ]
+        return table([[*_FIXED, *scores.values(), *facts.values()], *rows])
 
     def to_dict(self) -> dict[str, Any]:
         """The shape that ``run --json`` prints."""

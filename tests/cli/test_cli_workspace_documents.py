@@ -106,5 +106,5 @@ def test_what_changes_something_has_the_keys_of_the_page(tmp_path: Path, monkeyp
     run("rerun", "alice#1")
     run("choose", "alice#1")
     run("cancel", "alice#1")
-    run("delete", "alice#1", "--yes")
+    run("delete", "alice#1", "--hard", "--yes")
     run("export", "Tiny", "copy")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from _engines import containers_by_label
-from _lab import Lab
+from _lab import ALLOWED, Lab
 
 import codabench as cb
 from codabench.backends.engine import LABEL
@@ -65,9 +65,7 @@ class Seen:
         self.runs_of: dict[str, list[Row]] = defaultdict(list)
         for row in rows["run"]:
             self.runs_of[row["submission"]].append(row)
-        self.scores: dict[str, dict[str, float]] = defaultdict(dict)
-        for row in rows["score"]:
-            self.scores[row["run"]][row["key"]] = row["value"]
+        self.scores = {row["id"]: json.loads(row["scores"]) for row in rows["run"] if row["scores"]}
 
 
 # ---------------------------------------------------------------------- what callers were told
@@ -191,7 +189,7 @@ def limits(seen: Seen) -> Iterator[Finding]:
         if row["origin"] is None and row["deletion"] != "hard"
     )
     for who, count in counted.items():
-        if count > seen.lab.allowed:
+        if count > ALLOWED:
             yield "illegal", f"{who} has {count} submissions"
     numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
     for row in seen.submissions.values():

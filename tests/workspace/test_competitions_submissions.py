@@ -232,6 +232,8 @@ def test_who_is_put_on_the_board(lab: cb.Workspace, comp: cb.Competition, mine: 
     with pytest.raises(StateError, match="the rule of the board is Add"):
         lab.choose(sub.id, False)
     assert [(c.submission, c.shown, c.by) for c in lab.db.choices(comp.id)] == [(sub.id, True, "eve")]
-    sub.delete()
+    with pytest.raises(StateError, match="it is on the leaderboard"):
+        sub.delete()
+    sub.delete(hard=True)
     with pytest.raises(StateError):
         lab.choose(sub.id)

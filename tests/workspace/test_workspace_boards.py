@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -72,6 +74,35 @@ def test_where_people_choose_the_board_says_what_is_left(lab: cb.Workspace) -> N
     assert caught.value.code == "CB714"
 
 
+def test_what_the_board_shows_is_deleted_only_for_good(tmp_path: Path) -> None:
+    with cb.Workspace(tmp_path / "lab", backend="process") as ws:
+        comp = ws.add(cb.load(bundle(tmp_path / "b", yaml(last=BEST))))
+        best, _, failed = (
+            comp.run(answer(tmp_path / name, text), name=name, participant="ada", progress="none")
+            for name, text in (("best", '{"score": 2}'), ("second", '{"score": 1}'), ("failed", '{"exit": 1}'))
+        )
+        with pytest.raises(StateError, match="'best' cannot be deleted: it is on the leaderboard") as caught:
+            best.delete()
+        assert (caught.value.code, "hard" in str(caught.value.hint)) == ("CB714", True)
+        assert names(comp.leaderboard()) == ["best"]
+        failed.delete()
+        with pytest.raises(StateError, match="was deleted"):
+            failed.delete()
+        best.delete(hard=True)
+        assert names(comp.leaderboard()) == ["second"], "the next best takes its place"
+
+
+def test_a_rerun_of_some_tasks_is_not_put_on_the_board(tmp_path: Path) -> None:
+    with cb.Workspace(tmp_path / "lab", backend="process") as ws:
+        comp = ws.add(cb.load(bundle(tmp_path / "b", yaml(("First", "Second")))))
+        first = comp.run(answer(tmp_path / "a"), progress="none")
+        part = first.rerun(task="First").wait()
+        with pytest.raises(StateError, match="on tasks of one's own choice is on no board"):
+            ws.choose(part)
+        ws.choose(first)
+        assert names(comp.leaderboard()) == [first.name]
+
+
 def test_pages(lab: cb.Workspace) -> None:
     comp = lab.competition("Best")
     first, second = (lab.leaderboard(comp, page=n, size=2) for n in (1, 2))
@@ -111,6 +142,55 @@ def test_frames(lab: cb.Workspace) -> None:
     assert len(long) == 6
     with pytest.raises(UsageError, match="no layout 'tall'"):
         board.to_frame(layout="tall")
+
+
+HOSTILE = '=HYPERLINK("http://x")<b>\u202e'
+
+
+def test_names_and_facts_are_shown_wherever_the_board_is(tmp_path: Path) -> None:
+    asked = "  {0}: {{key: {0}, type: text, title: {1}, selection: '', is_required: false, is_on_leaderboard: {2}}}\n"
+    sheet = "fact_sheet:\n" + "".join(
+        asked.format(key, title, on)
+        for key, title, on in (("net", "Network", "true"), ("mail", "Mail", "false"), ("rank", "Level", "true"))
+    )
+    columns = LAST.replace("key: score", "key: submission").replace("key: time", "key: participant")
+    with cb.Workspace(tmp_path / "lab", backend="process") as ws:
+        comp = ws.add(cb.load(bundle(tmp_path / "b", yaml(extra=sheet, last=columns))))
+        wrote = '{"score": 0, "write": {"submission": 0.5, "participant": 2}}'
+        for who in ("ada", "bob"):
+            facts = {"net": HOSTILE, "mail": "secret", "rank": "high"} if who == "ada" else None
+            given = answer(tmp_path / who, wrote)
+            comp.run(given, name=who, participant=who, fact_sheet=facts, progress="none")
+        board = comp.leaderboard(rule=False, participants={"ada": HOSTILE, "bob": "Института"})
+
+        wide, long = board.to_frame(), board.to_frame(layout="long")
+        assert list(wide.columns) == [
+            *("submission", "participant", "submitted_at"),
+            *("score.submission", "score.participant", "net", "fact.rank"),
+        ]
+        assert wide.participant.tolist() == [HOSTILE, "Института"]
+        assert wide["score.submission"].tolist() == [0.5, 0.5]
+        assert wide["fact.rank"].dropna().tolist() == ["high"]
+        assert set(long.participant) == {HOSTILE, "Института"}
+
+        head, first, second = csv.reader(io.StringIO(board.to_csv()))
+        assert head[4:] == ["score.submission", "score.participant", "net", "fact.rank"]
+        assert (first[2], first[6]) == (f"'{HOSTILE}", f"'{HOSTILE}")
+        assert (second[2], second[6:]) == ("Института", ["", ""])
+
+        text, html = repr(board), board._repr_html_()
+        for shown in (text, html):
+            assert "Network" in shown
+            assert "Института" in shown
+            assert "secret" not in shown
+            assert "\u202e" not in shown
+        assert "<b>\\u202e" not in html
+        assert "&lt;b&gt;" in html
+
+        saved = comp.save_results(tmp_path / "r.csv", rule=False, participants={"ada": HOSTILE})
+        assert saved.read_text(encoding="utf-8").splitlines()[1].startswith('"\'=HYPERLINK(""http://x"")<b>')
+        (rows,) = json.loads(comp.save_results(tmp_path / "r.json", rule=False).read_text()).values()
+        assert [row.get("fact_sheet_answers") for row in rows.values()] == [{"net": HOSTILE, "rank": "high"}, None]
 
 
 def test_files_as_servers_write_them(lab: cb.Workspace, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import codabench as cb
 from codabench.core.errors import NotFound, UsageError
 from codabench.core.records import BoardChoice, HandScore
-from codabench.workspace.evidence import moment_of
+from codabench.workspace.sources import moment_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*CB690")
 
@@ -155,6 +155,37 @@ def test_under_the_rule_of_a_workspace(tmp_path) -> None:
         with pytest.raises(UsageError, match="no board that can be compared"):
             board.diff(board.page(1, 1))
         assert board.at("2999-01-01").to_csv() == board.to_csv()
+
+
+def test_columns_and_rule_are_those_of_then(tmp_path) -> None:
+    def made(rule: str, *more: str) -> cb.Competition:
+        columns = [cb.Column(key=key) for key in ("acc", *more)]
+        boards = [cb.Leaderboard(key="m", columns=columns, submission_rule=rule)]
+        tasks = [cb.Task(name="n", scoring_program=score)]
+        return cb.Competition(title="Best", tasks=tasks, leaderboards=boards)
+
+    with cb.Workspace(tmp_path / "lab") as ws:
+        comp = made("Force_Best")
+        ws.add(comp)
+        story = Story(comp)
+        story.submit("ada", "a1", 0.7)
+        story.submit("ada", "a2", 0.5)
+        then = story.later()
+        comp.update(made("Force_Last", "f1"))
+        board = comp.leaderboard()
+        assert rows(board) == [("a2", 0.5)]
+        before = board.at(then)
+        assert rows(before) == [("a1", 0.7)]
+        assert [c.key for c in before.board.columns] == ["acc"]
+        assert before.spec.submission_rule == "Force_Best"
+        assert before.diff(board).notes == (
+            "the columns of the two boards differ",
+            "the submission rule is Force_Last, before Force_Best",
+        )
+        assert rows(board.at("2999-01-01")) == rows(board)
+        comp.update(made("Add", "f1"))
+        assert rows(comp.leaderboard()) == [("a2", 0.5)], "who is there stays"
+        assert [(s.name, s.value) for s in comp.leaderboard().history()] == [("a1", 0.7)]
 
 
 def test_a_board_of_nowhere_has_no_past(story: Story) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from db_samples import AT, K, end, submission
 
+from codabench.core.boards import BoardRows
 from codabench.core.competition import ColumnSpec, CompetitionSpec, LeaderboardSpec, PhaseSpec, SubmissionRule
 from codabench.core.evaluations import Batch, BatchRun, BatchState
 from codabench.core.records import BoardChoice, HandScore, Outcome, Run, Status
 from codabench.db.database import Database
-from codabench.leaderboard.loading import events_of
+from codabench.leaderboard.loading import definitions, events_of
 from codabench.leaderboard.standings import Standings
 from codabench.workspace.boards import Boards
 
@@ -91,6 +92,12 @@ class Lab:
         if promote:
             self.db.promote_batch(id, at=self.now(), note="")
 
+    def define(self, rule: SubmissionRule) -> None:
+        """The competition is edited: its board has another rule."""
+        before = self.db.competition("c")
+        after = before.model_copy(update={"leaderboards": (spec(rule),)})
+        self.db.change_competition("c", before, after, {}, at=self.now())
+
     def something(self) -> None:
         """Anything that can happen."""
         value = self.random.choice([0.0, 1.0, 2.0, 3.0])
@@ -142,13 +149,70 @@ def test_a_board_kept_up_to_date_is_the_board_read_anew(db: Database, rule: Subm
     assert len(lab.there) > 5
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_board_whose_rule_changes_is_what_its_history_leads_to(db: Database, seed: int) -> None:
+    lab, kept, rule = Lab(db, seed), Boards(db), SubmissionRule.FORCE_BEST
+    lab.define(rule)
+    for n in range(60):
+        if lab.random.random() < 0.1:
+            rule = lab.random.choice(list(SubmissionRule))
+            lab.define(rule)
+        else:
+            lab.something()
+        found = board(kept, rule)
+        assert found == board(Boards(db), rule)
+        if n % 6:
+            continue
+        rows = db.board_rows("c", 0)
+        assert rows is not None
+        first, edits = definitions(rows, spec(rule))
+        events = events_of(rows, PHASE.tasks, edits=edits)
+        told = Standings.after(first, events, rule=first.submission_rule, tasks=PHASE.tasks)
+        assert told.rule is rule
+        assert told.submissions == [r.submission for r in found.rows]
+    assert edits
+
+
+def test_another_rule_begins_with_who_is_there(db: Database) -> None:
+    """Hand-computed: what people chose before forces nothing, and who is there stays until replaced."""
+    best, add, last = SubmissionRule.FORCE_BEST, SubmissionRule.ADD, SubmissionRule.FORCE_LAST
+    lab, boards = Lab(db), Boards(db)
+
+    def on(rule: SubmissionRule) -> list[str]:
+        return [r.submission for r in board(boards, rule).rows]
+
+    lab.define(best)
+    low, high, other = lab.scored("p", 1), lab.scored("p", 3), lab.scored("q", 2)
+    lab.scored("q", 1)
+    lab.define(add)
+    assert on(add) == [high, other]
+    lab.scored("p", 9)
+    lab.choose(low)
+    assert on(add) == [other, low]
+    lab.define(last)
+    assert [r.scores["s"] for r in board(boards, last).rows] == [9, 1]
+    lab.define(add)
+    assert [r.scores["s"] for r in board(boards, add).rows] == [9, 1], "the choice of before counts no more"
+
+
+def test_a_clock_that_goes_wrong_does_not_hide_what_was_done(db: Database) -> None:
+    lab = Lab(db)
+    id = lab.scored("p", 1)
+    db.choose(BoardChoice(submission=id, shown=True, by="o", at=AT - timedelta(hours=1)))
+    rows = db.board_rows("c", 0)
+    assert rows is not None
+    events = events_of(rows, PHASE.tasks)
+    assert [e.at for e in events] == sorted(e.at for e in events)
+    assert events[0].at == events[1].at
+
+
 def test_what_has_not_changed_is_not_read_again(db: Database) -> None:
     lab, boards = Lab(db), Boards(db)
     lab.scored("p", 1)
     with boards.look("c", PHASE, spec(SubmissionRule.FORCE_BEST), rule=SubmissionRule.FORCE_BEST) as first:
         pass
     mark = db.board_mark("c", 0)
-    assert db.board_rows("c", 0, since=mark) == type(db.board_rows("c", 0))(mark)  # type: ignore[misc, call-arg]
+    assert db.board_rows("c", 0, since=mark) == BoardRows(mark)
     lab.scored("p", 2)
     assert db.board_mark("c", 0) != mark
     with boards.look("c", PHASE, spec(SubmissionRule.FORCE_BEST), rule=SubmissionRule.FORCE_BEST) as second:

@@ -141,6 +141,30 @@ def test_a_single_value_is_not_called_the_best():
     assert "<b>" not in board_html(rank(SPEC, [entry("only", {"acc": 1})]))
 
 
+def with_facts(board, headings, *facts):
+    """The board with what is known of its first rows."""
+    rows = [r.model_copy(update={"facts": f}) for r, f in zip(board.rows, facts, strict=False)]
+    return board.model_copy(update={"facts": headings, "rows": (*rows, *board.rows[len(rows) :])})
+
+
+def test_facts_stand_beside_scores():
+    board = with_facts(BOARD, {"net": "Network", "open": "Open?"}, {"net": "wide", "open": True}, {"open": False})
+    assert board_text(board).splitlines()[1:5] == [
+        "#  Submission  Accuracy ▲  Seconds ▼  Network  Open?   Submitted (UTC)",
+        "─  ──────────  ──────────  ─────────  ───────  ─────  ────────────────",
+        "1  nearest          0.950        2.0  wide     yes    2026-03-01 00:00",
+        "2  forest           0.900       12.3           no     2026-03-01 00:00",
+    ]
+    narrow = board_text(board, 48)
+    assert "Network" in narrow
+    assert "Open?" not in narrow
+    assert "1 column left out" in narrow
+    shown = board_html(board)
+    assert "<td>wide</td><td>yes</td>" in shown
+    many = {f"k{n}": f"Fact {n}" for n in range(9)}
+    assert "3 columns not shown" in board_html(with_facts(BOARD, many))
+
+
 def test_html_stays_small():
     many = [entry(f"submission number {n}", {"acc": n / 7, "sec": n / 3}) for n in range(1000)]
     text = board_html(rank(SPEC, many))
@@ -156,7 +180,8 @@ def test_html_escapes_every_text(attack):
         update={"title": attack, "columns": (ColumnSpec(key=attack, title=attack, index=0, sorting="asc"),)}
     )
     entries = [entry(attack, {attack: 1.0}, who=attack), entry("b", {attack: 1.0}, who="b", day=2)]
-    text = board_html(rank(spec, entries))
+    board = with_facts(rank(spec, entries), {attack: attack}, {attack: attack})
+    text = board_html(board)
     assert attack not in text
     assert "\u202e" not in text
     assert {tag for tag, _ in parsed(text)} <= ALLOWED_TAGS

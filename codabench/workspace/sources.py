@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from codabench.core.competition import LeaderboardSpec, PhaseSpec, SubmissionRule
+from codabench.core.competition import LeaderboardSpec, PhaseSpec
 from codabench.core.errors import UsageError
 from codabench.core.records import Run, Status
 from codabench.core.text import distinct, printable
@@ -15,7 +15,7 @@ from codabench.leaderboard.board import Board
 from codabench.leaderboard.combined import Ranking
 from codabench.leaderboard.events import BoardEvent
 from codabench.leaderboard.items import NAME, SIZE_LIMIT, ItemScores, read_items
-from codabench.leaderboard.loading import events_of
+from codabench.leaderboard.loading import definitions, events_of
 from codabench.leaderboard.standings import Standings
 from codabench.leaderboard.values import Aggregation
 from codabench.workspace.boards import Instead
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Evidence:
+class Sources:
     """Where a board comes from.
 
     Attributes
@@ -48,10 +48,12 @@ class Evidence:
     instead: Instead = field(default_factory=dict)
     _read: dict[str, ItemScores | None] = field(default_factory=dict, repr=False)
 
-    def events(self) -> list[BoardEvent]:
-        """What happened up to now."""
+    def events(self) -> tuple[LeaderboardSpec, list[BoardEvent]]:
+        """How the board was defined at first, and what happened up to now."""
         rows = self.workspace.db.board_rows(self.competition, self.phase.index)
-        return events_of(rows, self.phase.tasks) if rows else []
+        assert rows is not None, "there is nothing it could not follow from"  # noqa: S101
+        first, edits = definitions(rows, self.spec)
+        return first, events_of(rows, self.phase.tasks, edits=edits)
 
     def names(self, known: Mapping[str, str], submissions: Iterable[str]) -> dict[str, str]:
         """What submissions are called: as `known`, and others, such as deleted ones, by a name of their own."""
@@ -60,10 +62,12 @@ class Evidence:
         names = distinct([name for name, _ in called.values()], known.values())
         return {**known, **dict(zip(called, names, strict=True))}
 
-    def board(self, events: Iterable[BoardEvent], rule: SubmissionRule | None, aggregation: Aggregation) -> Board:
-        """The board that events lead to."""
+    def board(self, until: datetime, aggregation: Aggregation, *, applied: bool) -> Board:
+        """The board as it was at a moment; `applied`: whether its rule chooses the rows."""
+        first, events = self.events()
+        past = [event for event in events if event.at <= until]
         options = {"tasks": self.phase.tasks, "aggregation": aggregation, "ranking": self.ranking}
-        board = Standings.after(self.spec, events, rule=rule, **options).board()
+        board = Standings.after(first, past, rule=first.submission_rule if applied else None, **options).board()
         details = Details(self.workspace, [row.submission for row in board.rows[:LOOKED_AT]], {})
         rows = tuple(
             row.model_copy(
