@@ -65,6 +65,8 @@ class WorkHost:
         Directories of this host that programs may be given by name.
     cache
         Where stored files are kept on this host; None: where the work itself says.
+    name
+        What a worker of a cluster is called; empty: this host is that of who submitted the work.
     """
 
     engine: ContainerEngine
@@ -74,6 +76,7 @@ class WorkHost:
     ceiling: Policy = UNBOUNDED
     local_data: Mapping[str, Path] = field(default_factory=dict)
     cache: Path | None = None
+    name: str = ""
 
 
 class Handle(Protocol):
@@ -101,13 +104,46 @@ class Handle(Protocol):
         """Ask for an end: what waits is dropped, what runs has its containers killed."""
 
 
+class WorkerInfo(Record):
+    """A worker of a cluster.
+
+    Attributes
+    ----------
+    name
+        What it is called: its address, unless its operator named it.
+    slots, gpus
+        Runs at the same time, and how many of them with a GPU.
+    engine
+        What carries them out there; empty: it has not said.
+    version
+        Of this library.
+    """
+
+    name: str
+    address: str
+    slots: int
+    gpus: int = 0
+    engine: str = ""
+    version: str = ""
+
+
 class BackendInfo(Record):
-    """What a backend says of itself."""
+    """What a backend says of itself.
+
+    Attributes
+    ----------
+    workers
+        Of a cluster, where it was asked for them.
+    dashboard
+        A page on which a cluster shows itself, if it really is there.
+    """
 
     name: str
     slots: int
     engine: str
     details: dict[str, Any] = {}
+    workers: tuple[WorkerInfo, ...] = ()
+    dashboard: str | None = None
 
 
 class Backend(Protocol):

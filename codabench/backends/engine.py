@@ -126,6 +126,11 @@ class EngineInfo(Record):
     reasons: dict[str, str] = {}
     warnings: tuple[str, ...] = ()
 
+    @property
+    def shown(self) -> str:
+        """For people: ``podman 5.4.2 rootless``."""
+        return f"{self.name} {self.version}{' rootless' if self.rootless else ''}"
+
 
 class LogSink(Protocol):
     """Takes the output of a program as it comes. Called from one thread per container."""

@@ -12,8 +12,14 @@ from codabench.backends.backend import HandleStatus
 from codabench.backends.engine import Emit, StopSignal
 from codabench.core.errors import Interrupted
 
-_EVENTS_KEPT = 1_000
-"""For who asks later; an event of a log has up to 4 KiB of it."""
+_EVENTS_KEPT, _WEIGHT_KEPT = 1_000, 1 << 20
+"""For who asks later: so many events, and so many characters of output in them."""
+
+
+def weight(event: dict[str, Any]) -> int:
+    """Characters of output, or of an object that a program printed, in an event: what may be much."""
+    data = event.get("data", "")
+    return len(data) if isinstance(data, str) else len(str(data))
 
 
 class WorkHandle:
@@ -37,7 +43,8 @@ class WorkHandle:
         self._done = threading.Event()
         self._result: dict[str, Any] = {}
         self._error: BaseException | None = None
-        self._events: deque[dict[str, Any]] = deque(maxlen=_EVENTS_KEPT)
+        self._events: deque[dict[str, Any]] = deque()
+        self._weight = 0
         self._readers: list[queue.SimpleQueue[dict[str, Any] | None]] = []
 
     # ------------------------------------------------------------------ for whoever submitted it
@@ -84,12 +91,18 @@ class WorkHandle:
         """Keep an event and hand it out, in the order in which events come."""
         with self._deliver:
             with self._lock:
-                self._events.append(event)
+                self._keep(event)
                 readers = list(self._readers)
             for reader in readers:
                 reader.put(event)
             if self._on_event is not None:
                 self._on_event(event)
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        self._events.append(event)
+        self._weight += weight(event)
+        while len(self._events) > _EVENTS_KEPT or (self._weight > _WEIGHT_KEPT and len(self._events) > 1):
+            self._weight -= weight(self._events.popleft())
 
     def finish(self, result: dict[str, Any]) -> None:
         """It ended, and came to this."""

@@ -28,6 +28,7 @@ from codabench.cli.rule import rule
 from codabench.cli.run import run
 from codabench.cli.schema import schema
 from codabench.cli.show import logs, show
+from codabench.cli.status import status
 from codabench.cli.submit import submit
 from codabench.cli.verify import receipt, verify
 
@@ -38,7 +39,7 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "Submit": (submit, submissions, runs, show, logs, cancel, rerun, start, leaderboard),
     "Decide": (choose, score, delete, migrate),
     "Check scores": (receipt, verify, reevaluate),
-    "Look after a workspace": (dispatch, tick, gc, usage, backup, restore, database),
+    "Look after a workspace": (dispatch, status, tick, gc, usage, backup, restore, database),
     "A cluster": (scheduler, worker, certs, preflight),
     "Look after this machine": (doctor, prune),
 }

@@ -99,6 +99,16 @@ def parse_duration(value: float | str) -> float:
     return float(match[1]) * _SECONDS["ms" if unit == "ms" else unit[0]]
 
 
+def span(seconds: float) -> str:
+    """``4.2 s``, ``2 min 5 s``, ``3 h 2 min``."""
+    whole = int(seconds)
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds % 1 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 def text_width(text: str) -> int:
     """Columns of a terminal that `text` takes: East Asian wide characters two, combining ones none."""
     if text.isascii():

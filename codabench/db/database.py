@@ -1,9 +1,9 @@
 """`Database`: guarded changes and plain questions. Every public method is one transaction.
 
 The subjects are in modules of their own: `competitions`, `submissions`, `runs`, `waiting` (the queue and its leases),
-`batches` (steps that are reused, re-evaluations), `finding` (what people call things), `boards` (what is ranked);
-for a site `people`, `credentials`, `outbox` (mails), `hosting`, `participations`,
-`resources` (data sets and tasks), `jobs`, `numbers`.
+`standing` (who does what where), `batches` (steps that are reused, re-evaluations), `finding` (what people call
+things), `boards` (what is ranked); for a site `people`, `credentials`, `outbox` (mails), `hosting`,
+`participations`, `resources` (data sets and tasks), `jobs`, `numbers`.
 `connection` opens, `schema` brings older tables up to date.
 """
 
@@ -32,13 +32,14 @@ from codabench.db.participations import Participations
 from codabench.db.people import People
 from codabench.db.resources import Resources
 from codabench.db.schema import prepare
+from codabench.db.standing import Standing
 from codabench.db.submissions import Submissions
 from codabench.db.tables import EVENT, RUN
 from codabench.db.waiting import Queue
 
 
 class Database(
-    Competitions, Submissions, Queue, Batches, Finding, Boards,
+    Competitions, Submissions, Queue, Batches, Finding, Boards, Standing,
     People, Credentials, Outbox, Hosting, Participations, Resources, Jobs, Numbers,
 ):  # fmt: skip
     """The rows of one workspace, and of the site around it where there is one.

@@ -49,13 +49,14 @@ class MetaRow(SQLModel, table=True):
 
 
 class LeaseRow(SQLModel, table=True):
-    """What only one holder does at a time, until `expires_at`."""
+    """What only one holder does at a time, until `expires_at`. `about` is what a dispatcher says of itself, as JSON."""
 
     __tablename__ = "lease"
     name: str = Field(primary_key=True)
     holder: str
     token: str
     expires_at: datetime = moment()
+    about: str | None = None
 
 
 class CompetitionRow(SQLModel, table=True):

@@ -18,7 +18,7 @@ from codabench.db.convert import attempt_from, run_from
 from codabench.db.runs import Runs
 from codabench.db.tables import ATTEMPT, LEASE, RUN, SLOT, SUBMISSION
 
-_LIVE = RUN.c.status.in_([Status.PREPARING.value, Status.RUNNING.value, Status.SCORING.value])
+LIVE = RUN.c.status.in_([Status.PREPARING.value, Status.RUNNING.value, Status.SCORING.value])
 _WAITS = RUN.c.status == Status.SUBMITTED.value
 _GROUP = (RUN.c.priority, RUN.c.scoring_only, RUN.c.competition, RUN.c.participant)
 _SERVED = (
@@ -27,7 +27,7 @@ _SERVED = (
     .values(served_at=bindparam("at"))
 )
 _UNBEGUN = RUN.c.status.in_([Status.SUBMITTING.value, Status.SUBMITTED.value])
-_HERE = "dispatcher:"
+HERE = "dispatcher:"
 """What the leases of dispatchers are called, before their holders: they say who is there."""
 _TRIES = 16
 """How many groups are tried if others hold the oldest run of the first ones."""
@@ -100,12 +100,12 @@ class Queue(Runs):
 
     def in_flight(self, holder: str | None = None) -> list[tuple[Run, Attempt]]:
         """The attempts that go on, of one holder or of all, oldest first."""
-        mine = _LIVE if holder is None else _LIVE & (ATTEMPT.c.holder == holder)
+        mine = LIVE if holder is None else LIVE & (ATTEMPT.c.holder == holder)
         return self._flights(mine)
 
     def expired(self, now: datetime) -> list[tuple[Run, Attempt]]:
         """The attempts whose holder was not heard of in time, oldest first."""
-        return self._flights(_LIVE & or_(ATTEMPT.c.expires_at.is_(None), ATTEMPT.c.expires_at <= now))
+        return self._flights(LIVE & or_(ATTEMPT.c.expires_at.is_(None), ATTEMPT.c.expires_at <= now))
 
     def _flights(self, which: Any) -> list[tuple[Run, Attempt]]:
         columns = [column.label(f"attempt_{column.name}") for column in ATTEMPT.c]
@@ -114,16 +114,22 @@ class Queue(Runs):
             rows = db.execute(query.order_by(ATTEMPT.c.started_at, ATTEMPT.c.id)).all()
         return [(run_from(row), attempt_from(_Prefixed(row))) for row in rows]
 
-    def heartbeat(self, holder: str, *, now: datetime, seconds: float) -> set[str]:
+    def heartbeat(self, holder: str, *, now: datetime, seconds: float, about: str | None = None) -> set[str]:
         """Say that a holder is still there; returns the ids of those of its attempts that still count.
 
         What is not among them was taken over by somebody else, or is over: its work is to be stopped.
+
+        Parameters
+        ----------
+        about
+            What it says of itself; None: what it said before.
         """
-        current = select(RUN.c.attempt).where(_LIVE)
+        current = select(RUN.c.attempt).where(LIVE)
         mine = (ATTEMPT.c.holder == holder) & ATTEMPT.c.id.in_(current)
         until = now + timedelta(seconds=seconds)
-        here = self._insert(LEASE).values(name=_HERE + holder, holder=holder, token=holder, expires_at=until)
-        here = here.on_conflict_do_update(index_elements=["name"], set_={"expires_at": until})
+        said: dict[str, Any] = {"expires_at": until} | ({} if about is None else {"about": about})
+        here = self._insert(LEASE).values(name=HERE + holder, holder=holder, token=holder, **said)
+        here = here.on_conflict_do_update(index_elements=["name"], set_=said)
         beat = update(ATTEMPT).where(mine).values(heartbeat_at=now, expires_at=until)
         with self._change() as db:
             db.execute(here)
@@ -132,11 +138,11 @@ class Queue(Runs):
     def leave(self, holder: str) -> None:
         """Say that a holder takes nothing more."""
         with self._change() as db:
-            db.execute(delete(LEASE).where(LEASE.c.name == _HERE + holder))
+            db.execute(delete(LEASE).where(LEASE.c.name == HERE + holder))
 
     def present(self, now: datetime) -> list[str]:
         """The holders that were heard of in time: who would take a run."""
-        here = LEASE.c.name.startswith(_HERE, autoescape=True) & (LEASE.c.expires_at > now)
+        here = LEASE.c.name.startswith(HERE, autoescape=True) & (LEASE.c.expires_at > now)
         with self._read() as db:
             return list(db.execute(select(LEASE.c.holder).where(here).order_by(LEASE.c.name)).scalars())
 
@@ -150,7 +156,7 @@ class Queue(Runs):
         """How many runs wait, and how many are under way."""
         query = select(func.count()).select_from(RUN)
         with self._read() as db:
-            return int(db.execute(query.where(_WAITS)).scalar_one()), int(db.execute(query.where(_LIVE)).scalar_one())
+            return int(db.execute(query.where(_WAITS)).scalar_one()), int(db.execute(query.where(LIVE)).scalar_one())
 
     def unwanted(self) -> list[Run]:
         """Runs that somebody wants cancelled and nobody has begun: nobody takes them any more."""
@@ -168,7 +174,7 @@ class Queue(Runs):
     def cancels(self, holder: str) -> list[tuple[str, str, Fault]]:
         """(run, reason, who) of the runs in this holder's hands that somebody wants cancelled."""
         query = select(RUN.c.id, RUN.c.cancel_reason, RUN.c.cancel_fault).join(ATTEMPT, RUN.c.attempt == ATTEMPT.c.id)
-        query = query.where(_LIVE, ATTEMPT.c.holder == holder, RUN.c.cancel_reason.is_not(None))
+        query = query.where(LIVE, ATTEMPT.c.holder == holder, RUN.c.cancel_reason.is_not(None))
         with self._read() as db:
             return [(row.id, row.cancel_reason, Fault(row.cancel_fault)) for row in db.execute(query)]
 
@@ -284,7 +290,7 @@ def _next_groups(takeable: Any) -> Select[Any]:
     waiting = select(*_GROUP, func.min(RUN.c.created_at).label("oldest")).where(takeable)
     group = waiting.group_by(*_GROUP).subquery("waiting")
     under_way = (
-        select(RUN.c.participant, func.count().label("runs")).where(_LIVE).group_by(RUN.c.participant).subquery("busy")
+        select(RUN.c.participant, func.count().label("runs")).where(LIVE).group_by(RUN.c.participant).subquery("busy")
     )
     waits = select(group.c.participant)
     person = (

@@ -213,7 +213,7 @@ class _Execution:
         return True
 
     def _prediction(self, programs: StepPrograms, prepared: Future[None]) -> Problem | None:
-        self._emit("PredictionStarted")
+        self._emit("PredictionStarted", **self._place())
         began = time.monotonic()
         output = self.directory.path("prediction_output")
         if self.plan.step("prediction").copy_submission:
@@ -288,7 +288,7 @@ class _Execution:
 
     # ------------------------------------------------------------------ scoring
     def _scoring(self, programs: StepPrograms) -> Outcome:
-        self._emit("ScoringStarted")
+        self._emit("ScoringStarted", **self._place())
         began = time.monotonic()
         if self.plan.detailed_results:
             programs.watch.page(self.directory.path("scoring_output"), self.storage)
@@ -387,6 +387,10 @@ class _Execution:
             provenance=provenance(self.plan, self.image, info, self.steps, platform.machine(), asked=self.asked),
             seconds=time.monotonic() - self.began,
         )
+
+    def _place(self) -> dict[str, str]:
+        """Where it takes place, for the history of the run."""
+        return {"engine": self.engine.name} | ({"worker": self.host.name} if self.host.name else {})
 
     def _emit(self, event: str, **data: Any) -> None:
         self.host.emit({"type": "step", "event": event, "run": self.plan.run, "attempt": self.plan.attempt, **data})

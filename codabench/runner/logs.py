@@ -17,8 +17,8 @@ Stream = Literal["stdout", "stderr"]
 PASSED_ON = 64 * 1024
 """Bytes of a stream that are passed on at a time."""
 LONGEST_LINE = 64 * 1024
-MOST_OBJECTS = 10_000
-"""Plots and messages of one stream; what comes later is in the log only."""
+MOST_OBJECTS, MOST_OF_OBJECTS = 10_000, 4 << 20
+"""Plots and messages of one stream, and their bytes; what comes later is in the log only."""
 
 
 def left_out(count: int) -> bytes:
@@ -103,7 +103,7 @@ class JsonLines:
     def __init__(self) -> None:
         self._line = b""
         self._skip = False
-        self._found = 0
+        self._found = self._size = 0
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """The objects that end in these bytes."""
@@ -128,6 +128,8 @@ class JsonLines:
     def _object(self, line: bytes) -> dict[str, Any] | None:
         if len(line) > LONGEST_LINE or not line.lstrip().startswith(b"{") or self._found >= MOST_OBJECTS:
             return None
+        if self._size + len(line) > MOST_OF_OBJECTS:
+            return None
         try:
             found = json.loads(line)
         except (ValueError, RecursionError):
@@ -135,6 +137,7 @@ class JsonLines:
         if not isinstance(found, dict) or found.get("type") not in ("plot", "message"):
             return None
         self._found += 1
+        self._size += len(line)
         return found
 
 

@@ -27,17 +27,17 @@ def look(payload: dict[str, Any], host: WorkHost) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``checks``: for each thing that was looked at ``ok`` and ``text``. ``at``: seconds of the clock here.
+        ``checks``: for each thing that was looked at ``ok`` and ``text``. ``at``: the clock here at the end.
     """
     checks: dict[str, dict[str, Any]] = {}
-    found: dict[str, Any] = {"checks": checks, "at": time.time(), "machine": platform.node(), "pid": os.getpid()}
+    found: dict[str, Any] = {"checks": checks, "machine": platform.node(), "pid": os.getpid()}
     checks["versions"] = versions()
     _try(checks, "engine", lambda: _engine(host))
     if payload.get("image"):
         _try(checks, "image", lambda: _image(payload, host))
     if payload.get("storage"):
         _try(checks, "storage", lambda: _storage(payload, host, found))
-    return found
+    return {**found, "at": time.time()}
 
 
 def _try(checks: dict[str, dict[str, Any]], name: str, check: Callable[[], str]) -> None:
@@ -50,9 +50,7 @@ def _try(checks: dict[str, dict[str, Any]], name: str, check: Callable[[], str])
 
 
 def _engine(host: WorkHost) -> str:
-    info = host.engine.probe()
-    rootless = " rootless" if info.rootless else ""
-    return f"{info.name} {info.version}{rootless}"
+    return host.engine.probe().shown
 
 
 def _image(payload: dict[str, Any], host: WorkHost) -> str:

@@ -27,7 +27,7 @@ CHUNK = 1 << 18
 PIECE = 8 << 20
 """Bytes that are fetched at once from somewhere else."""
 _TRIES, _PAUSE = 3, 0.2
-INCOMING = "incoming"
+INCOMING, LIVE = "incoming", "live"
 """Where large things wait before they have a name, and what others upload."""
 
 

@@ -5,6 +5,7 @@ Layout below the root::
     blobs/ab/abcd...            content by its sha256; never overwritten
     trees/<digest>.json         manifest of a tree; the reference to it names the blob that holds its archive
     attempts/<run>/<attempt>    what an attempt came to, as JSON: written once, before any database row says so
+    live/<attempt>/<number>     what a run reports while it goes on, for processes that listen; goes when it is over
     incoming/                   what is being written, and what others uploaded
 
 A tree is stored as the archive it came in, or as one packed here, so that a download returns the very bytes that were
@@ -39,7 +40,7 @@ from codabench.storage.archive import ZipSource
 from codabench.storage.cache import CAP, Cache, Held, digest_of
 from codabench.storage.contents import CheckedBlob, StoredObject, blob_name, copied, digest_of_file, was_changed
 from codabench.storage.extract import full_disk
-from codabench.storage.objects import CHUNK, INCOMING, PIECE, Objects, objects_at
+from codabench.storage.objects import CHUNK, INCOMING, LIVE, PIECE, Objects, objects_at
 from codabench.storage.ranges import LocalFile, stream_of
 from codabench.storage.sources import TreeSource, extract, manifest, remove_tree, whole, write_zip
 
@@ -284,6 +285,27 @@ class Storage:
         found: dict[str, Any] = json.loads(self.objects.read(_attempt(run, attempt)))
         return found
 
+    # ------------------------------------------------------------------ what attempts report
+    def put_piece(self, attempt: str, number: int, data: bytes) -> None:
+        """Keep what an attempt reported since the piece before, for others to read; pieces count from 1."""
+        self.objects.put_bytes(_piece(attempt, number), data)
+
+    def get_piece(self, attempt: str, number: int) -> bytes | None:
+        """A piece of what an attempt reports; None if it is not there yet, or not any more."""
+        if self.objects.look(_piece(attempt, number)) is None:
+            return None
+        try:
+            return self.objects.read(_piece(attempt, number))
+        except StorageError:
+            if self.objects.look(_piece(attempt, number)) is None:
+                return None  # it went at this very moment
+            raise
+
+    def drop_pieces(self, attempt: str, many: int) -> None:
+        """Remove the first pieces of an attempt, so many."""
+        for number in range(1, many + 1):
+            self.objects.remove(_piece(attempt, number), float("inf"))
+
     # ------------------------------------------------------------------ what others read and write by themselves
     def get_url(self, ref: BlobRef | TreeRef, expires: int = 900) -> str | None:
         """A URL with which anybody reads a blob, or the archive of a tree, for so many seconds.
@@ -333,6 +355,10 @@ def _seconds(expires: int) -> int:
 
 def _tree(digest: str) -> str:
     return f"trees/{digest.partition(':')[2]}.json"
+
+
+def _piece(attempt: str, number: int) -> str:
+    return f"{LIVE}/{attempt}/{number}"
 
 
 def _attempt(run: str, attempt: str) -> str:

@@ -16,7 +16,7 @@ from codabench.core.base import Record
 from codabench.core.errors import StorageError
 from codabench.core.text import human_size, plural
 from codabench.core.trees import BlobRef
-from codabench.storage.objects import INCOMING, Found
+from codabench.storage.objects import INCOMING, LIVE, Found
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ class Item(Record):
     Attributes
     ----------
     kind
-        ``blob``, ``tree`` (a manifest), ``attempt``, ``incoming``, ``cache``.
+        ``blob``, ``tree`` (a manifest), ``attempt``, ``live``, ``incoming``, ``cache``.
     age
         Seconds since it was written, renewed or used.
     why
@@ -154,11 +154,12 @@ def sweep(
     return Sweep(dry_run=dry_run, items=tuple(gone), damaged=tuple(damaged), kept=(len(sizes), sum(sizes)))
 
 
-_PREFIXES = {"blob": "blobs", "tree": "trees", "attempt": "attempts", "incoming": INCOMING}
+_PREFIXES = {"blob": "blobs", "tree": "trees", "attempt": "attempts", "live": LIVE, "incoming": INCOMING}
 _NEEDED: dict[str, Callable[[str, Reachable], bool]] = {
     "blob": lambda name, needed: name.rpartition("/")[2] in needed.digests,
     "tree": lambda name, needed: name.rpartition("/")[2].removesuffix(".json") in needed.digests,
     "attempt": lambda name, needed: name.rpartition("/")[2] in needed.attempts,
+    "live": lambda name, needed: False,
     "incoming": lambda name, needed: False,
 }
 

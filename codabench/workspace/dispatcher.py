@@ -26,7 +26,7 @@ from codabench.db.connection import passing
 from codabench.db.database import Database
 from codabench.runner.plan import RunPlan
 from codabench.workspace.hands import Hands
-from codabench.workspace.holding import Clock, Heart, Patience, new_holder
+from codabench.workspace.holding import Card, Clock, Heart, Patience, new_holder
 from codabench.workspace.load import Flight
 from codabench.workspace.takeover import Takeover
 
@@ -61,6 +61,8 @@ class Dispatcher:
         The outcome that an attempt left in storage, if it did: (run, attempt).
     reap
         Called when a process of this machine has died and left runs, and maybe containers.
+    about
+        What others are told of this process: what it has to carry out runs.
     seconds
         Of a lease: when others take over what is in the hands of a process that is not heard of.
     forgets
@@ -77,16 +79,17 @@ class Dispatcher:
         seal: Callable[[Run, Outcome], Outcome] = lambda run, outcome: outcome,
         stored: Callable[[str, str], dict[str, Any] | None] = lambda run, attempt: None,
         reap: Callable[[], None] = lambda: None,
+        about: Callable[[], Any] = lambda: None,
         seconds: float = LEASE_SECONDS,
         forgets: bool = False,
     ) -> None:
         self._db, self._plan, self._backend_of, self._notify = db, plan, backend_of, notify
-        self._seconds = seconds
+        self._seconds, self._about = seconds, about
         self.holder = new_holder()
         self._clock, self._patiently = Clock(db), Patience(seconds)
-        about: dict[str, Any] = {"tell": self._tell_run, "stored": stored}
-        self._takeover = Takeover(db, self.holder, self._clock, reap=reap, **about)
-        self._hands = Hands(db, self.holder, self._clock, self._patiently, seal=seal, forgets=forgets, **about)
+        both: dict[str, Any] = {"tell": self._tell_run, "stored": stored}
+        self._takeover = Takeover(db, self.holder, self._clock, reap=reap, **both)
+        self._hands = Hands(db, self.holder, self._clock, self._patiently, seal=seal, forgets=forgets, **both)
         self.errors = self._hands.errors
         self._inbox: queue.SimpleQueue[tuple[str, Any, Any]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -185,6 +188,10 @@ class Dispatcher:
         """Whether anything is in hand here."""
         return self._busy or bool(self._hands)
 
+    def waits_for_slot(self, run: str) -> bool:
+        """Whether a run is in hand here and its backend has not begun it."""
+        return self._hands.holds(run) and not self._hands.begun(run)
+
     def nudge(self) -> None:
         """Whoever waits looks again."""
         with self._changed:
@@ -220,6 +227,7 @@ class Dispatcher:
 
     def _work(self) -> None:
         self._patiently(self._clock.set)
+        card = Card(self._about)
         self._heart = Heart(
             self._db,
             self.holder,
@@ -227,6 +235,7 @@ class Dispatcher:
             seconds=self._seconds,
             held=lambda: set(self._hands.flights),
             lost=lambda attempts: self._inbox.put(("lost", attempts, None)),
+            about=lambda: card.text,
         )
         try:
             self._sweep_at, quiet_since = 0.0, time.monotonic()
@@ -244,6 +253,7 @@ class Dispatcher:
             if self._closing:
                 self._patiently(self._takeover.abandon_pinned)
         finally:
+            card.stop()
             self._heart.stop()
             with suppress(StorageError):  # its lease ends by itself, too
                 self._db.leave(self.holder)

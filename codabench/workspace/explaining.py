@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from codabench.core.base import Record
 from codabench.core.events import EventKind, StatusEvent
 from codabench.core.problems import Fault
-from codabench.core.records import Run, Status
-from codabench.core.text import human_size, plural, preformatted, printable
+from codabench.core.records import Attempt, Run, Status
+from codabench.core.text import human_size, plural, preformatted, printable, span
 from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.endings import DEADLY, NO_PLACE, NO_ROOM, losses
 from codabench.workspace.holding import is_dead, shown
@@ -45,7 +45,7 @@ class Explanation(Record):
     next: str
 
     def __str__(self) -> str:
-        ago = _span((utc_now() - self.since).total_seconds())
+        ago = span((utc_now() - self.since).total_seconds())
         head = f"{self.status.value}  since {self.since:%Y-%m-%d %H:%M:%S} UTC ({ago})"
         return "\n".join([head, f"why   {self.why}", f"next  {self.next}"])
 
@@ -58,13 +58,18 @@ class Explanation(Record):
 def explain(workspace: Workspace, id: str) -> Explanation:
     """Where a run stands; see `RunHandle.explain`."""
     run, history = workspace.db.run(id), workspace.db.events(id)
-    why, then = _SAID[run.status](workspace, run, history)
+    why, then = told(workspace, run, history)
     if run.attempt is not None and not run.status.is_final:
-        why += _driven(workspace, run)
-    return Explanation(status=run.status, since=_since(history), why=why, next=then)
+        why += _driven(workspace, run, history)
+    return Explanation(status=run.status, since=since_of(history), why=why, next=then)
 
 
-def _since(history: list[StatusEvent]) -> datetime:
+def told(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[str, str]:
+    """Why a run stands where it stands, and what comes next; whoever drives it."""
+    return _SAID[run.status](workspace, run, history)
+
+
+def since_of(history: list[StatusEvent]) -> datetime:
     """When the last status began: events that change nothing come after that."""
     from codabench.workspace.live import statuses
 
@@ -85,7 +90,7 @@ def _waits(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[
         who = shown(run.pinned)
         return f"only the process {who} can carry it out; {place}{again}", f"it starts when {who} has a free slot"
     if run.not_before is not None and run.not_before > now:
-        left = _span((run.not_before - now).total_seconds())
+        left = span((run.not_before - now).total_seconds())
         return f"it is tried again in {left}{again}{_not_reached(history)}", "it starts by itself after that"
     if not drivers:
         then = "it starts when a process waits for a run of it, or with: codabench dispatch"
@@ -104,27 +109,39 @@ def _held(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[s
     return "it was submitted and is held back", "somebody has to start it"
 
 
-def _driven(workspace: Workspace, run: Run) -> str:
-    """By whom, if that is another process; whether it is still heard of."""
+def _driven(workspace: Workspace, run: Run, history: list[StatusEvent]) -> str:
+    """Where, if that is a worker of a cluster, and by whom, if that is another process."""
+    worker = next((e.data["worker"] for e in reversed(history) if e.attempt == run.attempt and "worker" in e.data), "")
+    where = f" on the worker {printable(str(worker))}" if worker else ""
     attempt = next((a for a in workspace.db.attempts(run.id) if a.id == run.attempt), None)
     if attempt is None or attempt.holder is None or workspace.drives(attempt.holder):
-        return ""
-    now, who = workspace.db.now(), shown(attempt.holder)
+        return where
+    now = workspace.db.now()
+    return f"{where}; {shown(attempt.holder)} drives it{driver_left(attempt, now)}"
+
+
+def driver_left(attempt: Attempt, now: datetime) -> str:
+    """That the process which drives an attempt is not there any more, or was not heard of in time; else nothing."""
     if is_dead(attempt.holder):
-        return f"; {who} drove it, which has died: another process takes it over"
+        return ", which has died: another process takes it over"
     if attempt.expires_at is not None and attempt.expires_at <= now:
         heard = attempt.heartbeat_at or attempt.started_at
-        ago = _span((now - heard).total_seconds())
-        return f"; {who} drives it, which was heard of {ago} ago: another process may take it over"
-    return f"; {who} drives it"
+        ago = span((now - heard).total_seconds())
+        return f", which was heard of {ago} ago: another process may take it over"
+    return ""
 
 
 def _prepares(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[str, str]:
+    if workspace.waits_for_slot(run.id):
+        return "it was handed to its backend, where no slot is free yet", "it begins by itself when one is"
     feed = workspace.live(run.id)
     pulls = [event for event in (feed.read(follow=False) if feed else ()) if event.type == "pull"]
     if pulls:
         last = pulls[-1]
         return f"the image {printable(last.image)} is being pulled{_progress(last)}", "its programs start after that"
+    if feed is None:
+        why = "a process has taken it: it waits for a free slot there, or its files and containers are made ready"
+        return why, "its programs start after that"
     return "its files and containers are made ready", "its programs start after that"
 
 
@@ -144,8 +161,8 @@ def _runs(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[s
     limit = _limit(workspace, run)
     left = max(0.0, limit - ran)
     then = "then scoring" if step == "prediction" else "then it is ranked"
-    why = f"the programs of the {step} step run for {_span(ran)}; their limit is {_span(limit)}"
-    return why, f"they end by themselves, or are killed in {_span(left)} at the latest; {then}"
+    why = f"the programs of the {step} step run for {span(ran)}; their limit is {span(limit)}"
+    return why, f"they end by themselves, or are killed in {span(left)} at the latest; {then}"
 
 
 def _limit(workspace: Workspace, run: Run) -> int:
@@ -168,16 +185,6 @@ def _ended(workspace: Workspace, run: Run, history: list[StatusEvent]) -> tuple[
     if run.status is Status.FAILED and problem.fault:
         advice.append(_COUNTS[problem.fault])
     return f"{problem.message} [{problem.code}]", "; ".join(advice) or "submit it again, if it is still wanted"
-
-
-def _span(seconds: float) -> str:
-    """``4.2 s``, ``2 min 5 s``, ``3 h 2 min``."""
-    whole = int(seconds)
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds % 1 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 _SAID: dict[Status, Callable[[Workspace, Run, list[StatusEvent]], tuple[str, str]]] = {

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from codabench.core.live import AnyEvent, StatusChanged
+from codabench.core.live import AnyEvent
 from codabench.core.records import Outcome, Run, RunOptions, Status
 from codabench.db.database import Database
 from codabench.storage.store import Storage
 from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.live import Feed, statuses, stored_events
+from codabench.workspace.relay import Listener, Relay, Told, before_attempt
 
 log = logging.getLogger("codabench.workspace")
 
@@ -30,6 +31,11 @@ class Feeds:
         self._db, self._storage, self._options = db, storage, options
         self._observers: list[Observer] = []
         self._feeds: dict[str, Feed] = {}
+        self._relay = Relay(db, storage, self._feeds)
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        self._relay.close()
 
     def observe(self, observer: Observer) -> Callable[[], None]:
         """Call `observer` with every event from now on; what is returned ends that."""
@@ -43,42 +49,28 @@ class Feeds:
 
     def read(self, run: str, *, after: int, follow: bool, check: Callable[[], None]) -> Iterator[AnyEvent]:
         """The events of a run, each once; see `RunHandle.events`. `check` raises if nothing more will come."""
-        told, heard, place = after, set[str | None](), after
+        told, listener = Told(after), Listener(self._db, self._storage, run)
+        there = told.stream()
         while True:
             feed = self._feeds.get(run)
             if feed is not None:
-                for event in feed.read(place, follow=follow, check=check):
-                    place = event.sequence
-                    told += event.type == "status"
-                    heard.add(event.attempt)
-                    yield event
+                yield from filter(told.stream(), feed.read(follow=follow, check=check))
                 if not follow or feed.over:
                     return
                 continue
             row, history = self._db.run(run), statuses(self._db.events(run))
             if row.status.is_final:
-                yield from self._rest(row, history, after, told, heard - {None})
+                yield from filter(told.stream(), stored_events(self._storage, row, history))
                 return
-            # It waits, or another process drives it: what that one hears comes when the run is over.
-            yield from history[told:]
-            told = place = max(told, len(history))
+            # It waits, or another process drives it.
             if not follow:
+                yield from filter(told.stream(), history)
                 return
+            begins, heard = listener.hear(row)
+            there = told.stream() if begins else there
+            yield from filter(told.stream(), before_attempt(history) if listener.hears else history)
+            yield from filter(there, heard)
             time.sleep(_LOOK)
-
-    def _rest(
-        self, row: Run, history: list[StatusChanged], after: int, told: int, heard: set[str | None]
-    ) -> Iterator[AnyEvent]:
-        """What is stored of a run, without what a reader had while it went on."""
-        live = told > after
-        for event in stored_events(self._storage, row, history):
-            if event.sequence <= after or event.attempt in heard:
-                continue
-            if live and event.type == "status":
-                told -= 1
-                if told >= after:
-                    continue
-            yield event
 
     def live(self, run: str) -> Feed | None:
         """What a run that this process drives has reported so far; None for others."""
@@ -109,6 +101,7 @@ class Feeds:
             for known in statuses(self._db.events(run))[:-1]:
                 feed.add({"type": "status", "status": known.status, "at": known.at})
             self._feeds[run] = feed
+            self._relay.start()
         feed.add(event)
         if again:
             del self._feeds[run]

@@ -95,7 +95,7 @@ class RunHandle:
         """What it reports: status, output, plots, messages, use of the machine, the page, each once and in order.
 
         A reader that comes late gets everything from the beginning; of a flood of output the beginning and the end.
-        What another process drives is told when it is over.
+        What another process drives is heard about a second later.
 
         Parameters
         ----------

@@ -61,6 +61,11 @@ class Hands:
         """Whether a run is in hand; also from other threads."""
         return any(flight.run.id == run for flight in tuple(self.flights.values()))
 
+    def begun(self, run: str) -> bool:
+        """Whether a run in hand has begun at its backend; also from other threads."""
+        flights = [flight for flight in tuple(self.flights.values()) if flight.run.id == run]
+        return any(f.handle is not None and f.handle.status() is not HandleStatus.WAITING for f in flights)
+
     def add(self, run: Run, attempt: Attempt) -> Flight:
         """Take an attempt in hand."""
         flight = self.flights[attempt.id] = Flight(run, attempt)

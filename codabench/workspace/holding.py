@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from codabench.backends.owner import Owner, myself
 from codabench.core.errors import StorageError
@@ -20,6 +21,9 @@ T = TypeVar("T")
 
 BEATS = 3
 """Heartbeats within a lease: two may be lost."""
+
+CARD_SECONDS, FIRST_CARD_SECONDS = 5.0, 0.5
+"""Between two looks at what a holder says of itself, and until the first one is told."""
 
 
 def new_holder() -> str:
@@ -58,6 +62,40 @@ class Clock:
         return datetime.now(UTC) + self._ahead
 
 
+class Card:
+    """What a holder says of itself, looked up in a thread of its own: a cluster may take long to answer.
+
+    Parameters
+    ----------
+    about
+        Looks it up; what JSON can say.
+    """
+
+    def __init__(self, about: Callable[[], Any]) -> None:
+        self._about, self._text = about, ""
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="codabench-card", daemon=True)
+        self._thread.start()
+
+    @property
+    def text(self) -> str | None:
+        """What is known by now."""
+        return self._text or None
+
+    def stop(self) -> None:
+        """End the thread, which may be in the midst of a question: nobody waits for the answer."""
+        self._ended.set()
+
+    def _go_on(self) -> None:
+        pause = 0.0
+        while not self._ended.wait(pause):
+            try:
+                self._text = json.dumps(self._about(), default=str)
+            except Exception:  # the outermost frame of a thread: backends may be closed, or are somebody else's code
+                log.debug("what this process has could not be looked up", exc_info=True)
+            pause = CARD_SECONDS
+
+
 class Heart:
     """Says in a thread of its own that a holder is there, so that nothing slow elsewhere makes its leases expire.
 
@@ -69,6 +107,8 @@ class Heart:
         The ids of the attempts in hand.
     lost
         Told of attempts that were in hand and do not count any more.
+    about
+        What the holder says of itself, as JSON, if it is known.
     """
 
     def __init__(
@@ -80,9 +120,10 @@ class Heart:
         seconds: float,
         held: Callable[[], set[str]],
         lost: Callable[[set[str]], None],
+        about: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._db, self._holder, self._clock, self._seconds = db, holder, clock, seconds
-        self._held, self._lost = held, lost
+        self._held, self._lost, self._about = held, lost, about
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="codabench-heart", daemon=True)
         self._thread.start()
@@ -93,16 +134,19 @@ class Heart:
         self._thread.join()
 
     def _go_on(self) -> None:
-        pause = 0.0
+        pause, said = 0.0, None
         while not self._ended.wait(pause):
-            held = self._held()
+            held, about = self._held(), self._about()
+            news = about if about != said else None
             try:
-                counting = self._db.heartbeat(self._holder, now=self._clock.set(), seconds=self._seconds)
+                now = self._clock.set()
+                counting = self._db.heartbeat(self._holder, now=now, seconds=self._seconds, about=news)
             except StorageError as error:
                 log.warning("the database did not hear that this process is there: %s", error.message)
                 pause = min(1.0, self._seconds / BEATS)
                 continue
-            pause = self._seconds / BEATS
+            # What it says of itself is looked for a moment after the first beat, which does not wait for it.
+            pause, said = self._seconds / BEATS if about else min(FIRST_CARD_SECONDS, self._seconds / BEATS), about
             if held - counting:
                 self._lost(held - counting)
 

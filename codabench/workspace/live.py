@@ -113,6 +113,12 @@ class Feed:
             if not follow or (over and place >= len(self._events)):
                 return
 
+    def since(self, place: int) -> tuple[list[AnyEvent], int]:
+        """What came after so many events, as far as it is kept, and how many there are now."""
+        with self._changed:
+            fresh = self._events[place:]
+        return [event for event in fresh if event is not None], place + len(fresh)
+
     def logs(self) -> dict[str, bytes]:
         """What was printed so far, as far as it is kept, by the name of the log; of the last attempt."""
         found: dict[str, bytes] = {}

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from codabench.backends.backend import Backend
+from codabench.backends.backend import Backend, BackendInfo
 from codabench.backends.local import LocalBackend, available_cores
 from codabench.backends.local_data import LocalData
-from codabench.core.errors import UsageError
+from codabench.core.errors import EngineError, UsageError
 from codabench.core.policy import Policy
 from codabench.core.records import Run
 from codabench.runner.inline import NAME as INLINE
@@ -23,6 +23,15 @@ BackendLike = Any
 def on_cluster(place: Backend) -> bool:
     """Whether runs are carried out by workers, which may be on other machines."""
     return hasattr(place, "preflight")
+
+
+def _asked(place: Backend) -> dict[str, Any]:
+    """A `BackendInfo` as JSON, with the workers of a cluster; ``error`` where it does not answer."""
+    try:
+        info: BackendInfo = getattr(place, "described", place.info)()
+    except EngineError as error:
+        return {"name": type(place).__name__, "error": error.message}
+    return info.model_dump(mode="json")
 
 
 class Places:
@@ -126,6 +135,22 @@ class Places:
         for place in tuple(self._own):
             if isinstance(place, LocalBackend):
                 place.reap()
+
+    def about(self) -> dict[str, Any]:
+        """What this process has to carry out runs, for others: its default, and each backend that was asked for."""
+        default = self.default if isinstance(self.default, str) else type(self.default).__name__
+        return {"default": default, "backends": [_asked(place) for place in tuple(self._known.values())]}
+
+    def cluster(self) -> dict[str, Any] | None:
+        """What the default says of itself now, if it is a cluster; ``error`` if it does not answer."""
+        if isinstance(self.default, str) and not self.default.startswith(("dask://", "dask+tcp://")):
+            return None
+        if not isinstance(self.default, str) and not hasattr(self.default, "described"):
+            return None
+        try:
+            return _asked(self.get())
+        except (EngineError, UsageError) as error:
+            return {"name": "dask", "error": error.message}
 
     def slots(self) -> int:
         """How many runs go on at the same time where nobody says otherwise; no engine is asked."""

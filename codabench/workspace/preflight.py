@@ -9,6 +9,8 @@ from codabench.core.errors import UsageError
 from codabench.core.trees import BlobRef
 from codabench.workspace.places import on_cluster
 
+PULLS = ("missing", "always", "never")
+
 if TYPE_CHECKING:
     from codabench.backends.dask.preflight import Preflight
     from codabench.workspace.workspace import Workspace
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 def preflight(workspace: Workspace, backend: Any, image: str | None, pull: str, timeout: float) -> Preflight:
     """See `Workspace.preflight`."""
+    if pull not in PULLS:
+        raise UsageError(f"pull is {', '.join(PULLS)}, not {pull!r}", code="CB353")
     place = workspace.places.get(backend)
     if not on_cluster(place):
         message = f"the backend {place.info().name!r} is this machine"

@@ -34,6 +34,7 @@ from codabench.workspace.handling import Handling
 from codabench.workspace.leftovers import clear_left
 from codabench.workspace.live import Feed
 from codabench.workspace.organizing import Organizing
+from codabench.workspace.overseeing import Overseeing
 from codabench.workspace.places import BackendLike, Places
 from codabench.workspace.planning import Submitted
 from codabench.workspace.plans import Plans
@@ -43,12 +44,11 @@ from codabench.workspace.submitting import admitted
 from codabench.workspace.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from codabench.backends.dask.preflight import Preflight
     from codabench.workspace.competition import Competition
     from codabench.workspace.leaderboard import Leaderboard
 
 
-class Workspace(Organizing, Handling, Reevaluating, Upkeep):
+class Workspace(Organizing, Handling, Reevaluating, Overseeing, Upkeep):
     """Remembers competitions, submissions, runs and scores, and drives the work.
 
     Parameters
@@ -138,6 +138,7 @@ class Workspace(Organizing, Handling, Reevaluating, Upkeep):
             seal=self._feeds.seal,
             stored=self.storage.get_result,
             reap=self.places.reap,
+            about=self.places.about,
             seconds=lease,
             forgets=url is None or self.db.in_memory,
         )
@@ -325,6 +326,10 @@ class Workspace(Organizing, Handling, Reevaluating, Upkeep):
         """Whether this object is the holder of that name."""
         return holder == self._dispatcher.holder
 
+    def waits_for_slot(self, run: str) -> bool:
+        """Whether this process drives a run that its backend has not begun."""
+        return self._dispatcher.waits_for_slot(run)
+
     def _place_of(self, run: Run) -> Backend:
         return self.places.of(run, image=self._options(run.submission).image)
 
@@ -340,34 +345,6 @@ class Workspace(Organizing, Handling, Reevaluating, Upkeep):
         word, here = (backend, False) if place is None else self.places.word_of(backend, place)
         return word, self._dispatcher.holder if here else None
 
-    def preflight(
-        self, *, backend: BackendLike = None, image: str | None = None, pull: str = "never", timeout: float = 60.0
-    ) -> Preflight:
-        """Look at every worker of a cluster: its engine, image, storage, clock and versions.
-
-        Parameters
-        ----------
-        backend
-            A cluster; None: the backend of this workspace.
-        image
-            Has to be there; with ``pull="missing"`` it is pulled, which warms the workers up.
-        timeout
-            Seconds; a worker that is busy answers when a slot is free.
-
-        Returns
-        -------
-        Preflight
-            ``.ok``; ``.raise_for_errors()`` raises ``CB653``.
-
-        Raises
-        ------
-        UsageError
-            The backend is no cluster.
-        """
-        from codabench.workspace.preflight import preflight
-
-        return preflight(self, backend, image, pull, timeout)
-
     # ------------------------------------------------------------------ the end
     def close(self) -> None:
         """Stop what is under way, wait until it is gone, let go of everything but a `Backend` that was given.
@@ -376,6 +353,7 @@ class Workspace(Organizing, Handling, Reevaluating, Upkeep):
         """
         _open_workspaces.discard(self)
         self._dispatcher.close()
+        self._feeds.close()
         self.places.close()
         self.db.close()
         unshare_storage(self.storage)

@@ -100,12 +100,49 @@ def test_what_a_program_uses_is_sampled(comp: cb.Competition, tmp_path: Path) ->
     assert step.usage["program"].memory == max(s.memory for s in samples)
 
 
-def test_another_process_reads_it_when_it_is_over(comp: cb.Competition, tmp_path: Path) -> None:
+def test_another_process_reads_it_after_the_end(comp: cb.Competition, tmp_path: Path) -> None:
     run = submit(comp, tmp_path, lines=20)
     here = list(run.events())
     with cb.Workspace(tmp_path / "lab") as other:
         there = list(other.run(run.id).events())
     assert there == here
+
+
+def test_another_process_hears_it_while_it_goes_on(comp: cb.Competition, tmp_path: Path) -> None:
+    with cb.Workspace(tmp_path / "lab", dispatch=False) as other:
+        run = submit(comp, tmp_path, lines=40, pause=0.1)
+        there, while_it_went_on = [], 0
+        for event in other.run(run.id).events():
+            there.append(event)
+            while_it_went_on += event.type == "log" and not run.status.is_final
+        assert while_it_went_on > 1
+        assert there == list(run.events())
+        assert lines(there) == [f"line {n}" for n in range(40)]
+    until_gone = time.monotonic() + 10
+    while list((tmp_path / "lab").glob("live/*/*")):
+        assert time.monotonic() < until_gone
+        time.sleep(0.05)
+
+
+def test_nothing_is_stored_where_nobody_listens(comp: cb.Competition, tmp_path: Path) -> None:
+    run = submit(comp, tmp_path, lines=30, pause=0.1)
+    assert len(lines(list(run.events()))) == 30
+    assert not (tmp_path / "lab" / "live").exists()
+
+
+def test_who_listens_late_elsewhere_hears_it_from_the_beginning(comp: cb.Competition, tmp_path: Path) -> None:
+    run = submit(comp, tmp_path, lines=60, pause=0.1)
+    while not run.logs.get("scoring_stdout", "").count("line"):
+        time.sleep(0.01)
+    with cb.Workspace(tmp_path / "lab", dispatch=False) as other:
+        first = []
+        for event in other.run(run.id).events():
+            first.append(event)
+            if event.type == "log" and event.text.count("line") and len(first) > 6:
+                break
+        assert not run.status.is_final
+        rest = list(other.run(run.id).events(after=first[-1].sequence))
+    assert [*first, *rest] == list(run.events())
 
 
 def test_the_statuses_are_those_of_the_database(comp: cb.Competition, tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from codabench.backends.backend import BackendInfo, Handle, HandleStatus, Needs, Work
+from codabench.backends.backend import BackendInfo, Handle, HandleStatus, Needs, Work, WorkerInfo
 from codabench.backends.dask.link import LOST, Link
 from codabench.backends.dask.preflight import Asked, Preflight, looked, looking
 from codabench.backends.dask.security import TLS
-from codabench.backends.dask.wire import STOP, Message, Order, error_of
+from codabench.backends.dask.wire import CARD, STOP, Message, Order, error_of
 from codabench.backends.engine import ContainerEngine, Emit
 from codabench.backends.handle import WorkHandle
 from codabench.backends.local import function_named
@@ -35,6 +35,9 @@ LOOK_SECONDS = 1.0
 
 GRACE_SECONDS = 3.0
 """After which work that the scheduler does not know any more is lost: its last message may be on its way."""
+
+BEHIND = 32 << 20
+"""Characters that may wait to be handed to observers; beyond that output is left out."""
 
 _CLOSE_PATIENCE = 60.0
 _FRESH_SECONDS = 1.0
@@ -80,6 +83,7 @@ class DaskBackend:
         self._topic = f"codabench-{uuid.uuid4().hex}"
         self._numbers = itertools.count()
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._came = self._went = 0
         self._handles: dict[str, DaskHandle] = {}
         self._keys: set[str] = set()
         self._seen: tuple[float, dict[str, Any]] = (-_FRESH_SECONDS, {})
@@ -176,6 +180,11 @@ class DaskBackend:
         }
         return BackendInfo(name="dask", slots=slots, engine=self._engine or "auto", details=details)
 
+    def described(self) -> BackendInfo:
+        """As `info`, with every worker, and the dashboard if it answers: that is looked at, and takes longer."""
+        found = [worker_info(address, said) for address, said in self._workers().items()]
+        return self.info().model_copy(update={"workers": tuple(found), "dashboard": self._link.dashboard()})
+
     def preflight(
         self,
         image: str | None = None,
@@ -200,11 +209,14 @@ class DaskBackend:
             Seconds; a worker that is busy answers when a slot is free.
         """
         payload = {"image": image, "pull": pull, "storage": storage, "witness": witness}
-        asked = {
-            worker: Asked(self._submit(looking(payload), f"look-{uuid.uuid4().hex}", Needs(), worker=worker))
-            for worker in self._workers()
-        }
-        return looked(asked, reads, timeout)
+        workers = self._workers()
+
+        def asked(worker: str) -> Asked:
+            key = f"look-{uuid.uuid4().hex}"
+            return Asked(lambda done: self._submit(looking(payload), key, Needs(), None, done, worker=worker))
+
+        names = {address: str(said["name"]) for address, said in workers.items() if said["name"] != address}
+        return looked({worker: asked(worker) for worker in workers}, names, reads, timeout)
 
     def close(self) -> None:
         """As `Backend.close`."""
@@ -279,12 +291,17 @@ class DaskBackend:
     def _hear(self, event: tuple[float, Any]) -> None:
         """In the event loop of the client: nothing is done here."""
         try:
-            self._inbox.put(Message.model_validate(event[1]))
+            message = Message.model_validate(event[1])
         except ValueError:
             log.warning("a worker sent what is no message")
+            return
+        if message.kind != "output" or self._came - self._went < BEHIND:
+            self._came += len(message.text)
+            self._inbox.put(message)
 
     def _listen(self) -> None:
         for message in iter(self._inbox.get, None):
+            self._went += len(message.text)
             handle = self._handles.get(message.key)
             if handle is None:
                 continue
@@ -345,7 +362,7 @@ class DaskHandle(WorkHandle):
         if message.execution != self._execution or message.number <= self._heard:
             return
         self._heard = message.number
-        if message.kind == "events":
+        if message.kind in ("events", "output"):
             for event in json.loads(message.text):
                 self.put_event(event)
         else:
@@ -378,6 +395,19 @@ class DaskHandle(WorkHandle):
         else:
             self.stop.set(reason)
             self._backend._stop_there([self._worker], self._task, reason)
+
+
+def worker_info(address: str, said: Mapping[str, Any]) -> WorkerInfo:
+    """A worker by what its scheduler tells of it; one that was not started by us says less."""
+    card = said.get(CARD) or {}
+    return WorkerInfo(
+        name=str(said["name"]),
+        address=address,
+        slots=int(said["resources"].get(SLOTS, said["nthreads"])),
+        gpus=int(said["resources"].get(GPUS, 0)),
+        engine=str(card.get("engine", "")),
+        version=str(card.get("version", "")),
+    )
 
 
 def _word_of(engine: ContainerEngine) -> str:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from codabench.backends.dask.dashboard import dashboard_of
 from codabench.backends.dask.security import TLS, Address, certificates, is_loopback
 from codabench.core.errors import EngineUnavailable, NoRoom, UsageError
 
@@ -120,12 +121,12 @@ class Link:
             self.client.close()
 
     def dashboard(self) -> str | None:
-        """The address of the dashboard, if it really answers: Dask names one also where there is none."""
-        import urllib.request
+        """The address of the dashboard, if it is really there; see `codabench.backends.dask.dashboard`.
 
-        link = str(self.client.dashboard_link or "")
-        try:
-            with urllib.request.urlopen(link, timeout=1) as answer:  # noqa: S310 - of our own scheduler
-                return link if answer.status == 200 else None
-        except (OSError, ValueError):
-            return None
+        Raises
+        ------
+        EngineUnavailable
+            ``CB601``: the scheduler does not answer.
+        """
+        said = self.ask("identity", n_workers=0)
+        return dashboard_of(said, getattr(self.client.cluster, "dashboard_link", None))

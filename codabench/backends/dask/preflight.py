@@ -9,7 +9,7 @@ from typing import Any
 from codabench.backends.backend import Handle, Work
 from codabench.backends.versions import versions
 from codabench.core.base import Record
-from codabench.core.errors import CodabenchError, EngineTimeout, EngineUnavailable
+from codabench.core.errors import CodabenchError, EngineTimeout, EngineUnavailable, WorkLost
 from codabench.core.text import plural, preformatted, printable
 
 LOOK = "codabench.runner.preflight:look"
@@ -35,10 +35,13 @@ class Preflight(Record):
     ----------
     workers
         Their addresses.
+    names
+        What they are called and where they are, by address, as far as it is known: ``gpu-1 on node7``.
     """
 
     workers: tuple[str, ...]
     checks: tuple[Check, ...]
+    names: dict[str, str] = {}
 
     @property
     def ok(self) -> bool:
@@ -54,12 +57,14 @@ class Preflight(Record):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        return {"ok": self.ok, "workers": list(self.workers), "checks": [c.model_dump() for c in self.checks]}
+        checks = [check.model_dump() for check in self.checks]
+        return {"ok": self.ok, "workers": list(self.workers), "names": self.names, "checks": checks}
 
     def __str__(self) -> str:
         lines = []
         for worker in self.workers:
-            lines.append(worker)
+            name = self.names.get(worker)
+            lines.append(f"{worker}  {printable(name)}" if name else worker)
             for check in self.checks:
                 if check.worker == worker:
                     lines.append(f"  {'✓' if check.ok else '✗'} {check.name:<9} {printable(check.text)}")
@@ -73,20 +78,34 @@ class Preflight(Record):
 
 
 class Asked:
-    """A worker that was asked, and when."""
+    """A worker that was asked.
 
-    def __init__(self, handle: Handle) -> None:
-        self.at, self._handle = time.time(), handle
+    Parameters
+    ----------
+    submit
+        Has it asked; calls what it is given when the answer is there.
+    """
+
+    def __init__(self, submit: Callable[[Callable[[Handle], None]], Handle]) -> None:
+        self.answered = 0.0
+        self._handle = submit(self._over)
+
+    def _over(self, handle: Handle) -> None:
+        self.answered = time.time()
 
     def answer(self, end: float) -> dict[str, Any] | CodabenchError:
         """What it says, until a moment of the monotonic clock."""
         try:
             return self._handle.result(max(0.0, end - time.monotonic()))
+        except WorkLost:
+            hint = "is codabench installed there, in this version? Its own output says why it did not do what was asked"
+            return WorkLost("it gave no answer: it cannot carry out our work, or was lost", hint=hint)
         except CodabenchError as error:
             return error
         except TimeoutError:
             self._handle.cancel()
-            return EngineTimeout("it did not answer in time")
+            hint = "it is busy or hangs; --timeout gives it longer"
+            return EngineTimeout("it did not answer in time", hint=hint)
 
 
 def looking(payload: dict[str, Any]) -> Work:
@@ -94,30 +113,35 @@ def looking(payload: dict[str, Any]) -> Work:
     return Work(function=LOOK, payload=payload)
 
 
-def looked(asked: Mapping[str, Asked], reads: Callable[[Any], None] | None, timeout: float) -> Preflight:
+def looked(
+    asked: Mapping[str, Asked], names: Mapping[str, str], reads: Callable[[Any], None] | None, timeout: float
+) -> Preflight:
     """What workers say.
 
     Parameters
     ----------
-    asked
+    asked, names
         By address.
     reads
         Reads here what a worker has written; raises `CodabenchError` if it cannot.
     """
     checks: list[Check] = []
+    where = dict(names)
     end, here = time.monotonic() + timeout, versions()
     for worker, question in asked.items():
         answer = question.answer(end)
         if isinstance(answer, CodabenchError):
-            checks.append(Check(worker=worker, name="worker", ok=False, text=answer.message, hint=answer.hint))
+            said = {"text": answer.message, "code": answer.code, "hint": answer.hint}
+            checks.append(Check(worker=worker, name="worker", ok=False, **said))
             continue
+        where[worker] = " on ".join(dict.fromkeys(filter(None, (names.get(worker), answer.get("machine")))))
         found: dict[str, dict[str, Any]] = dict(answer["checks"])
         checks.append(_versions(worker, here, found.pop("versions")))
-        checks.append(_clock(worker, question.at, time.time(), answer["at"]))
+        checks.append(_clock(worker, question.answered, answer["at"]))
         checks += [Check(worker=worker, name=name, **check) for name, check in found.items()]
         if reads is not None and "written" in answer:
             checks.append(_read(worker, reads, answer["written"]))
-    return Preflight(workers=tuple(asked), checks=tuple(checks))
+    return Preflight(workers=tuple(asked), checks=tuple(checks), names=where)
 
 
 def _versions(worker: str, here: Mapping[str, str], there: Mapping[str, Any]) -> Check:
@@ -125,14 +149,18 @@ def _versions(worker: str, here: Mapping[str, str], there: Mapping[str, Any]) ->
     differ = [text for name, text in zip(here, differ, strict=True) if here[name] != there.get(name)]
     # Plans and outcomes are this library's own, so it has to be the same; the others usually get on.
     ok = here["codabench"] == there.get("codabench")
-    hint = "install the same version of codabench on both sides"
+    hint = None if ok else "install the same version of codabench on both sides"
     return Check(worker=worker, name="versions", ok=ok, text="; ".join(differ) or "the same", hint=hint)
 
 
-def _clock(worker: str, asked: float, answered: float, at: float) -> Check:
-    off = max(0.0, asked - at, at - answered)
-    hint = "set the clocks by a time server"
-    return Check(worker=worker, name="clock", ok=off < SKEW_SECONDS, text=f"differs by {off:.1f} s", hint=hint)
+def _clock(worker: str, answered: float, at: float) -> Check:
+    """Whether its clock goes with ours, by when it sent its answer and when that came: a moment later."""
+    off = at - answered
+    ok = abs(off) < SKEW_SECONDS
+    side = "ahead" if off > 0 else "behind"
+    text = f"goes with ours within {abs(off):.1f} s" if ok else f"is {abs(off):.0f} s {side}"
+    hint = None if ok else "set the clocks by a time server"
+    return Check(worker=worker, name="clock", ok=ok, text=text, hint=hint)
 
 
 def _read(worker: str, reads: Callable[[Any], None], written: Any) -> Check:

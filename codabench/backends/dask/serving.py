@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 
 from codabench.backends.dask.security import TLS, is_loopback
 from codabench.backends.dask.site import Site
+from codabench.backends.dask.wire import CARD
 from codabench.core.base import Record
-from codabench.core.errors import EngineUnavailable, UsageError
+from codabench.core.errors import EngineUnavailable, MissingExtra, UsageError
 
 log = logging.getLogger("codabench.backends")
 
@@ -105,12 +107,16 @@ async def serve_scheduler(
     ------
     UsageError
         ``CB656``: without certificates on an address that others reach.
+    MissingExtra
+        The dashboard needs Bokeh, which is not installed.
     EngineUnavailable
         ``CB659``: it cannot listen there.
     """
     import dask
     from distributed import Scheduler
 
+    if dashboard and importlib.util.find_spec("bokeh") is None:
+        raise MissingExtra("the dashboard of Dask needs Bokeh", hint="pip install 'bokeh>=3.1'")
     arguments = where.arguments()
     with dask.config.set(SETTINGS):
         try:
@@ -119,6 +125,8 @@ async def serve_scheduler(
             why = error.__cause__ or error  # Dask wraps it
             raise EngineUnavailable(f"nothing can listen on {where.host}:{where.port}: {why}", code="CB659") from error
         say(f"scheduler at {scheduler.address}")
+        if dashboard:
+            say(f"dashboard at http://127.0.0.1:{scheduler.http_server.port}/status")
         if ready is not None:
             ready(str(scheduler.address))
         await stop.wait()
@@ -154,7 +162,7 @@ async def serve_worker(
     stopping, quiet = asyncio.ensure_future(stop.wait()), False
     with dask.config.set(SETTINGS):
         while not stop.is_set():
-            worker = await _joined(scheduler, arguments, offer, scratch)
+            worker = await _joined(scheduler, arguments, offer, site, scratch)
             if worker is None:
                 if not quiet:
                     say(f"no scheduler answers at {scheduler}; it is asked again every {RETRY_SECONDS:g} s")
@@ -177,7 +185,7 @@ async def serve_worker(
     await asyncio.to_thread(site.close)
 
 
-async def _joined(scheduler: str, arguments: dict[str, Any], offer: Offer, scratch: Path) -> Any:
+async def _joined(scheduler: str, arguments: dict[str, Any], offer: Offer, site: Site, scratch: Path) -> Any:
     from distributed import Worker
 
     try:
@@ -190,6 +198,7 @@ async def _joined(scheduler: str, arguments: dict[str, Any], offer: Offer, scrat
             local_directory=str(scratch),
             death_timeout=CONNECT_SECONDS,
             dashboard=False,
+            startup_information={CARD: site.card},
             **arguments,
         )
     except (OSError, TimeoutError, RuntimeError) as error:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import logging
 import threading
-import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from codabench._version import __version__
 from codabench.backends.backend import WorkHost
-from codabench.backends.dask.wire import STOP, Message, Order, error_record, parts
+from codabench.backends.dask.courier import Courier
+from codabench.backends.dask.wire import STOP, Order, error_record
 from codabench.backends.engine import ContainerEngine, EngineInfo, StopSignal
 from codabench.backends.local import function_named
 from codabench.core.errors import EngineError
@@ -21,10 +20,6 @@ from codabench.core.policy import UNBOUNDED, Policy
 
 log = logging.getLogger("codabench.backends")
 
-BATCH_SECONDS = 0.1
-"""How long events are gathered: one message for each line costs four times the processor."""
-
-_BATCH_EVENTS = 200
 _REFUSED = 10_000
 
 
@@ -45,7 +40,7 @@ class Site:
         ceiling: Policy = UNBOUNDED,
         local_data: Mapping[str, Path] | None = None,
     ) -> None:
-        self.scratch, self.engine = scratch, engine
+        self.scratch, self.engine, self.name = scratch, engine, ""
         self.ceiling, self.local_data = ceiling, dict(local_data or {})
         self._engines: dict[str, ContainerEngine] = {}
         self._running: dict[str, StopSignal] = {}
@@ -63,6 +58,7 @@ class Site:
 
     def attach(self, worker: Any) -> None:
         """Belong to a Dask worker from now on."""
+        self.name = str(worker.name)
         worker.codabench_site = self
         worker.handlers[STOP] = self.stop
 
@@ -85,6 +81,7 @@ class Site:
                 ceiling=self.ceiling,
                 local_data=self.local_data,
                 cache=self.scratch / "cache",
+                name=self.name,
             )
             courier.end("result", function(order.payload, host))
         except BaseException as error:  # noqa: BLE001 - the outermost frame: whoever ordered it is told
@@ -121,6 +118,12 @@ class Site:
         """
         return self._engine(self.engine).probe()
 
+    def card(self, worker: Any) -> dict[str, str]:
+        """What its scheduler tells others of it."""
+        del worker
+        info = self.probe()
+        return {"engine": info.shown, "version": __version__}
+
     @property
     def busy(self) -> int:
         """How many pieces of work run here."""
@@ -151,55 +154,3 @@ def _reap(engine: ContainerEngine) -> None:
         engine.reap()
     except EngineError as error:
         log.warning("leftovers could not be looked for: %s", error)
-
-
-class Courier:
-    """Reports one execution: numbers its messages, and gathers events to send them in batches, in order."""
-
-    def __init__(self, key: str, send: Callable[[dict[str, Any]], None]) -> None:
-        self._key, self._execution, self._to = key, uuid.uuid4().hex, send
-        self._numbers = itertools.count()
-        self._events: list[dict[str, Any]] = []
-        self._lock = threading.Lock()
-        self._sending = threading.Lock()
-        self._over = threading.Event()
-        self._filled = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._send("began")
-
-    def emit(self, event: dict[str, Any]) -> None:
-        """Take an event."""
-        with self._lock:
-            self._events.append(event)
-            if self._thread is None and not self._over.is_set():
-                self._thread = threading.Thread(target=self._go, name="codabench-courier", daemon=True)
-                self._thread.start()
-        self._filled.set()
-
-    def end(self, kind: Literal["result", "error"], value: dict[str, Any]) -> None:
-        """Send what is left, and what came of it."""
-        self._over.set()
-        self._filled.set()
-        if self._thread is not None:
-            self._thread.join()
-        self._flush()
-        for text, last in parts(value):
-            self._send(kind, text, last=last)
-
-    def _go(self) -> None:
-        while not self._over.wait(BATCH_SECONDS):
-            self._flush()
-            self._filled.wait()
-            self._filled.clear()
-
-    def _flush(self) -> None:
-        with self._sending:
-            with self._lock:
-                events, self._events = self._events, []
-            for start in range(0, len(events), _BATCH_EVENTS):
-                self._send("events", json.dumps(events[start : start + _BATCH_EVENTS], default=str))
-
-    def _send(self, kind: Literal["began", "events", "result", "error"], text: str = "", *, last: bool = True) -> None:
-        number = next(self._numbers)
-        made = Message(key=self._key, execution=self._execution, kind=kind, number=number, text=text, last=last)
-        self._to(made.model_dump())

@@ -12,6 +12,9 @@ from codabench.core.base import Record
 PART = 512 * 1024
 """Characters of JSON in one message; a result may be larger."""
 
+CARD = "codabench"
+"""Where a worker says what it is, among what its scheduler tells of it."""
+
 STOP = "codabench_stop"
 """The operation by which a worker is told to stop a piece of work."""
 
@@ -41,6 +44,8 @@ class Message(Record):
 
     Attributes
     ----------
+    kind
+        ``events`` and ``output`` are lists of live events; a client that falls behind may leave ``output`` out.
     execution
         Names one execution of the work: a scheduler that lost a worker has the work done once more, unasked.
     number
@@ -55,7 +60,7 @@ class Message(Record):
 
     key: str
     execution: str
-    kind: Literal["began", "events", "result", "error"]
+    kind: Literal["began", "events", "output", "result", "error"]
     number: int = 0
     text: str = ""
     last: bool = True
