@@ -227,7 +227,6 @@ class Dispatcher:
 
     def _work(self) -> None:
         self._patiently(self._clock.set)
-        card = Card(self._about)
         self._heart = Heart(
             self._db,
             self.holder,
@@ -235,8 +234,8 @@ class Dispatcher:
             seconds=self._seconds,
             held=lambda: set(self._hands.flights),
             lost=lambda attempts: self._inbox.put(("lost", attempts, None)),
-            about=lambda: card.text,
         )
+        card = Card(self._about, self._heart.tell)
         try:
             self._sweep_at, quiet_since = 0.0, time.monotonic()
             while not (self._closing and not self._hands):

@@ -14,7 +14,7 @@ from codabench.db.database import Database
 from codabench.storage.store import Storage
 from codabench.workspace.dispatcher import utc_now
 from codabench.workspace.live import Feed, statuses, stored_events
-from codabench.workspace.relay import Listener, Relay, Told, before_attempt
+from codabench.workspace.relay import Listener, Relay, Told
 
 log = logging.getLogger("codabench.workspace")
 
@@ -63,12 +63,11 @@ class Feeds:
                 yield from filter(told.stream(), stored_events(self._storage, row, history))
                 return
             # It waits, or another process drives it.
+            yield from filter(told.stream(), history)
             if not follow:
-                yield from filter(told.stream(), history)
                 return
             begins, heard = listener.hear(row)
             there = told.stream() if begins else there
-            yield from filter(told.stream(), before_attempt(history) if listener.hears else history)
             yield from filter(there, heard)
             time.sleep(_LOOK)
 

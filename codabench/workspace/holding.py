@@ -22,8 +22,8 @@ T = TypeVar("T")
 BEATS = 3
 """Heartbeats within a lease: two may be lost."""
 
-CARD_SECONDS, FIRST_CARD_SECONDS = 5.0, 0.5
-"""Between two looks at what a holder says of itself, and until the first one is told."""
+CARD_SECONDS = (0.5, 5.0)
+"""Between two looks at what a holder says of itself: longer each time, for backends are opened with the first runs."""
 
 
 def new_holder() -> str:
@@ -69,31 +69,32 @@ class Card:
     ----------
     about
         Looks it up; what JSON can say.
+    news
+        Told when it is something else than before.
     """
 
-    def __init__(self, about: Callable[[], Any]) -> None:
-        self._about, self._text = about, ""
+    def __init__(self, about: Callable[[], Any], news: Callable[[str], None]) -> None:
+        self._about, self._news = about, news
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="codabench-card", daemon=True)
         self._thread.start()
-
-    @property
-    def text(self) -> str | None:
-        """What is known by now."""
-        return self._text or None
 
     def stop(self) -> None:
         """End the thread, which may be in the midst of a question: nobody waits for the answer."""
         self._ended.set()
 
     def _go_on(self) -> None:
-        pause = 0.0
+        pause, told = 0.0, ""
         while not self._ended.wait(pause):
             try:
-                self._text = json.dumps(self._about(), default=str)
+                text = json.dumps(self._about(), default=str)
             except Exception:  # the outermost frame of a thread: backends may be closed, or are somebody else's code
                 log.debug("what this process has could not be looked up", exc_info=True)
-            pause = CARD_SECONDS
+                text = told
+            if text != told:
+                told = text
+                self._news(text)
+            pause = min(max(CARD_SECONDS[0], 2 * pause), CARD_SECONDS[1])
 
 
 class Heart:
@@ -107,8 +108,6 @@ class Heart:
         The ids of the attempts in hand.
     lost
         Told of attempts that were in hand and do not count any more.
-    about
-        What the holder says of itself, as JSON, if it is known.
     """
 
     def __init__(
@@ -120,35 +119,46 @@ class Heart:
         seconds: float,
         held: Callable[[], set[str]],
         lost: Callable[[set[str]], None],
-        about: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._db, self._holder, self._clock, self._seconds = db, holder, clock, seconds
-        self._held, self._lost, self._about = held, lost, about
-        self._ended = threading.Event()
+        self._held, self._lost = held, lost
+        self._about: str | None = None
+        self._over = False
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="codabench-heart", daemon=True)
         self._thread.start()
 
+    def tell(self, about: str) -> None:
+        """Say this of the holder, as JSON, now and from now on."""
+        self._about = about
+        self._wake.set()
+
     def stop(self) -> None:
         """End the thread."""
-        self._ended.set()
+        self._over = True
+        self._wake.set()
         self._thread.join()
 
     def _go_on(self) -> None:
-        pause, said = 0.0, None
-        while not self._ended.wait(pause):
-            held, about = self._held(), self._about()
+        said: str | None = None
+        while not self._over:
+            held, about = self._held(), self._about
             news = about if about != said else None
             try:
                 now = self._clock.set()
                 counting = self._db.heartbeat(self._holder, now=now, seconds=self._seconds, about=news)
             except StorageError as error:
                 log.warning("the database did not hear that this process is there: %s", error.message)
-                pause = min(1.0, self._seconds / BEATS)
+                self._pause(min(1.0, self._seconds / BEATS))
                 continue
-            # What it says of itself is looked for a moment after the first beat, which does not wait for it.
-            pause, said = self._seconds / BEATS if about else min(FIRST_CARD_SECONDS, self._seconds / BEATS), about
+            said = about
             if held - counting:
                 self._lost(held - counting)
+            self._pause(self._seconds / BEATS)
+
+    def _pause(self, seconds: float) -> None:
+        self._wake.wait(seconds)
+        self._wake.clear()
 
 
 class Patience:

@@ -17,7 +17,7 @@ from typing import Any
 
 from codabench.core.errors import StorageError
 from codabench.core.live import AnyEvent, LogWritten, StatusChanged, live_event
-from codabench.core.records import Run, Status
+from codabench.core.records import Run
 from codabench.db.database import Database
 from codabench.storage.store import Storage
 from codabench.workspace.live import Feed, Gaps
@@ -29,9 +29,6 @@ LOOK_SECONDS = 1.0
 
 LISTEN_SECONDS = 10.0
 """After which a listener that is not heard of again has gone."""
-
-PATIENCE_SECONDS = 5.0
-"""How long a listener waits for the first piece before it goes by the database alone."""
 
 
 class Relay:
@@ -119,14 +116,14 @@ class Listener:
         self._name = uuid.uuid4().hex
         self._attempt: str | None = None
         self._next, self._gaps = 1, Gaps()
-        self._since = self._renew_at = self._look_at = 0.0
+        self._renew_at = self._look_at = 0.0
 
     def hear(self, row: Run) -> tuple[bool, list[AnyEvent]]:
-        """Whether the attempt that goes on now is heard from its beginning, and what came since the last time."""
+        """Whether that is from the beginning of another attempt, and what came since the last time."""
         now = time.monotonic()
         begins = row.attempt != self._attempt
         if begins:
-            self._attempt, self._next, self._gaps, self._since = row.attempt, 1, Gaps(), now
+            self._attempt, self._next, self._gaps = row.attempt, 1, Gaps()
         if row.attempt is None:
             return begins, []
         if now >= self._renew_at:
@@ -147,14 +144,9 @@ class Listener:
             log.warning("what run %s reports cannot be heard now: %s", self._run, error.message)
             return None
 
-    @property
-    def hears(self) -> bool:
-        """Whether there is something to hear, or it may yet come: then statuses come in their place among the rest."""
-        return self._attempt is not None and (self._next > 1 or time.monotonic() - self._since < PATIENCE_SECONDS)
-
 
 class Told:
-    """What one reader was told of a run, whichever way it came: each event once.
+    """What one reader was told of a run, whichever way it came: each event once, and a status as soon as anybody has it.
 
     Parameters
     ----------
@@ -182,12 +174,6 @@ class Told:
             return True
 
         return news
-
-
-def before_attempt(history: list[StatusChanged]) -> list[StatusChanged]:
-    """The statuses up to the beginning of the last attempt, which reports the others itself."""
-    begun = [place for place, event in enumerate(history) if event.status is Status.PREPARING]
-    return history[: begun[-1] + 1] if begun else history
 
 
 def _lines(events: Iterable[AnyEvent]) -> bytes:
