@@ -142,7 +142,7 @@ def test_an_image_that_is_not_there_and_may_not_be_pulled(
     with cb.Workspace(tmp_path / "lab", backend=cluster.url) as ws:
         assert ws.preflight(image=test_image).ok
         (lacks,) = [check for check in ws.preflight(image="nowhere/none:1").checks if not check.ok]
-    assert (lacks.name, lacks.code) == ("image", "CB611")
+    assert (lacks.name, lacks.code) == ("image", "CB603")
     assert lacks.hint
 
 
