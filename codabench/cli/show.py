@@ -121,7 +121,8 @@ def logs(
 ) -> None:
     """Print what the programs of a run printed.
 
-    What another process drives comes when it is over. In a terminal, control characters are shown as escapes.
+    Of a run that goes on in another process, --follow prints what comes, a second later. In a terminal, control
+    characters are shown as escapes.
     """
     with opened(workspace, db) as ws:
         run = only_run(ws, what)

@@ -146,7 +146,7 @@ class Listener:
 
 
 class Told:
-    """What one reader was told of a run, whichever way it came: each event once, and a status as soon as anybody has it.
+    """What one reader was told of a run, whichever way it came: each event once; a status as soon as anybody has it.
 
     Parameters
     ----------
