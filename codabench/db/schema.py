@@ -22,7 +22,7 @@ from codabench.db.tables import FORMAT, HEAD, META, VERSION
 
 log = logging.getLogger("codabench.db")
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Oldest first."""
 
 _LOCK = 0x0DABE7C4

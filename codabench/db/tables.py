@@ -12,10 +12,10 @@ from sqlalchemy import DDL, Column, DateTime, Dialect, Index, String, Table, Uni
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-FORMAT = 5
+FORMAT = 6
 """Raised with every revision, for versions of this library that know nothing of revisions."""
 
-HEAD = "0005"
+HEAD = "0006"
 """The revision of the tables below."""
 
 

@@ -268,7 +268,7 @@ def test_the_commands(lab: Path, tmp_path: Path) -> None:
     done = runner.invoke(app, ["restore", kept, "-w", new])
     assert (done.exit_code, done.output) == (0, f"restored 1 competition to {new}\n")
     assert runner.invoke(app, ["restore", kept, "-w", new]).exit_code == 3
-    for word, said in (("current", "0005; the newest is 0005"), ("upgrade", "0005"), ("check", "everything agrees")):
+    for word, said in (("current", "0006; the newest is 0006"), ("upgrade", "0006"), ("check", "everything agrees")):
         done = runner.invoke(app, ["db", word, "-w", new])
         assert (done.exit_code, said in done.output) == (0, True), done.output
     with sqlalchemy.create_engine(f"sqlite:///{new}/codabench.db").begin() as raw:

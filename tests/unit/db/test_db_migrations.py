@@ -186,7 +186,7 @@ def test_without_a_copy_nothing_is_changed(old: str) -> None:
 
 
 # ---------------------------------------------------------------- the handshake
-@pytest.mark.parametrize("found", ["0006", "9999", "a-fork"])
+@pytest.mark.parametrize("found", ["0007", "9999", "a-fork"])
 def test_a_later_version_is_refused_and_untouched(new_url: NewUrl, found: str) -> None:
     url = new_url()
     Database(url).close()
