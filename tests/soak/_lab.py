@@ -80,6 +80,7 @@ class Lab:
             ],
         )
         self.pids: set[int] = set()
+        self.allowed = ALLOWED
 
     def scorer(self) -> str:
         return SCORES.replace("COUNTS", str(self.counts))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from _engines import containers_by_label
-from _lab import ALLOWED, Lab
+from _lab import Lab
 
 import codabench as cb
 from codabench.backends.engine import LABEL
@@ -189,7 +189,7 @@ def limits(seen: Seen) -> Iterator[Finding]:
         if row["origin"] is None and row["deletion"] != "hard"
     )
     for who, count in counted.items():
-        if count > ALLOWED:
+        if count > seen.lab.allowed:
             yield "illegal", f"{who} has {count} submissions"
     numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
     for row in seen.submissions.values():
