@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import socket
+import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
@@ -12,6 +14,10 @@ from typing import TYPE_CHECKING, Self
 
 from codabench.core.errors import CodabenchError, StorageError
 from codabench.db.connection import passing
+from codabench.site.accounts import Accounts
+from codabench.site.credentials import Credentials
+from codabench.site.mail import Outbox
+from codabench.site.policy import Policy
 from codabench.site.settings import SiteSettings
 from codabench.workspace.dispatcher import utc_now
 
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("codabench.site")
 
+TICK_SECONDS = 60.0
+_PAUSE = 2.0
 _LEASE, _LEASE_SECONDS = "site.tick", 600.0
 
 
@@ -34,6 +42,13 @@ class Site:
         None: what suits a site on one machine.
     now
         The clock; every point in time is aware and in UTC.
+
+    Attributes
+    ----------
+    policy
+        What decides who may do what.
+    accounts, credentials, mail
+        The parts; each asks the policy before it does anything.
     """
 
     def __init__(
@@ -42,6 +57,10 @@ class Site:
         self.workspace, self.db = workspace, workspace.db
         self.settings = settings or SiteSettings()
         self.now = now or utc_now
+        self.policy = Policy()
+        self.credentials = Credentials(self)
+        self.mail = Outbox(self)
+        self.accounts = Accounts(self)
 
     # ------------------------------------------------------------------ scheduled work
     def tick(self, now: datetime | None = None) -> bool:
@@ -55,13 +74,38 @@ class Site:
         holder, token, at = socket.gethostname(), secrets.token_hex(16), now or self.now()
         if not self.db.take_lease(_LEASE, holder=holder, token=token, now=at, seconds=_LEASE_SECONDS):
             return False
-        works: tuple[Callable[[], object], ...] = (lambda: self.workspace.tick(at),)
+        works: tuple[Callable[[], object], ...] = (
+            lambda: self.workspace.tick(at),
+            self.accounts.purge,
+            self.credentials.purge,
+            self.mail.purge,
+            self.mail.deliver,
+        )
         try:
             for work in works:
                 self._done(work)
         finally:
             self.db.release_lease(_LEASE, token=token)
         return True
+
+    def attend(self, stop: threading.Event) -> None:
+        """Send mails as they come, and `tick` every minute, until told to stop; for a thread of whoever serves.
+
+        A database that is away is waited for.
+        """
+        due = time.monotonic()
+        while not stop.is_set():
+            try:
+                if time.monotonic() >= due:
+                    due = time.monotonic() + TICK_SECONDS
+                    self.tick()
+                self.mail.deliver()
+            except StorageError as error:
+                if not passing(error):
+                    raise
+                log.warning("the database is away: %s", error.message)
+            # A mail of this process ends the pause; those of others are found after it.
+            self.mail.waiting.wait(_PAUSE)
 
     def _done(self, work: Callable[[], object]) -> None:
         """Carry out a piece of scheduled work; one that fails keeps nobody from the next."""
