@@ -30,6 +30,7 @@ from codabench.cli.schema import schema
 from codabench.cli.show import logs, show
 from codabench.cli.status import status
 from codabench.cli.submit import submit
+from codabench.cli.users import user
 from codabench.cli.verify import receipt, verify
 
 SECTIONS: dict[str, tuple[Any, ...]] = {
@@ -40,6 +41,7 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "Decide": (choose, score, delete, migrate),
     "Check scores": (receipt, verify, reevaluate),
     "Look after a workspace": (dispatch, status, tick, gc, usage, backup, restore, database),
+    "Host it": (user,),
     "A cluster": (scheduler, worker, certs, preflight),
     "Look after this machine": (doctor, prune),
 }

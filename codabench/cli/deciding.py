@@ -94,7 +94,7 @@ def delete(
             tell(f"competition  {short(competition.id)}  {printable(competition.title)!r} with {many}")
         for handle in handles:
             see_that_it_may_go(ws, handle, hard=hard)
-        _ask(yes=yes, as_json=as_json)
+        ask(yes=yes, as_json=as_json)
         for handle in handles:
             handle.delete(hard=hard, cancel=cancel)
         for competition in competitions:
@@ -106,7 +106,7 @@ def delete(
             tell("deleted")
 
 
-def _ask(*, yes: bool, as_json: bool) -> None:
+def ask(*, yes: bool, as_json: bool) -> None:
     """Go on only if somebody says so."""
     from codabench.core.errors import UsageError
 

@@ -233,18 +233,19 @@ class NotSignedIn(CodabenchError):
 class Invalid(CodabenchError, ValueError):
     """What was given cannot be accepted.
 
-    Attributes
+    Parameters
     ----------
-    fields
-        Field to messages; ``""`` is about all of them together.
+    wrong
+        Field to what is wrong with it; ``""``, or a text alone: with all of them together.
     """
 
     default_code = "CB802"
 
     def __init__(
-        self, fields: Mapping[str, str | Sequence[str]], *, code: str | None = None, hint: str | None = None
+        self, wrong: str | Mapping[str, str | Sequence[str]], *, code: str | None = None, hint: str | None = None
     ) -> None:
-        self.fields = {name: [of] if isinstance(of, str) else list(of) for name, of in fields.items()}
+        by_field = {"": wrong} if isinstance(wrong, str) else wrong
+        self.fields = {name: [of] if isinstance(of, str) else list(of) for name, of in by_field.items()}
         said = [f"{name}: {text}" if name else text for name, texts in self.fields.items() for text in texts]
         super().__init__("; ".join(said), code=code, hint=hint)
 
@@ -260,8 +261,10 @@ class TooMany(CodabenchError):
 
     default_code = "CB804"
 
-    def __init__(self, message: str, *, seconds: float, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self, message: str, *, seconds: float = 60.0, code: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
         self.seconds = seconds
 
 
