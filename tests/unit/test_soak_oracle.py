@@ -186,7 +186,10 @@ DAMAGES = {
     "a number is left out": ("UPDATE submission SET number = 9 WHERE number = 2", "illegal"),
     "one migrated twice": ("UPDATE submission SET origin = 'o', origin_kind = 'migration'", "double"),
     "a competition without its files": ("DELETE FROM tree", "lost"),
-    "a lease of the dead": ("INSERT INTO lease VALUES ('batch', 'gone', 't', '2999-01-01 00:00:00')", "left"),
+    "a lease of the dead": (
+        "INSERT INTO lease (name, holder, token, expires_at) VALUES ('batch', 'gone', 't', '2999-01-01 00:00:00')",
+        "left",
+    ),
     "a submission without its run": ("DELETE FROM run", "lost"),
 }
 
