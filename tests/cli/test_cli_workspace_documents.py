@@ -56,6 +56,10 @@ def check(command: str, document: dict[str, Any]) -> None:
             assert [set(each) for each in there] == [keys_of(thing)] * len(there), f"{command}: {thing}"
 
 
+def test_a_status_has_the_keys_of_the_page(lab: Lab) -> None:
+    assert set(lab("status", "--json").document) == {"ok", *keys_of("status")}
+
+
 def test_every_command_is_on_the_page() -> None:
     every = {each for members in SECTIONS.values() for each in members}
     names = {command.__name__ for command in every if not isinstance(command, typer.Typer)}

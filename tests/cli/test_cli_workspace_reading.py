@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -177,3 +178,43 @@ def test_plain_signs_where_there_are_no_others(lab: Lab) -> None:
     said = subprocess.run(words, env=env, capture_output=True, check=True, timeout=60).stdout
     assert b"?" not in said
     assert b"----" in said
+
+
+def test_status(lab: Lab) -> None:
+    document = lab("status", "--json").document
+    assert document["runs"] == {"Finished": 3, "Failed": 2}
+    assert document["last_hour"] == document["runs"]
+    assert document["per_minute"] == round(5 / 60, 3)
+    assert (document["under_way"], document["waiting"], document["workers"]) == ([], [], [])
+    out = lab("status").out
+    assert "3 Finished  2 Failed" in out
+    assert "nothing is waiting" in out
+
+
+def test_status_again_and_again(lab: Lab) -> None:
+    """Until Ctrl-C: one document on each line, or one text after the other."""
+    for words, sign in ((["--json"], '"ok": true'), ([], "last hour")):
+        command = [
+            sys.executable,
+            "-m",
+            "codabench",
+            "status",
+            "-w",
+            str(lab.place),
+            "--watch",
+            "--every",
+            "0.2",
+            *words,
+        ]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        seen = 0
+        for line in process.stdout:
+            seen += sign in line
+            if words:
+                assert json.loads(line)["runs"] == {"Finished": 3, "Failed": 2}
+            if seen == 3:
+                process.send_signal(signal.SIGINT)
+                break
+        process.stdout.read()
+        assert process.wait(30) == 130
