@@ -7,6 +7,8 @@ from pathlib import Path
 
 from measure import CannotMeasureError
 
+SCORES = "/app/program/score.py"
+"""What the scorer is called in its container."""
 IMAGE = os.environ.get("CODABENCH_BENCHMARK_IMAGE") or os.environ.get("CODABENCH_TEST_IMAGE") or "python:3.12-slim"
 """Any image with python3."""
 
@@ -42,7 +44,7 @@ def write(folder: Path, program: str = SILENT, *, pages: int = 1, parts: int = 0
     files = {
         bundle / "competition.yaml": _COMPETITION.format(image=IMAGE, pages=listed),
         bundle / "logo.png": "\x89PNG\r\n\x1a\n",
-        bundle / "scorer/metadata.yaml": "command: python3 /app/program/score.py /app/output\n",
+        bundle / "scorer/metadata.yaml": f"command: python3 {SCORES} /app/output\n",
         bundle / "scorer/score.py": SCORER,
         bundle / "reference/truth.txt": "1\n",
         **{bundle / f"reference/part_{n}.csv": "1,2,3\n" * 100 for n in range(parts)},

@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from codabench.core.errors import NotFound, StateError
 from codabench.core.events import EventKind, StatusEvent, next_status
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, HandScore, Outcome, Run, Status, Submission
 from codabench.db.connection import Connected, Found
-from codabench.db.convert import attempt_from, event_from, event_row, hand_score_from, run_from, run_row, step_rows
-from codabench.db.tables import ATTEMPT, EVENT, HAND_SCORE, RUN, STEP, SUBMISSION
+from codabench.db.convert import attempt_from, event_from, event_row, hand_score_from, run_from, run_row
+from codabench.db.recording import Happened, Told, Writing
+from codabench.db.tables import ATTEMPT, EVENT, HAND_SCORE, RUN, SUBMISSION
 
 # What every status event needs, built once: putting a statement together costs more than carrying it out.
-_RUN_AND_TOKEN = (
+_HELD = (
     select(RUN, ATTEMPT.c.token, ATTEMPT.c.holder, ATTEMPT.c.expires_at)
     .outerjoin(ATTEMPT, RUN.c.attempt == ATTEMPT.c.id)
-    .where(RUN.c.id == bindparam("run"))
     .with_for_update(of=RUN)  # PostgreSQL: whoever changes this run waits; SQLite has no such words and one writer
 )
-_ADVANCE = (
-    update(RUN)
-    .where(RUN.c.id == bindparam("id_"), RUN.c.last_event == bindparam("seen"))
-    .values(
-        status=bindparam("status_"),
-        last_event=bindparam("sequence_"),
-        attempt=bindparam("attempt_"),
-        finished_at=bindparam("finished_at_"),
-    )
-)
-_ADD_EVENT = insert(EVENT)
-_ADD_ATTEMPT = insert(ATTEMPT)
-_ATTEMPTS = select(func.count()).select_from(ATTEMPT).where(ATTEMPT.c.run == bindparam("run"))
-_KEEP = (
-    update(RUN)
-    .where(RUN.c.id == bindparam("id_"))
-    .values(outcome=bindparam("outcome_"), fault=bindparam("fault_"), scores=bindparam("scores_"))
+_RUN_AND_TOKEN = _HELD.where(RUN.c.id == bindparam("run"))
+# All take rows in the same order, or two who change several would wait for each other.
+_RUNS_AND_TOKENS = _HELD.where(RUN.c.id.in_(bindparam("runs", expanding=True))).order_by(RUN.c.id)
+_ATTEMPTS = (
+    select(ATTEMPT.c.run, func.count().label("many"))
+    .where(ATTEMPT.c.run.in_(bindparam("runs", expanding=True)))
+    .group_by(ATTEMPT.c.run)
 )
 
 
@@ -120,7 +108,8 @@ class Runs(Connected):
             If the run does not wait any more.
         """
         with self._change() as db:
-            return self._start(db, self._run_row(db, run), attempt, token, at, holder, seconds)
+            row = self._run_row(db, run)
+            return self._start(db, [(row, attempt, token)], at, holder, seconds)[0]
 
     def append(
         self,
@@ -149,73 +138,66 @@ class Runs(Connected):
             row = self._run_row(db, run)
             if attempt is not None and (row.attempt, row.token) != (attempt, token):
                 raise StateError(f"attempt {attempt} of run {run} does not count any more", code="CB711")
-            status = self._append(db, row, kinds, at, attempt, data or {})
+            writing = Writing()
+            status = writing.advance(row, [Happened(kind, at, data or {}) for kind in kinds], attempt)
             if outcome is not None:
-                self._keep_outcome(db, run, attempt or row.attempt, status, outcome)
+                writing.keep(run, attempt or row.attempt, status, outcome)
+            writing.carry_out(db)
         return status
 
-    def _keep_outcome(self, db: Connection, run: str, attempt: str | None, status: Status, outcome: Outcome) -> None:
-        fault = outcome.problem.fault if outcome.problem else None
-        scores = json.dumps(outcome.scores) if status is Status.FINISHED else None
-        kept = {"outcome_": outcome.model_dump_json(), "fault_": fault, "scores_": scores}
-        db.execute(_KEEP, {"id_": run, **kept})
-        steps = step_rows(run, attempt, outcome) if attempt else []
-        if steps:
-            db.execute(insert(STEP), steps)
+    def record(self, told: Sequence[Told]) -> dict[str, StateError]:
+        """Record what attempts tell of their runs: one transaction for all of them.
+
+        What was recorded already stays as it is, so that who got no answer may ask again.
+
+        Returns
+        -------
+        dict
+            By attempt, why what it tells was left out: it does not count any more, or its run has changed otherwise.
+        """
+        refused: dict[str, StateError] = {}
+        with self._change() as db:
+            rows = {row.id: row for row in db.execute(_RUNS_AND_TOKENS, {"runs": sorted({t.run for t in told})})}
+            writing = Writing()
+            for each in told:
+                try:
+                    _take_down(writing, rows.get(each.run), each)
+                except StateError as error:
+                    refused[each.attempt] = error
+            writing.carry_out(db)
+        return refused
 
     def _start(
-        self, db: Connection, row: Found, attempt: str, token: str, at: datetime, holder: str | None, seconds: float
-    ) -> Attempt:
-        number = db.execute(_ATTEMPTS, {"run": row.id}).scalar() or 0
-        made = Attempt(
-            id=attempt,
-            run=row.id,
-            number=number + 1,
-            token=token,
-            started_at=at,
-            holder=holder,
-            expires_at=at + timedelta(seconds=seconds) if holder else None,
-            heartbeat_at=at if holder else None,
-        )
-        db.execute(_ADD_ATTEMPT, made.model_dump())
-        self._append(db, row, [EventKind.ATTEMPT_STARTED], at, attempt, {})
-        return made
-
-    def _append(
         self,
         db: Connection,
-        row: Found,
-        kinds: Sequence[EventKind],
+        begun: Sequence[tuple[Found, str, str]],
         at: datetime,
-        reporter: str | None,
-        data: dict[str, Any],
-    ) -> Status:
-        status, rows = Status(row.status), []
-        for sequence, kind in enumerate(kinds, row.last_event + 1):
-            status = next_status(status, kind)
-            event = StatusEvent(run=row.id, sequence=sequence, kind=kind, at=at, attempt=reporter, data=data)
-            rows.append(event_row(event))
-        values = {
-            "id_": row.id,
-            "seen": row.last_event,
-            "status_": status.value,
-            "sequence_": row.last_event + len(rows),
-            # Nobody's word counts while a run waits.
-            "attempt_": None if kinds[-1] is EventKind.ATTEMPT_LOST else reporter or row.attempt,
-            "finished_at_": at if status.is_final else None,
-        }
-        if db.execute(_ADVANCE, values).rowcount != 1:
-            raise StateError(f"run {row.id} was changed by somebody else")
-        try:
-            db.execute(_ADD_EVENT, rows)
-        except IntegrityError as error:
-            raise StateError(f"run {row.id} was changed by somebody else") from error
-        return status
+        holder: str | None,
+        seconds: float,
+    ) -> list[Attempt]:
+        """Attempts at runs: their rows, ids and tokens."""
+        before = {row.run: row.many for row in db.execute(_ATTEMPTS, {"runs": [row.id for row, _, _ in begun]})}
+        writing, made = Writing(), []
+        for row, id, token in begun:
+            attempt = Attempt(
+                id=id,
+                run=row.id,
+                number=before.get(row.id, 0) + 1,
+                token=token,
+                started_at=at,
+                holder=holder,
+                expires_at=at + timedelta(seconds=seconds) if holder else None,
+                heartbeat_at=at if holder else None,
+            )
+            writing.begin(row, attempt)
+            made.append(attempt)
+        writing.carry_out(db)
+        return made
 
     def _add_run(self, db: Connection, run: Run, submission: Submission, kind: EventKind) -> None:
         status = next_status(None, kind)
         db.execute(insert(RUN).values(**run_row(run, submission), status=status.value, last_event=1))
-        db.execute(_ADD_EVENT, event_row(StatusEvent(run=run.id, sequence=1, kind=kind, at=run.created_at)))
+        db.execute(insert(EVENT), event_row(StatusEvent(run=run.id, sequence=1, kind=kind, at=run.created_at)))
 
     def _run_row(self, db: Connection, id: str) -> Found:
         """A run that is about to be changed, with what is known of its current attempt."""
@@ -254,3 +236,15 @@ class Runs(Connected):
         query = select(HAND_SCORE).where(HAND_SCORE.c.run == run).order_by(HAND_SCORE.c.sequence)
         with self._read() as db:
             return [hand_score_from(row) for row in db.execute(query)]
+
+
+def _take_down(writing: Writing, row: Found | None, told: Told) -> None:
+    if row is None or (row.attempt, row.token) != (told.attempt, told.token):
+        raise StateError(f"attempt {told.attempt} of run {told.run} does not count any more", code="CB711")
+    if (row.last_event, row.status) == (told.seen + len(told.happened), told.status):
+        return
+    if row.last_event != told.seen:
+        raise StateError(f"run {told.run} was changed by somebody else")
+    status = writing.advance(row, told.happened, told.attempt)
+    if told.outcome is not None:
+        writing.keep(told.run, told.attempt, status, told.outcome)

@@ -14,7 +14,8 @@ from codabench.core.events import EventKind
 from codabench.core.records import Status
 from codabench.db.connection import Connected
 from codabench.db.tables import ATTEMPT, EVENT, LEASE, RUN, SUBMISSION
-from codabench.db.waiting import HERE, LIVE
+from codabench.db.taking import LIVE
+from codabench.db.waiting import HERE
 
 _BEGUN = EVENT.c.kind.in_([EventKind.PREDICTION_STARTED.value, EventKind.SCORING_STARTED.value])
 _WATCH = "watch:"

@@ -1,39 +1,29 @@
-"""The queue: who is next, leases and heartbeats, taking over. Many dispatchers may share it."""
+"""The queue: leases and heartbeats, taking over. Many dispatchers may share it; who is next is in `taking`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from codabench.core.errors import StateError
 from codabench.core.events import EventKind
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Run, Status
 from codabench.db.convert import attempt_from, run_from
-from codabench.db.runs import Runs
-from codabench.db.tables import ATTEMPT, LEASE, RUN, SLOT, SUBMISSION
+from codabench.db.recording import Happened, Writing
+from codabench.db.tables import ATTEMPT, LEASE, RUN, SUBMISSION
+from codabench.db.taking import LIVE, Taking, takeable, words
 
-LIVE = RUN.c.status.in_([Status.PREPARING.value, Status.RUNNING.value, Status.SCORING.value])
 _WAITS = RUN.c.status == Status.SUBMITTED.value
-_GROUP = (RUN.c.priority, RUN.c.scoring_only, RUN.c.competition, RUN.c.participant)
-_SERVED = (
-    update(SLOT)
-    .where(SLOT.c.competition == bindparam("whose"), SLOT.c.participant == bindparam("who"))
-    .values(served_at=bindparam("at"))
-)
 _UNBEGUN = RUN.c.status.in_([Status.SUBMITTING.value, Status.SUBMITTED.value])
 HERE = "dispatcher:"
 """What the leases of dispatchers are called, before their holders: they say who is there."""
-_TRIES = 16
-"""How many groups are tried if others hold the oldest run of the first ones."""
 
 
-class Queue(Runs):
+class Queue(Taking):
     """Runs that wait, and those that somebody drives."""
 
     def queued(self, limit: int) -> list[Run]:
@@ -58,45 +48,6 @@ class Queue(Runs):
             )
             count = select(func.count()).select_from(RUN).join(SUBMISSION, RUN.c.submission == SUBMISSION.c.id)
             return int(db.execute(count.where(_WAITS, older)).scalar() or 0)
-
-    def take_run(
-        self,
-        holder: str,
-        *,
-        attempt: str,
-        token: str,
-        now: datetime,
-        seconds: float,
-        but_not: Collection[Any] = (),
-    ) -> tuple[Run, Attempt] | None:
-        """Take the next run that waits and begin an attempt at it; None if there is nothing for this holder.
-
-        The order is fair: larger priorities first, then those that only need scoring; among them the participant with
-        the fewest runs under way, who was served longest ago; of that participant the competition that was served
-        longest ago; there the oldest run. Two who take at the same time get different runs.
-
-        Parameters
-        ----------
-        holder
-            Who takes it; a run that is pinned to another one is left alone.
-        attempt, token
-            Id and token of the attempt.
-        seconds
-            How long nobody else takes it, unless `heartbeat` is called before that.
-        but_not
-            Values of `Run.backend` that are left alone.
-        """
-        groups, oldest = _questions(_words(but_not))
-        who = {"holder": holder, "now": now}
-        with self._change() as db:
-            for group in db.execute(groups, who).all():
-                row = db.execute(oldest, {**who, **group._mapping}).first()
-                if row is not None:
-                    made = self._start(db, row, attempt, token, now, holder, seconds)
-                    db.execute(_SERVED, {"at": now, "whose": row.competition, "who": row.participant})
-                    begun = {"status": Status.PREPARING, "sequence": row.last_event + 1, "attempt": attempt}
-                    return run_from(row).model_copy(update=begun), made
-        return None
 
     def in_flight(self, holder: str | None = None) -> list[tuple[Run, Attempt]]:
         """The attempts that go on, of one holder or of all, oldest first."""
@@ -148,7 +99,7 @@ class Queue(Runs):
 
     def waits(self, holder: str, now: datetime | None = None, *, but_not: Collection[Any] = ()) -> bool:
         """Whether any run waits that a holder may take: at `now`, or ever."""
-        query = select(RUN.c.id).where(_takeable(_words(but_not), at_once=now is not None)).limit(1)
+        query = select(RUN.c.id).where(takeable(RUN.c, words(but_not), at_once=now is not None)).limit(1)
         with self._read() as db:
             return db.execute(query, {"holder": holder, "now": now}).first() is not None
 
@@ -211,7 +162,9 @@ class Queue(Runs):
             held = row.holder != holder if holder is not None else row.expires_at is not None and row.expires_at > at
             if held:
                 raise StateError(f"attempt {attempt} of run {run} is in the hands of {row.holder}", code="CB711")
-            status = self._append(db, row, [EventKind.ATTEMPT_LOST], at, None, data or {})
+            writing = Writing()
+            status = writing.advance(row, [Happened(EventKind.ATTEMPT_LOST, at, data or {})], None)
+            writing.carry_out(db)
             db.execute(update(RUN).where(RUN.c.id == run).values(not_before=not_before))
         return status
 
@@ -249,70 +202,3 @@ class _Prefixed:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._row, f"attempt_{name}")
-
-
-def _words(backends: Collection[Any]) -> tuple[str | None, ...]:
-    """Values of `Run.backend` as the rows have them."""
-    return tuple(sorted({None if word is None else json.dumps(word) for word in backends}, key=str))
-
-
-def _takeable(but_not: tuple[str | None, ...] = (), *, at_once: bool = True) -> Any:
-    """What the holder ``:holder`` may take, at ``:now`` or ever."""
-    mine = or_(RUN.c.pinned.is_(None), RUN.c.pinned == bindparam("holder"))
-    takeable = _WAITS & mine & RUN.c.cancel_reason.is_(None)
-    if at_once:
-        takeable &= or_(RUN.c.not_before.is_(None), RUN.c.not_before <= bindparam("now"))
-    if None in but_not:
-        takeable &= RUN.c.backend.is_not(None)
-    named = [word for word in but_not if word is not None]
-    if named:
-        takeable &= or_(RUN.c.backend.is_(None), RUN.c.backend.not_in(named))
-    return takeable
-
-
-@lru_cache(64)
-def _questions(but_not: tuple[str | None, ...]) -> tuple[Select[Any], Select[Any]]:
-    """The groups of runs that wait, and the oldest of a group: putting these together costs more than asking them."""
-    takeable = _takeable(but_not)
-    mine = [column == bindparam(column.name) for column in _GROUP]
-    oldest = (
-        select(RUN)
-        .where(takeable, *mine)
-        .order_by(RUN.c.created_at, RUN.c.position, RUN.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    return _next_groups(takeable), oldest
-
-
-def _next_groups(takeable: Any) -> Select[Any]:
-    """Runs that wait, by what decides who is next: the first group is."""
-    waiting = select(*_GROUP, func.min(RUN.c.created_at).label("oldest")).where(takeable)
-    group = waiting.group_by(*_GROUP).subquery("waiting")
-    under_way = (
-        select(RUN.c.participant, func.count().label("runs")).where(LIVE).group_by(RUN.c.participant).subquery("busy")
-    )
-    waits = select(group.c.participant)
-    person = (
-        select(SLOT.c.participant, func.max(SLOT.c.served_at).label("served_at"))
-        .where(SLOT.c.participant.in_(waits))
-        .group_by(SLOT.c.participant)
-        .subquery("person")
-    )
-    here = (SLOT.c.competition == group.c.competition) & (SLOT.c.participant == group.c.participant)
-    return (
-        select(group.c.priority, group.c.scoring_only, group.c.competition, group.c.participant)
-        .outerjoin(under_way, under_way.c.participant == group.c.participant)
-        .outerjoin(person, person.c.participant == group.c.participant)
-        .outerjoin(SLOT, here)
-        .order_by(
-            group.c.priority.desc(),
-            group.c.scoring_only.desc(),
-            func.coalesce(under_way.c.runs, 0),
-            person.c.served_at.nulls_first(),
-            SLOT.c.served_at.nulls_first(),
-            group.c.oldest,
-            group.c.competition,
-        )
-        .limit(_TRIES)
-    )

@@ -18,13 +18,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from codabench.backends.backend import Backend, Work
+from codabench.backends.backend import Backend, Needs, Work
 from codabench.core.errors import CodabenchError, NoRoom, StorageError
+from codabench.core.policy import Policy
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Outcome, Run, Status
 from codabench.db.connection import passing
 from codabench.db.database import Database
+from codabench.db.taking import GROUPS, Room
 from codabench.runner.plan import RunPlan
+from codabench.workspace import endings
 from codabench.workspace.hands import Hands
 from codabench.workspace.holding import Card, Clock, Heart, Patience, new_holder
 from codabench.workspace.load import Flight
@@ -36,7 +39,13 @@ LEASE_SECONDS = 30.0
 LINGER_SECONDS = 0.5
 SWEEP_SECONDS = 1.0
 """Between two looks at what others do: their wishes to cancel, their deaths, what they queued."""
+TOGETHER = 200
+"""So many messages at most are recorded in one transaction."""
 EXECUTE = "codabench.runner.execute:execute_run"
+_FIRST_ATTEMPT = 2
+"""The number of its event, if the run was queued and nothing else."""
+
+MakePlan = Callable[[Run, Attempt], RunPlan]
 
 
 def utc_now() -> datetime:
@@ -49,8 +58,8 @@ class Dispatcher:
 
     Parameters
     ----------
-    plan
-        Makes the plan of a run for an attempt.
+    planner
+        Makes what makes plans of runs that were taken together, each for an attempt.
     backend_of
         Where a run is carried out.
     notify
@@ -73,7 +82,7 @@ class Dispatcher:
         self,
         db: Database,
         *,
-        plan: Callable[[Run, Attempt], RunPlan],
+        planner: Callable[[], MakePlan],
         backend_of: Callable[[Run], Backend],
         notify: Callable[[dict[str, Any]], None],
         seal: Callable[[Run, Outcome], Outcome] = lambda run, outcome: outcome,
@@ -83,7 +92,7 @@ class Dispatcher:
         seconds: float = LEASE_SECONDS,
         forgets: bool = False,
     ) -> None:
-        self._db, self._plan, self._backend_of, self._notify = db, plan, backend_of, notify
+        self._db, self._planner, self._backend_of, self._notify = db, planner, backend_of, notify
         self._seconds, self._about = seconds, about
         self.holder = new_holder()
         self._clock, self._patiently = Clock(db), Patience(seconds)
@@ -98,7 +107,7 @@ class Dispatcher:
         self._taking = self._busy = self._looked = False
         self._wanted = 0
         self._lock = threading.Lock()
-        self._changed = threading.Condition()
+        self._changed, self._changes = threading.Condition(), 0
         self._look = True
         self._sweep_at = 0.0
         self._fatal: BaseException | None = None
@@ -145,19 +154,21 @@ class Dispatcher:
         """
         end = None if timeout is None else time.monotonic() + timeout
         while True:
-            work = None
-            with self._changed:
-                while not (over := done()) and (work := take()) is None:
-                    self.check()
-                    # Another process may drive the work: the rows are looked at now and then even if nothing changes.
-                    left = 0.5 if end is None else min(0.5, end - time.monotonic())
-                    if left <= 0:
-                        return False
-                    self._changed.wait(left)
-            if over:
+            seen = self._changes
+            # Both may ask the database: nobody else waits for that.
+            if done():
                 return True
-            if work is not None:
+            if (work := take()) is not None:
                 work()
+                continue
+            self.check()
+            # Another process may drive the work: the rows are looked at now and then even if nothing changes.
+            left = 0.5 if end is None else min(0.5, end - time.monotonic())
+            if left <= 0:
+                return False
+            with self._changed:
+                if self._changes == seen:
+                    self._changed.wait(left)
 
     @contextmanager
     def wanted(self) -> Iterator[None]:
@@ -195,6 +206,7 @@ class Dispatcher:
     def nudge(self) -> None:
         """Whoever waits looks again."""
         with self._changed:
+            self._changes += 1
             self._changed.notify_all()
 
     def check(self) -> None:
@@ -222,8 +234,7 @@ class Dispatcher:
             self._hands.stop("the dispatcher stopped")
             self._hands.let_go()
             self._busy = False
-            with self._changed:
-                self._changed.notify_all()
+            self.nudge()
 
     def _work(self) -> None:
         self._patiently(self._clock.set)
@@ -266,17 +277,16 @@ class Dispatcher:
             return self._resting
 
     def _drain(self, timeout: float) -> bool:
-        """Handle messages until none is left; False if none came in time."""
+        """Handle what has come, and record it together; False if nothing came in time."""
         try:
-            message = self._inbox.get(timeout=timeout)
+            self._handle(*self._inbox.get(timeout=timeout))
         except queue.Empty:
             return False
-        while True:
-            self._handle(*message)
-            try:
-                message = self._inbox.get_nowait()
-            except queue.Empty:
-                return True
+        with suppress(queue.Empty):
+            for _ in range(TOGETHER):
+                self._handle(*self._inbox.get_nowait())
+        self._hands.record()
+        return True
 
     def _handle(self, kind: str, key: Any, value: Any) -> None:
         # What a step reports leaves the queue as it is; everything else may have filled it or made room.
@@ -299,28 +309,40 @@ class Dispatcher:
         """Take runs while there is room for them. Backends that are full, or do not answer, get nothing."""
         self._busy = True
         while self._taking and not self._closing:
-            full = self._hands.load.full()
+            rooms = self._hands.load.rooms()
+            full = [room.backend for room in rooms if not room.runs]
             if full and not (self._hands.load.look_elsewhere() and self._waits(full)):
                 break
-            flight = self._patiently(partial(self._take, full))
-            if flight is None:
+            flights = self._patiently(partial(self._take, rooms))
+            if not flights:
                 break
-            self._tell_run(flight.run, Status.PREPARING, flight.attempt.started_at)
-            self._start(flight)
+            self._begin(flights)
         self._busy = False
 
     def _waits(self, full: Collection[Any] = ()) -> bool:
         return self._patiently(lambda: self._db.waits(self.holder, self._clock.now(), but_not=full))
 
-    def _take(self, full: Collection[Any]) -> Flight | None:
-        id, token = uuid.uuid4().hex, uuid.uuid4().hex
-        now, seconds = self._clock.now(), self._seconds
-        taken = self._db.take_run(self.holder, attempt=id, token=token, now=now, seconds=seconds, but_not=full)
-        if taken is None:
-            return None
-        return self._hands.add(*taken)
+    def _take(self, rooms: list[Room]) -> list[Flight]:
+        many = min(GROUPS, max(1, sum(room.runs for room in rooms)))
+        attempts = [(uuid.uuid4().hex, uuid.uuid4().hex) for _ in range(many)]
+        about: dict[str, Any] = {"now": self._clock.now(), "seconds": self._seconds, "rooms": rooms}
+        return [self._hands.add(*taken) for taken in self._db.take_runs(self.holder, attempts, **about)]
 
-    def _start(self, flight: Flight) -> None:
+    def _begin(self, flights: list[Flight]) -> None:
+        """Hand over what was taken."""
+        for flight in flights:
+            run = flight.run
+            waited = {"queued_at": run.created_at} if run.sequence == _FIRST_ATTEMPT else {}
+            self._tell_run(run, Status.PREPARING, flight.attempt.started_at, **waited)
+        plan = self._planner()
+        for flight in flights:
+            if self._hands.load.shunned(flight.run.backend):
+                self._hands.give_back(flight, endings.NO_ROOM)  # one that was taken with it did not get there
+            else:
+                self._start(flight, plan)
+        self._hands.record()
+
+    def _start(self, flight: Flight, plan: MakePlan) -> None:
         run, id = flight.run, flight.attempt.id
         if self._hands.too_often(flight):
             return
@@ -332,10 +354,11 @@ class Dispatcher:
             return
         self._hands.load.add(flight, place)
         try:
-            plan = self._patiently(partial(self._plan, run, flight.attempt))
+            made = self._patiently(partial(plan, run, flight.attempt))
             flight.handle = place.submit(
-                Work(function=EXECUTE, payload=plan.model_dump(mode="json")),
+                Work(function=EXECUTE, payload=made.model_dump(mode="json")),
                 key=id,
+                needs=_needs(made.policy),
                 on_event=lambda event: self._live(flight, event),
                 on_done=lambda handle: self._inbox.put(("done", id, handle)),
             )
@@ -360,12 +383,16 @@ class Dispatcher:
         self._look = self._look or self._waits()
         self._looked = True
 
-    def _tell_run(self, run: Run, status: Status, at: datetime) -> None:
-        who = {"run": run.id, "submission": run.submission, "task": run.task}
+    def _tell_run(self, run: Run, status: Status, at: datetime, **more: Any) -> None:
+        who = {"run": run.id, "submission": run.submission, "task": run.task, **more}
         self._patiently(partial(self._notify, {"type": "status", **who, "status": status, "at": at}))
         if status.is_final:
-            with self._changed:
-                self._changed.notify_all()
+            self.nudge()
+
+
+def _needs(policy: Policy) -> Needs:
+    """What a run asks of the place where it is carried out: each is one slot."""
+    return Needs(cpus=policy.limits.cpus, memory=policy.limits.memory, gpus=policy.gpus)
 
 
 def _raise_if_away(error: Exception) -> None:

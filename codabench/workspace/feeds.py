@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 from codabench.core.live import AnyEvent
@@ -97,8 +98,8 @@ class Feeds:
                 return
             keep = self._options(event["submission"]).policy.log_keep
             feed = Feed(run, keep, utc_now)
-            for known in statuses(self._db.events(run))[:-1]:
-                feed.add({"type": "status", "status": known.status, "at": known.at})
+            for status, at in self._before(event):
+                feed.add({"type": "status", "status": status, "at": at})
             self._feeds[run] = feed
             self._relay.start()
         feed.add(event)
@@ -107,6 +108,12 @@ class Feeds:
             feed.release()
         elif event["type"] == "status" and event["status"].is_final:
             del self._feeds[run]
+
+    def _before(self, event: dict[str, Any]) -> list[tuple[Status, datetime]]:
+        """The statuses that a run had before the first one that is told here."""
+        if "queued_at" in event:
+            return [(Status.SUBMITTED, event["queued_at"])]
+        return [(known.status, known.at) for known in statuses(self._db.events(event["run"]))[:-1]]
 
     def seal(self, run: Run, outcome: Outcome) -> Outcome:
         """Before an outcome is recorded: store what was heard of the run."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from codabench.backends.backend import Handle, HandleStatus
 from codabench.core.errors import CodabenchError, Interrupted, StateError, StorageError, WorkLost
-from codabench.core.events import EventKind
+from codabench.core.events import EventKind, next_status
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Outcome, Run, Status
 from codabench.db.database import Database
+from codabench.db.recording import Happened, Told
 from codabench.workspace import endings
 from codabench.workspace.holding import Clock, Patience
 from codabench.workspace.load import Flight, Load
@@ -23,8 +24,53 @@ log = logging.getLogger("codabench.workspace")
 _STEP_EVENTS = {kind.value for kind in EventKind}
 
 
+class Noted:
+    """What an attempt has come to since the last record of it.
+
+    Attributes
+    ----------
+    status
+        Where its run stands when this is recorded.
+    """
+
+    def __init__(self, flight: Flight) -> None:
+        self.flight, self.status = flight, flight.status
+        self.outcome: Outcome | None = None
+        self._happened: list[Happened] = []
+        self._changes: list[tuple[Status, datetime]] = []
+
+    def add(
+        self,
+        kinds: Sequence[EventKind],
+        at: datetime,
+        data: dict[str, Any] | None = None,
+        outcome: Outcome | None = None,
+    ) -> None:
+        """Events that came at the same time; `StateError` if one cannot follow what came before it."""
+        before = status = self.status
+        for kind in kinds:
+            status = next_status(status, kind)
+        self._happened += [Happened(kind, at, data or {}) for kind in kinds]
+        self.status, self.outcome = status, outcome
+        if status is not before:
+            self._changes.append((status, at))
+
+    def told(self) -> Told:
+        """As the database takes it."""
+        of = self.flight
+        return Told(of.run.id, of.attempt.id, of.attempt.token, of.sequence, self._happened, self.status, self.outcome)
+
+    def recorded(self) -> list[tuple[Status, datetime]]:
+        """It is recorded; returns the changes of status, and when they came."""
+        self.flight.status = self.status
+        self.flight.sequence += len(self._happened)
+        return self._changes
+
+
 class Hands:
     """The attempts in hand, by their ids.
+
+    What comes of them is noted, and recorded with the next `record`: what came at the same time is one transaction.
 
     Parameters
     ----------
@@ -53,6 +99,7 @@ class Hands:
         self.flights: dict[str, Flight] = {}
         self.load = Load()
         self.errors: dict[str, BaseException] = {}
+        self._noted: dict[str, Noted] = {}
 
     def __bool__(self) -> bool:
         return bool(self.flights)
@@ -74,6 +121,7 @@ class Hands:
     def let_go(self) -> None:
         """Nothing is in hand any more: what goes on is looked after like what other processes have left."""
         self.flights.clear()
+        self._noted.clear()
         self.load = Load()
 
     # ------------------------------------------------------------------ that cannot begin
@@ -115,19 +163,32 @@ class Hands:
         if flight is None or event["event"] not in _STEP_EVENTS:
             return
         data = {k: v for k, v in event.items() if k not in ("type", "event", "run", "attempt")}
-        self._append(flight, [EventKind(event["event"])], data=data)
+        self._note(flight, [EventKind(event["event"])], data=data)
 
-    def _append(self, flight: Flight, kinds: list[EventKind], **more: Any) -> None:
-        now = self._clock.now()
-        who: dict[str, Any] = {"attempt": flight.attempt.id, "token": flight.attempt.token}
+    def _note(self, flight: Flight, kinds: Sequence[EventKind], **more: Any) -> bool:
+        """Keep for `record` what has come; False if it cannot follow what came before it."""
+        noted = self._noted.get(flight.attempt.id) or Noted(flight)
         try:
-            status = self._patiently(lambda: self._db.append(flight.run.id, kinds, at=now, **who, **more))
+            noted.add(kinds, self._clock.now(), **more)
         except StateError as error:
             log.warning("an event of attempt %s was refused: %s", flight.attempt.id, error)
+            return False
+        self._noted[flight.attempt.id] = noted
+        return True
+
+    def record(self) -> None:
+        """Record what came since the last time, of all attempts in one transaction."""
+        if not self._noted:
             return
-        if status is not flight.status:
-            flight.status = status
-            self._tell(flight.run, status, now)
+        noted, self._noted = self._noted, {}
+        refused = self._patiently(partial(self._db.record, [each.told() for each in noted.values()]))
+        for attempt, each in noted.items():
+            if attempt in refused:
+                log.warning("what attempt %s tells is refused: %s", attempt, refused[attempt])
+            for status, at in each.recorded() if attempt not in refused else ():
+                self._tell(each.flight.run, status, at)
+            if each.outcome is not None:
+                self._drop(each.flight)
 
     def done(self, attempt: str, handle: Handle) -> None:
         """Record what an attempt came to."""
@@ -172,13 +233,15 @@ class Hands:
         return Outcome(status=Status.FAILED, problem=endings.machine_problem(error))
 
     def finish(self, flight: Flight, outcome: Outcome) -> None:
-        """Record an outcome."""
+        """Note an outcome."""
         try:
             outcome = self._seal(flight.run, outcome)
         except StorageError as error:
             log.warning("what run %s reported while it went on is not kept: %s", flight.run.id, error.message)
-        self._append(flight, endings.closing_events(flight.status, outcome), outcome=outcome)
-        self._drop(flight)
+        noted = self._noted.get(flight.attempt.id)
+        status = noted.status if noted else flight.status
+        if not self._note(flight, endings.closing_events(status, outcome), outcome=outcome):
+            self._drop(flight)
 
     def _drop(self, flight: Flight) -> None:
         self.load.remove(flight)
@@ -186,6 +249,7 @@ class Hands:
 
     def give_back(self, flight: Flight, why: str, *, after: float = 0.0, **data: str) -> None:
         """The run waits again, for whoever takes it first."""
+        self.record()
         now = self._clock.now()
         later = now + timedelta(seconds=after) if after else None
         about: dict[str, Any] = {"at": now, "holder": self._holder, "not_before": later, "data": {"why": why, **data}}
@@ -207,6 +271,7 @@ class Hands:
 
     def lost(self, attempts: set[str]) -> None:
         """Others have taken these over, or ended them: what goes on here is stopped and counts for nothing."""
+        self.record()
         for flight in [self.flights[id] for id in attempts if id in self.flights]:
             log.warning("run %s is in other hands: this process was not heard of in time", flight.run.id)
             self._drop(flight)

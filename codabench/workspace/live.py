@@ -173,7 +173,7 @@ def statuses(history: Iterable[StatusEvent]) -> list[StatusChanged]:
 
 def _typed(data: dict[str, Any]) -> dict[str, Any]:
     """An event as backends and dispatcher report it, with the names that the classes have."""
-    kept = {key: value for key, value in data.items() if key not in ("submission", "task")}
+    kept = {key: value for key, value in data.items() if key not in ("submission", "task", "queued_at")}
     if data["type"] == "log":
         kept["data"] = base64.b64decode(data["data"])
     elif data["type"] == "step":

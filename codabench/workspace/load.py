@@ -10,6 +10,7 @@ from codabench.backends.backend import Backend, Handle
 from codabench.core.errors import EngineError
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Run, Status
+from codabench.db.taking import Room
 
 ELSEWHERE_SECONDS = 1.0
 """Between two looks for runs of other backends while one is full."""
@@ -21,6 +22,8 @@ class Flight:
 
     Attributes
     ----------
+    status, sequence
+        Where its run stands, and the number of its last status event, as far as it is recorded.
     blame
         Who cancelled it.
     leaving
@@ -29,7 +32,7 @@ class Flight:
 
     def __init__(self, run: Run, attempt: Attempt) -> None:
         self.run, self.attempt = run, attempt
-        self.status = Status.PREPARING
+        self.status, self.sequence = Status.PREPARING, run.sequence
         self.handle: Handle | None = None
         self.blame: Fault | None = None
         self.leaving = False
@@ -59,18 +62,18 @@ class Load:
         """It is over, if it ever was handed over."""
         self._flights.get(self._key(flight.run.backend), set()).discard(flight)
 
-    def full(self) -> list[Any]:
-        """Words whose runs are not to be taken now."""
-        now = time.monotonic()
-        full = {key for key, (until, _) in self._shunned.items() if until > now}
-        full |= {key for key, flights in self._flights.items() if flights and len(flights) >= self._room(key)}
-        return [self._words[key] for key in full]
+    def rooms(self) -> list[Room]:
+        """How many more runs of each word that is in use may be taken now."""
+        found = {key: self._room(key) for key, flights in self._flights.items() if flights}
+        found |= {key: 0 for key in self._shunned if self._is_shunned(key)}
+        return [Room(self._words[key], runs) for key, runs in found.items()]
 
     def _room(self, key: str) -> int:
         try:
-            return 2 * sum(place.info().slots for place in self._places[key].values())
+            room = 2 * sum(place.info().slots for place in self._places[key].values())
         except EngineError:
             return 0  # whoever does not say how much room there is gets nothing more
+        return max(0, room - len(self._flights[key]))
 
     def look_elsewhere(self) -> bool:
         """Whether it is time to look for runs of other words: that costs more than to take the next one."""
@@ -87,6 +90,13 @@ class Load:
         pause = min(2 * self._shunned[key][1], last) if key in self._shunned else first
         self._shunned[key] = (time.monotonic() + pause, pause)
         return pause
+
+    def shunned(self, word: Any) -> bool:
+        """Whether its runs are left to others now."""
+        return self._is_shunned(self._key(word))
+
+    def _is_shunned(self, key: str) -> bool:
+        return key in self._shunned and self._shunned[key][0] > time.monotonic()
 
     def _key(self, word: Any) -> str:
         key = json.dumps(word)

@@ -161,6 +161,10 @@ class Places:
         """Say where a run of this process is carried out."""
         self._assigned[run] = place
 
+    def forget(self, run: str) -> None:
+        """A run is over."""
+        self._assigned.pop(run, None)
+
     def of(self, run: Run, *, image: str | None) -> Backend:
         """Where a run is carried out."""
         return self._assigned.get(run.id) or self.get(run.backend, image=image)

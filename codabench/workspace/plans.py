@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
+
+from codabench.core.competition import CompetitionSpec
+from codabench.core.evaluations import Revision
 from codabench.core.records import Attempt, Run, Submission
+from codabench.core.trees import TreeRef
 from codabench.db.database import Database
 from codabench.runner.expected import Expectation
 from codabench.runner.inline import NAME as INLINE
@@ -11,19 +17,32 @@ from codabench.runner.reuse import ReuseMode
 from codabench.storage.store import Storage
 from codabench.workspace.planning import make_plan, stored_parts, submission_facts
 from codabench.workspace.reusing import find_reusable, known_facts
-from codabench.workspace.revisions import task_of
+from codabench.workspace.revisions import revised
+
+_Kept = Callable[[str], tuple[CompetitionSpec, dict[str, TreeRef]]]
+_Revisions = Callable[[str, int | str, int], Revision | None]
+FACTS = 1024
+"""Submissions of which is remembered what the plan has to know."""
 
 
 class Plans:
-    """Makes plans of runs."""
+    """Makes plans of runs.
 
-    def __init__(self, db: Database, storage: Storage) -> None:
-        self._db, self._storage = db, storage
+    Parameters
+    ----------
+    submission
+        A submission by its id.
+    """
+
+    def __init__(self, db: Database, storage: Storage, submission: Callable[[str], Submission]) -> None:
+        self._db, self._storage, self._submission = db, storage, submission
         self._facts: dict[str, SubmissionFacts] = {}
         self._modes: dict[str, ReuseMode] = {}
 
     def learn(self, submission: str, facts: SubmissionFacts) -> None:
         """Take what is known of a submission already, so that its archive is not opened again."""
+        while len(self._facts) >= FACTS:
+            self._facts.pop(next(iter(self._facts)), None)
         self._facts[submission] = facts
 
     def facts(self, submission: Submission) -> SubmissionFacts:
@@ -31,21 +50,24 @@ class Plans:
         facts = self._facts.get(submission.id)
         if facts is None:
             with self._storage.open_tree(submission.tree) as source:
-                facts = self._facts[submission.id] = submission_facts(source)
+                facts = submission_facts(source)
+            self.learn(submission.id, facts)
         return facts
 
-    def make(self, run: Run, attempt: Attempt) -> RunPlan:
-        """The plan of an attempt at a run.
+    def planner(self) -> Callable[[Run, Attempt], RunPlan]:
+        """What makes the plans of runs that were taken together: what they have in common is read once.
 
-        Raises
-        ------
-        NotFound
-            Something that the run needs is not stored.
+        It raises `NotFound` if something that a run needs is not stored.
         """
-        submission = self._db.submission(run.submission)
-        spec = self._db.competition(submission.competition)
+        db = self._db
+        competition = cache(lambda id: (db.competition(id), db.trees(id)))
+        return partial(self._make, competition, cache(db.revision))
+
+    def _make(self, competition: _Kept, revision: _Revisions, run: Run, attempt: Attempt) -> RunPlan:
+        submission = self._submission(run.submission)
+        spec, trees = competition(submission.competition)
         phase = spec.phases[submission.phase]
-        task, stored = task_of(self._db, submission.competition, run)
+        task, stored = revised(spec, trees, run, revision(submission.competition, run.task, run.revision))
         before = self._before(run)
         plan = make_plan(
             run=run.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from codabench.core.competition import TaskSpec
+from codabench.core.competition import CompetitionSpec, TaskSpec
 from codabench.core.evaluations import Revision
 from codabench.core.records import Run
 from codabench.core.trees import TreeRef
@@ -22,7 +22,13 @@ def task_of(db: Database, competition: str, run: Run) -> tuple[TaskSpec, dict[st
     """
     # In this order: a first revision that comes in between keeps what was read here as revision 1.
     spec, stored = db.competition(competition), db.trees(competition)
-    kept = db.revision(competition, run.task, run.revision)
+    return revised(spec, stored, run, db.revision(competition, run.task, run.revision))
+
+
+def revised(
+    spec: CompetitionSpec, stored: dict[str, TreeRef], run: Run, kept: Revision | None
+) -> tuple[TaskSpec, dict[str, TreeRef]]:
+    """The task of a run by its revision, which has been read after the competition; None: it was never changed."""
     return (spec.task(run.task), stored) if kept is None else (kept.spec, {**stored, **kept.trees})
 
 

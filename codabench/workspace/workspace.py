@@ -117,10 +117,10 @@ class Workspace(Organizing, Handling, Reevaluating, Overseeing, Upkeep):
         self.db = Database(db)
         self.forgets = url is not None and self.db.url in FORGETFUL
         share_storage(self.storage)
-        self.trees, self.plans = StoredTrees(self.db, self.storage), Plans(self.db, self.storage)
-        database = self.db
-        # How a submission is carried out never changes.
-        self._options = lru_cache(1024)(lambda submission: database.submission(submission).options)
+        self.trees = StoredTrees(self.db, self.storage)
+        # What was submitted, and how it is carried out, never changes.
+        self._submission = lru_cache(1024)(self.db.submission)
+        self.plans = Plans(self.db, self.storage, self._submission)
         self._feeds, self.boards = Feeds(self.db, self.storage, self._options), Boards(self.db)
         self.places = Places(
             backend,
@@ -132,9 +132,9 @@ class Workspace(Organizing, Handling, Reevaluating, Overseeing, Upkeep):
         )
         self._dispatcher = Dispatcher(
             self.db,
-            plan=self.plans.make,
+            planner=self.plans.planner,
             backend_of=self._place_of,
-            notify=self._feeds.notify,
+            notify=self._heard,
             seal=self._feeds.seal,
             stored=self.storage.get_result,
             reap=self.places.reap,
@@ -329,6 +329,14 @@ class Workspace(Organizing, Handling, Reevaluating, Overseeing, Upkeep):
     def waits_for_slot(self, run: str) -> bool:
         """Whether this process drives a run that its backend has not begun."""
         return self._dispatcher.waits_for_slot(run)
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        if event["type"] == "status" and event["status"].is_final:
+            self.places.forget(event["run"])
+        self._feeds.notify(event)
+
+    def _options(self, submission: str) -> RunOptions:
+        return self._submission(submission).options
 
     def _place_of(self, run: Run) -> Backend:
         return self.places.of(run, image=self._options(run.submission).image)

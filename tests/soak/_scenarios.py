@@ -160,6 +160,6 @@ class Story(NamedTuple):
 
 
 STORIES = {each.__name__: Story(told(each), once=each is migrate) for each in (*SCENARIOS, *ALONE)}
-STORIES["takeover"] = Story(recovered, before=("submit_and_run", ("Runs.append: after its commit", 2)))
+STORIES["takeover"] = Story(recovered, before=("submit_and_run", ("Runs.record: after its commit", 1)))
 WITH_ENGINE = ("submit_and_run", "takeover")
 """Those in which containers are made."""

@@ -37,18 +37,32 @@ def flight(word: Any = None) -> Flight:
     return Flight(run(backend=word), Attempt(id="a", run="r", number=1, token="t", started_at=NOW))
 
 
+def full(load: Load) -> list[Any]:
+    """Words whose runs are not to be taken now."""
+    return [word for word, runs in load.rooms() if not runs]
+
+
 # ---------------------------------------------------------------- load
 def test_a_backend_gets_twice_its_slots() -> None:
     load, place = Load(), Place(2)
     flights = [flight() for _ in range(4)]
-    assert load.full() == []
+    assert full(load) == []
     for each in flights:
-        assert load.full() == []
+        assert full(load) == []
         load.add(each, place)
-    assert load.full() == [None]
+    assert full(load) == [None]
     load.remove(flights[0])
     load.remove(flights[0])
-    assert load.full() == []
+    assert full(load) == []
+
+
+def test_room_is_what_a_backend_does_not_have_yet() -> None:
+    load = Load()
+    assert load.rooms() == []
+    load.add(flight("docker"), Place(3))
+    load.shun("podman")
+    assert load.rooms() == [("docker", 5), ("podman", 0)]
+    assert (load.shunned("podman"), load.shunned("docker")) == (True, False)
 
 
 def test_words_are_full_on_their_own_and_objects_are_words_too() -> None:
@@ -56,24 +70,24 @@ def test_words_are_full_on_their_own_and_objects_are_words_too() -> None:
     for word in (None, "docker", {"object": "DockerEngine"}):
         for _ in range(2):
             load.add(flight(word), Place(0) if word == "docker" else Place(5))
-    assert load.full() == ["docker"]
+    assert full(load) == ["docker"]
 
 
 def test_two_backends_of_one_word_have_room_together() -> None:
     load, one, two = Load(), Place(1), Place(1)
     for place in (one, one, two):
         load.add(flight(), place)
-    assert load.full() == []
+    assert full(load) == []
     load.add(flight(), two)
-    assert load.full() == [None]
+    assert full(load) == [None]
 
 
 def test_what_does_not_answer_is_left_alone_longer_each_time_until_it_answers() -> None:
     load = Load()
     assert [load.shun("podman") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert load.full() == ["podman"]
+    assert full(load) == ["podman"]
     load.add(flight("podman"), Place(5))
-    assert load.full() == []
+    assert full(load) == []
     assert load.shun("podman") == 1
 
 

@@ -85,9 +85,8 @@ class Zombie:
         run = Run(id="r", submission="s", task=0, position=0, created_at=NOW)
         self.db.add_submission(made, [run], kind=EventKind.RUN_QUEUED)
         for name in ("old", "new"):
-            taken = self.db.take_run(name, attempt=name, token=name, now=NOW, seconds=1)
-            assert taken
-            assert taken[0].id == "r"
+            ((taken, _),) = self.db.take_runs(name, [(name, name)], now=NOW, seconds=1)
+            assert taken.id == "r"
             if name == "old":
                 self.db.lose_attempt("r", name, at=NOW + timedelta(minutes=1))
         self.outcomes = {n: Outcome(status=Status.FINISHED, scores={"score": s}) for n, s in (("old", 1), ("new", 2))}
@@ -299,7 +298,7 @@ def test_calls_without_a_point_are_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("recovery", "kinds"), [("whole", set()), ("forgetful", {"lost"})])
 def test_a_recovery_that_forgets_the_runs_of_the_dead(recovery: str, kinds: set[str], tmp_path: Path) -> None:
-    points = ["Submissions.add_submission", "Queue.take_run", "Runs.append"]
+    points = ["Submissions.add_submission", "Taking.take_runs", "Runs.record"]
     killed, found = alone(KILLS, tmp_path, recovery, json.dumps(points))
     assert killed == len(points)
     assert set(found) == kinds

@@ -79,9 +79,8 @@ def submit(ws: cb.Workspace, place: Path, text: str = '{"score": 1}', **options:
 
 
 def taken(ws: cb.Workspace, holder: str, seconds: float = 3600) -> Attempt:
-    found = ws.db.take_run(holder, attempt=f"a{time.monotonic_ns()}", token="t", now=ws.db.now(), seconds=seconds)
-    assert found is not None
-    return found[1]
+    ((_, attempt),) = ws.db.take_runs(holder, [(f"a{time.monotonic_ns()}", "t")], now=ws.db.now(), seconds=seconds)
+    return attempt
 
 
 def drained(place: Path, backend: Any) -> None:

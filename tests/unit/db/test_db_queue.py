@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import threading
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -17,6 +18,7 @@ from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Run, Status
 from codabench.db import connection
 from codabench.db.database import Database
+from codabench.db.taking import GROUPS, Room
 
 _numbers = itertools.count()
 
@@ -36,8 +38,9 @@ def take(
     db: Database, holder: str = "h", *, at: float = 100, lease: float = 30, but_not: Collection[Any] = ()
 ) -> tuple[Run, Attempt] | None:
     number = next(_numbers)
-    about = {"now": seconds(at), "seconds": lease, "but_not": but_not}
-    return db.take_run(holder, attempt=f"a{number}", token=f"t{number}", **about)
+    rooms = [Room(word, 0) for word in but_not]
+    found = db.take_runs(holder, [(f"a{number}", f"t{number}")], now=seconds(at), seconds=lease, rooms=rooms)
+    return found[0] if found else None
 
 
 def order(db: Database, **options: Any) -> list[str]:
@@ -115,6 +118,47 @@ def test_a_taken_run_has_an_attempt_with_a_lease(db: Database) -> None:
     assert db.in_flight("me") == [(run, attempt)] == db.in_flight()
     assert db.in_flight("other") == []
     assert db.attempts("x") == [attempt]
+
+
+# ---------------------------------------------------------------- several at once
+@pytest.mark.parametrize("seed", range(4))
+def test_several_are_taken_in_the_order_in_which_they_are_taken_one_by_one(db: Database, seed: int) -> None:
+    draw, one_by_one = random.Random(seed), Database("sqlite://")
+    for each in (db, one_by_one):
+        each.add_competition("c", CompetitionSpec(title="C"), source="", at=AT)
+        each.add_competition("d", CompetitionSpec(title="D"), source="", at=AT)
+    for n in range(60):
+        about = {"priority": draw.choice((0, 0, 0, 1)), "scoring_only": draw.random() < 0.2}
+        who, competition = f"p{draw.randrange(9)}", draw.choice("cd")
+        for each in (db, one_by_one):
+            waiting(each, f"x{n}", who, at=n, competition=competition, **about)
+    found: list[str] = []
+    while True:
+        names = [(f"{len(found)}/{n}", "t") for n in range(draw.randint(1, GROUPS))]
+        taken = db.take_runs("h", names, now=seconds(100 + len(found)), seconds=30)
+        if not taken:
+            break
+        assert [attempt.id for _, attempt in taken] == [id for id, _ in names[: len(taken)]]
+        found += [run.id for run, _ in taken]
+    assert found == order(one_by_one)
+    assert len(set(found)) == 60
+    one_by_one.close()
+
+
+def test_no_more_are_taken_than_there_is_room_for(db: Database) -> None:
+    for n, word in enumerate(["docker", "docker", None, "docker", "podman", "docker"]):
+        waiting(db, f"r{n}", at=n, backend=word)
+
+    def taken(*rooms: Room) -> list[str]:
+        names = [(f"a{next(_numbers)}", "t") for _ in range(6)]
+        return [run.id for run, _ in db.take_runs("h", names, now=seconds(100), seconds=9, rooms=rooms)]
+
+    assert taken(Room("docker", 1), Room(None, 1)) == ["r0"]
+    # What is not named is the last one: nobody knows yet how many of its kind there is room for.
+    assert taken(Room("docker", 5), Room(None, 0)) == ["r1", "r3", "r4"]
+    assert taken() == ["r2"]
+    assert taken(Room("docker", 5)) == ["r5"]
+    assert taken() == []
 
 
 # ---------------------------------------------------------------- leases
@@ -203,7 +247,8 @@ def together(count: int, work: Callable[[int], None]) -> None:
         raise failed[0]
 
 
-def test_each_run_is_taken_by_one_of_many_dispatchers(new_url: NewUrl) -> None:
+@pytest.mark.parametrize("many", [1, 5])
+def test_each_run_is_taken_by_one_of_many_dispatchers(new_url: NewUrl, many: int) -> None:
     url = new_url()
     databases = [Database(url) for _ in range(4)]
     databases[0].add_competition("c", CompetitionSpec(title="C"), source="", at=AT)
@@ -214,12 +259,10 @@ def test_each_run_is_taken_by_one_of_many_dispatchers(new_url: NewUrl) -> None:
     def dispatcher(number: int) -> None:
         quiet = 0
         while quiet < 3:
-            found = databases[number].take_run(
-                f"h{number}", attempt=f"{number}/{len(taken)}/{next(_numbers)}", token="t", now=seconds(100), seconds=9
-            )
+            names = [(f"{number}/{next(_numbers)}", "t") for _ in range(many)]
+            found = databases[number].take_runs(f"h{number}", names, now=seconds(100), seconds=9)
             quiet = 0 if found else quiet + 1
-            if found:
-                taken.append(found[0].id)
+            taken.extend(run.id for run, _ in found)
 
     together(4, dispatcher)
     assert sorted(taken) == sorted(f"x{n}" for n in range(40))
