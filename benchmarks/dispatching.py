@@ -140,7 +140,7 @@ def _handed_over(ws: Any, first: Any, backend: Any) -> float:
     from codabench.workspace.dispatcher import EXECUTE
 
     (attempt,) = ws.db.attempts(first.run.id)
-    plan = ws.plans.planner()(ws.db.run(first.run.id), attempt).model_dump(mode="json")
+    plan = ws.plans.planner([])(ws.db.run(first.run.id), attempt).model_dump(mode="json")
     began = time.perf_counter()
     handles = []
     for _ in range(RUNS):

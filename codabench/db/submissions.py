@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -118,6 +118,12 @@ class Submissions(Runs, Connected):
         if row is None:
             raise NotFound(f"no submission {id!r} in {self.url}")
         return submission_from(row)
+
+    def submissions_named(self, ids: Collection[str]) -> list[Submission]:
+        """Those of these ids that there are, in no order."""
+        with self._read() as db:
+            rows = db.execute(select(SUBMISSION).where(SUBMISSION.c.id.in_(sorted(ids))))
+            return [submission_from(row) for row in rows]
 
     def delete_submission(self, id: str, *, at: datetime, kind: Literal["soft", "hard"] = "soft") -> None:
         """List a submission no more. Its rows stay; what it had in storage is no longer named and may go.

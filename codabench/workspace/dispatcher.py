@@ -82,7 +82,7 @@ class Dispatcher:
         self,
         db: Database,
         *,
-        planner: Callable[[], MakePlan],
+        planner: Callable[[list[Run]], MakePlan],
         backend_of: Callable[[Run], Backend],
         notify: Callable[[dict[str, Any]], None],
         seal: Callable[[Run, Outcome], Outcome] = lambda run, outcome: outcome,
@@ -330,11 +330,11 @@ class Dispatcher:
 
     def _begin(self, flights: list[Flight]) -> None:
         """Hand over what was taken."""
+        plan = self._patiently(partial(self._planner, [flight.run for flight in flights]))
         for flight in flights:
             run = flight.run
             waited = {"queued_at": run.created_at} if run.sequence == _FIRST_ATTEMPT else {}
             self._tell_run(run, Status.PREPARING, flight.attempt.started_at, **waited)
-        plan = self._planner()
         for flight in flights:
             if self._hands.load.shunned(flight.run.backend):
                 self._hands.give_back(flight, endings.NO_ROOM)  # one that was taken with it did not get there

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,6 +21,9 @@ from codabench.workspace.holding import Clock, Patience
 from codabench.workspace.load import Flight, Load
 
 log = logging.getLogger("codabench.workspace")
+
+SEALS = 8
+"""So many outcomes are sealed at the same time."""
 
 _STEP_EVENTS = {kind.value for kind in EventKind}
 
@@ -67,6 +71,17 @@ class Noted:
         return self._changes
 
 
+Ended = tuple[Flight, Outcome]
+
+
+def _together(seal: Callable[[Ended], Ended], ended: list[Ended]) -> list[Ended]:
+    """What is sealed waits for a disk or a server: all at the same time."""
+    if len(ended) == 1:
+        return [seal(ended[0])]
+    with ThreadPoolExecutor(min(len(ended), SEALS), thread_name_prefix="codabench-seal") as pool:
+        return list(pool.map(seal, ended))
+
+
 class Hands:
     """The attempts in hand, by their ids.
 
@@ -100,6 +115,7 @@ class Hands:
         self.load = Load()
         self.errors: dict[str, BaseException] = {}
         self._noted: dict[str, Noted] = {}
+        self._ending: dict[str, Ended] = {}
 
     def __bool__(self) -> bool:
         return bool(self.flights)
@@ -122,6 +138,7 @@ class Hands:
         """Nothing is in hand any more: what goes on is looked after like what other processes have left."""
         self.flights.clear()
         self._noted.clear()
+        self._ending.clear()
         self.load = Load()
 
     # ------------------------------------------------------------------ that cannot begin
@@ -177,10 +194,20 @@ class Hands:
         return True
 
     def record(self) -> None:
-        """Record what came since the last time, of all attempts in one transaction."""
-        if not self._noted:
+        """Record what came since the last time, of all attempts in one transaction; then what they have come to."""
+        self._write()
+        ending, self._ending = self._ending, {}
+        if not ending:
             return
+        for flight, outcome in _together(self._sealed, list(ending.values())):
+            if not self._note(flight, endings.closing_events(flight.status, outcome), outcome=outcome):
+                self._drop(flight)
+        self._write()
+
+    def _write(self) -> None:
         noted, self._noted = self._noted, {}
+        if not noted:
+            return
         refused = self._patiently(partial(self._db.record, [each.told() for each in noted.values()]))
         for attempt, each in noted.items():
             if attempt in refused:
@@ -189,6 +216,14 @@ class Hands:
                 self._tell(each.flight.run, status, at)
             if each.outcome is not None:
                 self._drop(each.flight)
+
+    def _sealed(self, ended: Ended) -> Ended:
+        flight, outcome = ended
+        try:
+            return flight, self._seal(flight.run, outcome)
+        except StorageError as error:
+            log.warning("what run %s reported while it went on is not kept: %s", flight.run.id, error.message)
+            return ended
 
     def done(self, attempt: str, handle: Handle) -> None:
         """Record what an attempt came to."""
@@ -233,15 +268,8 @@ class Hands:
         return Outcome(status=Status.FAILED, problem=endings.machine_problem(error))
 
     def finish(self, flight: Flight, outcome: Outcome) -> None:
-        """Note an outcome."""
-        try:
-            outcome = self._seal(flight.run, outcome)
-        except StorageError as error:
-            log.warning("what run %s reported while it went on is not kept: %s", flight.run.id, error.message)
-        noted = self._noted.get(flight.attempt.id)
-        status = noted.status if noted else flight.status
-        if not self._note(flight, endings.closing_events(status, outcome), outcome=outcome):
-            self._drop(flight)
+        """It has come to this; the next `record` records it."""
+        self._ending[flight.attempt.id] = flight, outcome
 
     def _drop(self, flight: Flight) -> None:
         self.load.remove(flight)

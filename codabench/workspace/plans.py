@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 
 from codabench.core.competition import CompetitionSpec
@@ -15,6 +15,7 @@ from codabench.runner.inline import NAME as INLINE
 from codabench.runner.plan import RunPlan, SubmissionFacts
 from codabench.runner.reuse import ReuseMode
 from codabench.storage.store import Storage
+from codabench.workspace.known import KnownSubmissions
 from codabench.workspace.planning import make_plan, stored_parts, submission_facts
 from codabench.workspace.reusing import find_reusable, known_facts
 from codabench.workspace.revisions import revised
@@ -26,16 +27,10 @@ FACTS = 1024
 
 
 class Plans:
-    """Makes plans of runs.
+    """Makes plans of runs."""
 
-    Parameters
-    ----------
-    submission
-        A submission by its id.
-    """
-
-    def __init__(self, db: Database, storage: Storage, submission: Callable[[str], Submission]) -> None:
-        self._db, self._storage, self._submission = db, storage, submission
+    def __init__(self, db: Database, storage: Storage, submissions: KnownSubmissions) -> None:
+        self._db, self._storage, self._submissions = db, storage, submissions
         self._facts: dict[str, SubmissionFacts] = {}
         self._modes: dict[str, ReuseMode] = {}
 
@@ -54,17 +49,18 @@ class Plans:
             self.learn(submission.id, facts)
         return facts
 
-    def planner(self) -> Callable[[Run, Attempt], RunPlan]:
+    def planner(self, runs: Iterable[Run]) -> Callable[[Run, Attempt], RunPlan]:
         """What makes the plans of runs that were taken together: what they have in common is read once.
 
         It raises `NotFound` if something that a run needs is not stored.
         """
         db = self._db
+        self._submissions.ahead(run.submission for run in runs)
         competition = cache(lambda id: (db.competition(id), db.trees(id)))
         return partial(self._make, competition, cache(db.revision))
 
     def _make(self, competition: _Kept, revision: _Revisions, run: Run, attempt: Attempt) -> RunPlan:
-        submission = self._submission(run.submission)
+        submission = self._submissions(run.submission)
         spec, trees = competition(submission.competition)
         phase = spec.phases[submission.phase]
         task, stored = revised(spec, trees, run, revision(submission.competition, run.task, run.revision))

@@ -9,7 +9,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ from codabench.workspace.dispatcher import LEASE_SECONDS, Dispatcher
 from codabench.workspace.feeds import Feeds
 from codabench.workspace.handles import SubmissionHandle
 from codabench.workspace.handling import Handling
+from codabench.workspace.known import KnownSubmissions
 from codabench.workspace.leftovers import clear_left
 from codabench.workspace.live import Feed
 from codabench.workspace.organizing import Organizing
@@ -118,9 +118,8 @@ class Workspace(Organizing, Handling, Reevaluating, Overseeing, Upkeep):
         self.forgets = url is not None and self.db.url in FORGETFUL
         share_storage(self.storage)
         self.trees = StoredTrees(self.db, self.storage)
-        # What was submitted, and how it is carried out, never changes.
-        self._submission = lru_cache(1024)(self.db.submission)
-        self.plans = Plans(self.db, self.storage, self._submission)
+        self._submissions = KnownSubmissions(self.db)
+        self.plans = Plans(self.db, self.storage, self._submissions)
         self._feeds, self.boards = Feeds(self.db, self.storage, self._options), Boards(self.db)
         self.places = Places(
             backend,
@@ -336,7 +335,7 @@ class Workspace(Organizing, Handling, Reevaluating, Overseeing, Upkeep):
         self._feeds.notify(event)
 
     def _options(self, submission: str) -> RunOptions:
-        return self._submission(submission).options
+        return self._submissions(submission).options
 
     def _place_of(self, run: Run) -> Backend:
         return self.places.of(run, image=self._options(run.submission).image)
