@@ -73,6 +73,52 @@ def test_what_a_worker_answers_is_never_run_here(cluster: Cluster, tmp_path: Pat
     assert str(os.getpid()) in ran(marker)
 
 
+SPEAKS = """
+import os, sys
+from distributed import get_worker
+from distributed.protocol.serialize import Serialize
+from codabench.backends.dask import site
+
+class Evil:
+    def __reduce__(self):
+        return (os.system, ("echo $PPID >> " + {marker!r},))
+
+def carry_out(self, order, send):
+    worker = get_worker()
+    event = {{"op": "log-event", "topic": order.topic, "msg": {{"key": Serialize(Evil())}}}}
+    worker.loop.add_callback(worker.batched_send, event)
+    original(self, order, send)
+
+original = site.Site.carry_out
+site.Site.carry_out = carry_out
+site.Site.stop = lambda self, key, reason: Serialize(Evil())
+import codabench.cli
+sys.argv = ["codabench", *sys.argv[1:]]
+codabench.cli.main()
+"""
+
+
+def test_what_a_worker_says_is_never_run_here(cluster: Cluster, tmp_path: Path) -> None:
+    """An event with a pickle, and one in the answer to a question: the client of an address unpickles nothing."""
+    marker = tmp_path / "ran"
+    program = tmp_path / "rogue.py"
+    program.write_text(SPEAKS.format(marker=str(marker)))
+    cluster.worker(1, program=[sys.executable, str(program)])
+
+    def talked(backend: DaskBackend) -> None:
+        with backend:
+            assert backend.submit(ECHO, key="event").result(30)["scratch"] is True
+            backend._stop_there(None, "question", "why")
+
+    talked(DaskBackend(cluster.url))
+    assert str(os.getpid()) not in ran(marker)
+    # Its twin: a client as Dask makes it.
+    security = TLS.of(cluster.certs).security()
+    with Client(cluster.address, security=security, set_as_default=False) as client:
+        talked(DaskBackend(client))
+    assert ran(marker).count(str(os.getpid())) == 2
+
+
 def ran(marker: Path) -> list[str]:
     """The processes in which it was unpickled."""
     return marker.read_text().split() if marker.exists() else []

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from codabench.backends.dask.dashboard import dashboard_of
-from codabench.backends.dask.security import TLS, Address, certificates, is_loopback
+from codabench.backends.dask.security import PREFIX, TLS, Address, certificates, is_loopback
 from codabench.core.errors import EngineUnavailable, NoRoom, UsageError
 
 log = logging.getLogger("codabench.backends")
@@ -27,7 +27,8 @@ class Link:
     Parameters
     ----------
     cluster
-        An address, a `distributed.Client`, or a Dask cluster.
+        An address: then nothing that comes from there is ever unpickled. A `distributed.Client`, or a Dask cluster: its
+        connections are as Dask makes them.
 
     Attributes
     ----------
@@ -49,7 +50,7 @@ class Link:
             self.client = self._connect()
         else:
             self.client = Client(cluster, set_as_default=False) if self._own else cluster
-        self.address = str(self.client.scheduler.address)
+        self.address = str(self.client.scheduler.address).removeprefix(PREFIX)
         if not isinstance(cluster, str) and self.address.startswith("tcp://") and not is_loopback(self.address):
             text = f"the Dask scheduler at {self.address} is reached without encryption: who reads along may run code"
             warnings.warn(f"[CB656] {text}", UserWarning, stacklevel=4)
@@ -57,6 +58,8 @@ class Link:
 
     def _connector(self, cluster: str, tls: Any, timeout: float) -> Callable[[], Any]:
         from distributed import Client
+
+        import codabench.backends.dask.strict  # noqa: F401 - makes the scheme known
 
         place = Address.of(cluster)
         self.engine = place.engine
@@ -67,7 +70,7 @@ class Link:
 
         def connect() -> Any:
             try:
-                return Client(place.url, security=security, timeout=timeout, set_as_default=False)
+                return Client(f"{PREFIX}{place.url}", security=security, timeout=timeout, set_as_default=False)
             except (OSError, TimeoutError, ValueError) as error:
                 hint = "is the scheduler up, and are both sides' certificates of one authority?"
                 raise EngineUnavailable(f"no Dask scheduler answers at {place.url}: {error}", hint=hint) from error

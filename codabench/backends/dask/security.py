@@ -14,6 +14,9 @@ from codabench.core.errors import UsageError
 CERTS = "CODABENCH_DASK_CERTS"
 """Environment: the directory with ``ca.pem``, ``cert.pem`` and ``key.pem``."""
 
+PREFIX = "codabench-"
+"""Before the scheme of an address: its connections unpickle nothing; see `codabench.backends.dask.strict`."""
+
 
 class TLS(Record):
     """The certificates of one side: files in PEM.
