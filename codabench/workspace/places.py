@@ -30,7 +30,12 @@ def _asked(place: Backend) -> dict[str, Any]:
     try:
         info: BackendInfo = getattr(place, "described", place.info)()
     except EngineError as error:
-        return {"name": type(place).__name__, "error": error.message}
+        address = getattr(place, "address", None)
+        return {
+            "name": "dask" if address else type(place).__name__,
+            "details": {"address": address},
+            "error": error.message,
+        }
     return info.model_dump(mode="json")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from codabench.backends.dask import DaskBackend
 from codabench.backends.dask.courier import BURST, PENDING, RATE
 from codabench.core.live import LogWritten
 from codabench.core.records import Status
+from codabench.workspace.status import BackendNow
 
 sys.path.append(str(Path(__file__).parents[1] / "workspace"))
 import tiny
@@ -62,25 +64,32 @@ def test_what_a_run_reports_comes_while_it_goes_on(comp: cb.Competition, tmp_pat
     """To observers, to readers here, and to ``codabench logs --follow`` in another process."""
     watcher = tiny.Watcher()
     comp.workspace.observe(watcher.event)
-    run = submit(comp, tmp_path, '{"score": 1, "lines": 60, "pause": 0.15}')
+    run = submit(comp, tmp_path, '{"score": 1, "lines": 60, "pause": 0.1}')
     command = [sys.executable, "-m", "codabench", "logs", run.id, "scoring_stdout", "--follow"]
     env = {**os.environ, "CODABENCH_WORKSPACE": str(tmp_path / "lab")}
     other = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
-    here, early, there = [], 0, ""
+    here, early, there, first = [], 0, [], []
+
+    def listen() -> None:
+        for line in other.stdout or ():
+            first.append(run.status) if not first else None
+            there.append(line)
+
+    listener = threading.Thread(target=listen)
+    listener.start()
     try:
         for event in run.events():
             here.append(event)
             early += bool(said(event)) and not run.status.is_final
-        assert other.stdout is not None
-        for line in other.stdout:
-            there += line
         assert other.wait(30) == 0
+        listener.join(30)
     finally:
         other.kill()
-    wanted = "".join(f"line {n}\n" for n in range(60))
+    wanted = [f"line {n}\n" for n in range(60)]
     assert early > 10
-    assert "".join(map(said, here)).startswith(wanted)
-    assert there.startswith(wanted)
+    assert "".join(map(said, here)).startswith("".join(wanted))
+    assert there[:60] == wanted
+    assert first == [Status.SCORING]
     assert [e.type for e in here if e.type == "plot"] == ["plot"]
     assert {e.data.get("worker") for e in here if e.type == "step" and e.event == "ScoringStarted"} == {"gpu-1"}
     assert here == list(run.events())
@@ -103,32 +112,41 @@ def test_a_flood_crosses_at_a_bounded_rate_and_what_is_missing_is_told(comp: cb.
 
 
 def test_the_status_of_a_cluster(cluster: Cluster, comp: cb.Competition, tmp_path: Path) -> None:
+    quick = submit(comp, tmp_path, '{"score": 1}')
     runs = [submit(comp, tmp_path, '{"score": 1, "sleep": 60}') for _ in range(3)]
-    wait_for(lambda: runs[0].status is Status.SCORING)
+    wait_for(lambda: quick.status is Status.FINISHED and runs[0].status is Status.SCORING)
     with cb.Workspace(tmp_path / "lab", dispatch=False) as other:
-        wait_for(lambda: bool(other.status().workers))
+        wait_for(lambda: any(worker.present for worker in other.status().workers))
         found = other.status()
         (worker,), (driver,) = found.workers, found.dispatchers
-        assert (worker.name, worker.slots, worker.running, worker.present) == ("gpu-1", 1, 1, True)
+        assert (worker.name, worker.slots, worker.running, worker.ended) == ("gpu-1", 1, 1, {Status.FINISHED: 1})
         assert worker.engine.startswith("process")
         assert (driver.backends[0].address, driver.backends[0].slots) == (cluster.address, 1)
         assert found.dashboards == ()  # there is none, whatever Dask says
         assert (found.under_way[0].worker, found.under_way[0].engine) == ("gpu-1", "process")
         assert found.cluster is None
         assert "on the worker gpu-1" in other.run(runs[0].id).explain().why
-    found = comp.workspace.status()
-    assert found.cluster is not None
-    assert found.cluster.address == cluster.address
-    assert "no slot is free" in found.under_way[1].why
-    cluster.scheduler.kill()
-    wait_for(lambda: (comp.workspace.status().cluster or found.cluster).error is not None)  # type: ignore[union-attr]
-    assert "does not answer" in str(comp.workspace.status())
+    here = comp.workspace.status()
+    assert here.cluster is not None
+    assert here.cluster.address == cluster.address
+    assert "no slot is free" in here.under_way[1].why
+    cluster.workers[0].kill()
+    wait_for(lambda: not any(worker.present for worker in comp.workspace.status().workers))
+    assert "gone" in str(comp.workspace.status())
 
 
-def test_a_dashboard_that_is_not_there_has_no_link(cluster: Cluster) -> None:
+def test_a_cluster_that_is_away_says_so_at_once(cluster: Cluster, tmp_path: Path) -> None:
     cluster.worker(1)
-    with DaskBackend(cluster.url) as backend:
-        link = backend._link.client.dashboard_link
-        assert link.startswith("http://127.0.0.1:")  # Dask names one all the same
-        assert backend.described().dashboard is None
-        assert "dashboard" not in repr(backend)
+    with cb.Workspace(tmp_path / "lab", backend=cluster.url, dispatch=False) as ws:
+        link = DaskBackend(cluster.url)._link
+        assert link.client.dashboard_link.startswith("http://127.0.0.1:")  # Dask names one where there is none
+        assert link.dashboard() is None
+        link.close()
+        assert len(ws.status().workers) == 1
+        cluster.scheduler.kill()
+        wait_for(lambda: (ws.status().cluster or BackendNow(name="")).error is not None)
+        began, found = time.monotonic(), ws.status().cluster
+        assert time.monotonic() - began < 5
+        assert found is not None
+        assert (found.name, found.address) == ("dask", cluster.address)
+        assert f"the connection to the Dask scheduler at {cluster.address} is lost" in str(ws.status())

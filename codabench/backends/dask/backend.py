@@ -182,6 +182,7 @@ class DaskBackend:
 
     def described(self) -> BackendInfo:
         """As `info`, with every worker, and the dashboard if it answers: that is looked at, and takes longer."""
+        self._link.see()
         found = [worker_info(address, said) for address, said in self._workers().items()]
         return self.info().model_copy(update={"workers": tuple(found), "dashboard": self._link.dashboard()})
 
@@ -245,10 +246,10 @@ class DaskBackend:
         return f"<DaskBackend {self.address}{f'  dashboard {link}' if link else ''}>"
 
     # ------------------------------------------------------------------ the cluster
-    def _workers(self) -> dict[str, Any]:
+    def _workers(self, *, fresh: bool = False) -> dict[str, Any]:
         """What workers there are; asked once a second at most: it takes longer than to hand out work."""
         at, found = self._seen
-        if time.monotonic() - at > _FRESH_SECONDS or not found:
+        if fresh or time.monotonic() - at > _FRESH_SECONDS or not found:
             found = self._link.ask("identity", n_workers=-1)["workers"]
             self._seen = (time.monotonic(), found)
         return found
@@ -273,6 +274,9 @@ class DaskBackend:
         """Tell workers, or all of them, to stop a task; whether one of them has begun it. The others never will."""
         message = {"op": STOP, "key": task, "reason": reason}
         try:
+            # Whoever is gone is not waited for: each question to nobody takes ten seconds.
+            if workers is not None and not (workers := [w for w in workers if w in self._workers(fresh=True)]):
+                return False
             answers = self._link.ask("broadcast", msg=message, workers=workers, on_error="ignore")
         except EngineUnavailable as error:
             log.warning("workers could not be told to stop %s: %s", task, error)

@@ -92,6 +92,17 @@ class Link:
             message = f"the Dask scheduler at {self.address} does not answer: {error or type(error).__name__}"
             raise NoRoom(message) from error
 
+    def see(self) -> None:
+        """Nothing, at once, if the connection is there.
+
+        Raises
+        ------
+        EngineUnavailable
+            ``CB652``: it is lost.
+        """
+        if self.client.status != "running":
+            raise NoRoom(f"the connection to the Dask scheduler at {self.address} is lost")
+
     def subscribe(self, topic: str) -> None:
         """Hear what is said on a topic, also after the connection was lost and made again."""
         self._topic = topic
@@ -107,8 +118,7 @@ class Link:
         """
         if self.client.status == "closed" and self._connect is not None:
             self.client = self._connect()
-        elif self.client.status != "running":
-            raise NoRoom(f"the connection to the Dask scheduler at {self.address} is lost")
+        self.see()
         if self.client.scheduler_comm is not self._comm:
             log.warning("connected again to the Dask scheduler at %s", self.address)
             self._comm = self.client.scheduler_comm
