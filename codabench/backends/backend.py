@@ -67,6 +67,8 @@ class WorkHost:
         Where stored files are kept on this host; None: where the work itself says.
     name
         What a worker of a cluster is called; empty: this host is that of who submitted the work.
+    cache_bytes
+        Bytes that they may have there; None: as many as storage allows by itself.
     """
 
     engine: ContainerEngine
@@ -77,6 +79,7 @@ class WorkHost:
     local_data: Mapping[str, Path] = field(default_factory=dict)
     cache: Path | None = None
     name: str = ""
+    cache_bytes: int | None = None
 
 
 class Handle(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 from codabench.backends.cargo import Cargo, Hold, make_accessible
@@ -178,6 +178,24 @@ class HostedEngine:
             Only say what would be removed.
         """
         return self._resolver.pulled.prune(self.driver, older_than, dry_run=dry_run)
+
+    def trim_images(
+        self, cap: int, *, busy: Callable[[], Collection[str]] = tuple, older_than: float = 60.0
+    ) -> list[Pruned]:
+        """Keep what runs of this user have pulled within a bound: what was not used for longest goes first.
+
+        What `prune_images` would keep stays, whatever it takes.
+
+        Parameters
+        ----------
+        cap
+            Bytes; layers that several images share are counted for each of them.
+        busy
+            Says which names runs use now, that may have no container yet.
+        older_than
+            Seconds since the last use: for runs of other processes, whose names nobody knows here.
+        """
+        return self._resolver.pulled.trim(self.driver, cap, busy=busy, older_than=older_than)
 
     # -- containers ----------------------------------------------------------------------------------------------
 

@@ -11,12 +11,12 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from codabench.backends.driver import Driver
-from codabench.backends.naming import reference_of
+from codabench.backends.naming import id_of, reference_of
 from codabench.core.base import Record
 
 
@@ -81,6 +81,34 @@ class Pulled:
                 done.append(Pruned(id=id, name=name, outcome=outcome, reason=reason, size=found.get("Size"), idle=idle))
         return done
 
+    def trim(self, driver: Driver, cap: int, *, busy: Callable[[], Collection[str]], older_than: float) -> list[Pruned]:
+        """Remove those that were not used for longest until the rest has at most `cap` bytes; what went.
+
+        None of the names that are `busy` goes, and nothing that `prune` would keep.
+        """
+        found = []
+        for path, id, name in self._all():
+            with contextlib.suppress(OSError):
+                used, image = path.stat().st_mtime, driver.inspect_image(id)
+                if image is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    found.append((used, path, name, image))
+        over = sum(_size(image) for *_, image in found) - cap
+        gone = []
+        for _, path, name, image in sorted(found, key=lambda each: each[0]):
+            if over <= 0:
+                break
+            if any(_same(name, other) for other in busy()):
+                continue
+            with contextlib.suppress(OSError):
+                idle = max(0.0, time.time() - path.stat().st_mtime)  # now: it may have been used since
+                if _decide(driver, image, name, idle, older_than, dry_run=False)[0] == "removed":
+                    path.unlink(missing_ok=True)
+                    over -= _size(image)
+                    gone.append(Pruned(id=id_of(image), name=name, outcome="removed", size=_size(image), idle=idle))
+        return gone
+
     def _path(self, id: str) -> Path:
         return self._folder / f"{id.rpartition(':')[2]}.json"
 
@@ -92,7 +120,7 @@ class Pulled:
 
 
 def _decide(
-    driver: Driver, found: dict[str, object], name: str, idle: float, older_than: float, *, dry_run: bool
+    driver: Driver, found: dict[str, Any], name: str, idle: float, older_than: float, *, dry_run: bool
 ) -> tuple[Literal["removed", "would be removed", "kept"], str | None]:
     if idle < older_than:
         return "kept", "it was used a short while ago"
@@ -106,6 +134,10 @@ def _decide(
         return "would be removed", None
     why = driver.remove_image(str(found["Id"]))
     return ("kept", why) if why else ("removed", None)
+
+
+def _size(image: dict[str, Any]) -> int:
+    return int(image.get("Size") or 0)
 
 
 def _same(tag: str, name: str) -> bool:

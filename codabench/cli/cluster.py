@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,38 +79,31 @@ def worker(
     scratch: Path = typer.Option(
         None, "--scratch", help="Directory for run directories and caches; default: temporary."
     ),
+    cache_bytes: str = typer.Option("50 GiB", "--cache-bytes", help="What it keeps of data: 20 GiB, 0."),
+    image_bytes: str = typer.Option("100 GiB", "--image-bytes", help="What it keeps of images that it has pulled."),
 ) -> None:
     """Be a worker of a Dask cluster: run what it is given with the container engine of this machine.
 
     Ctrl-C or SIGTERM: take nothing new and finish what is under way; once more: stop that, too. A scheduler that is
-    away is waited for.
+    away is waited for. What was not used for longest goes when caches are full; what a run uses stays.
     """
-    import tempfile
-
     from codabench.backends.dask.serving import Offer, serve_worker
     from codabench.backends.dask.site import Site
     from codabench.backends.local_data import LocalData
     from codabench.core.policy import UNBOUNDED
-    from codabench.storage.sources import remove_tree
-    from codabench.workspace.settings import tailored
+    from codabench.workspace.settings import cache_cap, tailored
 
     where, offer = _listening(host, 0, certs), Offer(name=name, slots=slots, gpus=gpus)
-    place = scratch or Path(tempfile.mkdtemp(prefix="codabench-worker-"))
-    site = Site(
-        place / "site",
-        engine=engine,
-        ceiling=tailored(UNBOUNDED, memory=memory, cpus=cpus, network=network, gpus="all" if gpus else 0),
-        local_data=LocalData(_pairs(data or [])),
-    )
+    ceiling = tailored(UNBOUNDED, memory=memory, cpus=cpus, network=network, gpus="all" if gpus else 0)
+    offered = LocalData(_pairs(data or []))
+    bounds = {"cache_bytes": cache_cap(cache_bytes), "image_bytes": cache_cap(image_bytes)}
+    with _place(scratch) as place:
+        site = Site(place / "site", engine=engine, ceiling=ceiling, local_data=offered, **bounds)
 
-    async def work(stop: asyncio.Event, now: asyncio.Event) -> None:
-        await serve_worker(address, where, offer, site, stop, tell, scratch=place / "dask", now=now)
+        async def work(stop: asyncio.Event, now: asyncio.Event) -> None:
+            await serve_worker(address, where, offer, site, stop, tell, scratch=place / "dask", now=now)
 
-    try:
         _until_stopped(work)
-    finally:
-        if scratch is None:
-            remove_tree(place)
 
 
 @handled
@@ -164,6 +158,31 @@ def _listening(host: str, port: int, directory: Path | None) -> Listening:
 
     found: TLS | None = TLS.of(directory) if directory else None
     return Listening(host=host, port=port, certs=found)
+
+
+@contextlib.contextmanager
+def _place(scratch: Path | None) -> Iterator[Path]:
+    """The directory of a worker, which no other one uses; what a worker that was killed has left in it is gone."""
+    import tempfile
+
+    from codabench.core.errors import UsageError
+    from codabench.storage.locks import FileLock
+    from codabench.storage.sources import remove_tree
+
+    place = scratch or Path(tempfile.mkdtemp(prefix="codabench-worker-"))
+    place.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place / "lock")
+    if not lock.acquire(wait=False):
+        hint = "a directory of its own for each: --scratch DIR"
+        raise UsageError(f"another worker works in {place}", code="CB353", hint=hint)
+    try:
+        with contextlib.suppress(OSError):  # a container that is left may write until it is reaped
+            remove_tree(place / "site" / "runs")
+        yield place.absolute()
+    finally:
+        lock.release()
+        if scratch is None:
+            remove_tree(place)
 
 
 def _pairs(options: list[str]) -> dict[str, str]:

@@ -57,7 +57,7 @@ def execute_run(payload: dict[str, Any], host: WorkHost) -> dict[str, Any]:
         If the machine failed; a failed program is an outcome.
     """
     plan = RunPlan.model_validate(payload)
-    storage = _storage(plan.storage, str(host.cache) if host.cache else plan.cache)
+    storage = _storage(plan.storage, str(host.cache) if host.cache else plan.cache, host.cache_bytes)
     with full_disk(host.scratch):
         outcome = _Execution(plan, host, storage).run()
         result = outcome.model_dump(mode="json")
@@ -77,11 +77,11 @@ def unshare_storage(storage: Storage) -> None:
         _storages.pop((storage.url, str(storage.cache)), None)
 
 
-def _storage(url: str, cache: str | None) -> Storage:
+def _storage(url: str, cache: str | None, cap: int | None) -> Storage:
     with _storages_lock:
         key = (url, cache)
         if key not in _storages:
-            _storages[key] = Storage(url, cache=Path(cache) if cache else None)
+            _storages[key] = Storage(url, cache=Path(cache) if cache else None, cap=cap)
         return _storages[key]
 
 

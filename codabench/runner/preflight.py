@@ -59,7 +59,7 @@ def _image(payload: dict[str, Any], host: WorkHost) -> str:
 
 
 def _storage(payload: dict[str, Any], host: WorkHost, found: dict[str, Any]) -> str:
-    storage = Storage(payload["storage"], cache=host.cache)
+    storage = Storage(payload["storage"], cache=host.cache, cap=host.cache_bytes)
     try:
         if payload.get("witness"):
             storage.get(BlobRef.model_validate(payload["witness"]))

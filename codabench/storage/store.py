@@ -83,7 +83,7 @@ class Storage:
     cache
         Directory of this host for archives of remote storage and for extracted read-only trees.
     cap
-        Bytes that the cache may have.
+        Bytes that the cache may have; None: 50 GiB.
     options
         Passed to the file system.
 
@@ -98,7 +98,7 @@ class Storage:
         url: str | os.PathLike[str],
         *,
         cache: Path | None = None,
-        cap: int = CAP,
+        cap: int | None = None,
         options: dict[str, Any] | None = None,
     ) -> None:
         self.url = os.fspath(url)
@@ -109,7 +109,7 @@ class Storage:
             self._clear = weakref.finalize(self, remove_tree, self.cache)
         else:
             self.cache = cache or self.objects.here("cache")
-        self.kept = Cache(self.cache, cap)
+        self.kept = Cache(self.cache, CAP if cap is None else cap)
 
     # ------------------------------------------------------------------ blobs
     def put(self, data: bytes | Path | BinaryIO) -> BlobRef:

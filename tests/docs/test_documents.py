@@ -10,10 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
-from documents import DOCUMENTS, ROOT, blocks, commands, links, mentions
-
-from codabench.cli.app import app
+from documents import DOCUMENTS, ROOT, blocks, commands, links, mentions, parse
 
 README = ROOT / "README.md"
 COMMANDS = [(d, words) for d in DOCUMENTS for words in commands(d)]
@@ -22,27 +19,6 @@ MENTIONS = [(d, words) for d in DOCUMENTS for words in mentions(d)]
 
 def named(value: object) -> str | None:
     return value.relative_to(ROOT).as_posix() if isinstance(value, Path) else None
-
-
-def parse(words: list[str]) -> str | None:
-    """Parse a command as the program does, without carrying it out; the kind of error, if there is one."""
-    command = typer.main.get_command(app)
-    assert isinstance(command, typer.core.TyperGroup)
-    for option in command.params:
-        option.callback = _ended  # or a shell that completes commands would be set up here
-    try:
-        context = command.make_context("codabench", words[1:])
-        name, found, left = command.resolve_command(context, [*context._protected_args, *context.args])
-        assert found is not None
-        found.make_context(name, left, parent=context)
-    except Exception as error:  # noqa: BLE001 - typer's own copy of click has no public names
-        return type(error).__name__
-    return None
-
-
-def _ended(_context: object, _option: object, value: object) -> None:
-    if value:
-        raise typer.Exit
 
 
 def test_parsing_carries_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -274,6 +274,35 @@ def test_what_was_pulled_can_be_removed_again(registry: Registry, engine: Any, t
     assert engine.driver.inspect_image(names["by-hand"]) is not None
 
 
+def test_what_was_pulled_is_kept_within_a_bound(registry: Registry, engine: Any, tmp_path: Path) -> None:
+    """Of six images of three megabytes the oldest go until two are left, but none that something needs."""
+    names, images = {}, {}
+    for age, what in enumerate(("running", "busy", "named", "old", "older", "new")):
+        registry.push(f"lab/kept-{what}", "1", busybox(x=os.urandom(3_000_000)))
+        names[what] = f"{registry.host}/lab/kept-{what}:1"
+        images[what] = engine.resolve(names[what])
+        used = time.time() - 1000 + 100 * age
+        os.utime(engine._resolver.pulled._path(images[what].id), (used, used))
+    container = engine.create(Bench(engine, images["running"], tmp_path).spec("true"))
+    engine.driver.client.tag(images["named"].id, f"{registry.host}/mine/kept", "1")
+
+    def trimmed(cap: float, **how: Any) -> list[str]:
+        gone = engine.trim_images(int(cap), **how)
+        assert all(engine.driver.inspect_image(image.id) is None for image in gone)
+        return [image.name.rpartition("-")[2] for image in gone]
+
+    each = max(image.size for image in images.values())
+    busy = {names["busy"]}
+    assert trimmed(6.5 * each, busy=lambda: busy) == []
+    assert trimmed(5.5 * each, busy=lambda: busy) == ["old:1"]
+    assert trimmed(0, busy=lambda: busy, older_than=5000) == [], "they were used a short while ago"
+    assert trimmed(0, busy=lambda: busy) == ["older:1", "new:1"]
+    container.discard()
+    engine._remover.flush()
+    assert trimmed(0) == ["running:1", "busy:1"]
+    assert engine.driver.inspect_image(names["named"]) is not None
+
+
 WHICH = "command: sh -c 'cp /which /app/output/which; sleep 0.7'\n"
 SCORE = {
     "metadata.yaml": "command: sh /app/program/score.sh\n",

@@ -60,7 +60,7 @@ def look(outputs: list[Any]) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    listed = ["01_first_competition", "02_leaderboards", "03_own_benchmark", "04_reevaluation"]
+    listed = ["01_first_competition", "02_leaderboards", "03_own_benchmark", "04_reevaluation", "05_cluster"]
     assert [path.stem for path in NOTEBOOKS] == listed
 
 
@@ -135,3 +135,18 @@ def test_a_reevaluation_runs(kernel: pytest.MonkeyPatch) -> None:
     shown = [page for page in pages if 'class="cb-progress"' in page]
     assert "12/12  ok 12" in shown[-1]
     assert any("12 rescored" in page for page in pages)
+
+
+def test_a_cluster_loses_a_worker_and_no_run(kernel: pytest.MonkeyPatch) -> None:
+    kernel.setenv("CODABENCH_NOTEBOOK_BACKEND", "process")
+    (path,) = (path for path in NOTEBOOKS if path.stem == "05_cluster")
+    outputs = execute(path)
+    pages = pages_of(outputs)
+    (look,) = (page for page in pages if "cb-preflight" in page)
+    assert look.count("tls://127.0.0.1:") == 2
+    assert look.count("what it writes is seen here") == 2
+    boards = [page for page in pages if 'cb-board"' in page]
+    assert boards[0].index(">finn<") < boards[0].index(">eve<") < boards[0].index(">ada<")
+    assert boards[1].index(">ada<") < boards[1].index(">finn<")
+    said = [o.data["text/plain"] for o in outputs if "text/html" not in o.get("data", {}) and "data" in o]
+    assert any("AttemptLost worker gone" in text for text in said)

@@ -13,6 +13,7 @@ from codabench.core.errors import UsageError
 
 CERTS = "CODABENCH_DASK_CERTS"
 """Environment: the directory with ``ca.pem``, ``cert.pem`` and ``key.pem``."""
+_SIDES = ("client", "scheduler", "worker")
 
 PREFIX = "codabench-"
 """Before the scheme of an address: its connections unpickle nothing; see `codabench.backends.dask.strict`."""
@@ -54,16 +55,18 @@ class TLS(Record):
         """As Dask wants it."""
         from distributed import Security
 
-        return Security(
-            tls_ca_file=self.ca,
-            tls_client_cert=self.cert,
-            tls_client_key=self.key,
-            tls_scheduler_cert=self.cert,
-            tls_scheduler_key=self.key,
-            tls_worker_cert=self.cert,
-            tls_worker_key=self.key,
-            require_encryption=True,
-        )
+        pairs = {f"tls_{side}_{what}": getattr(self, what) for side in _SIDES for what in ("cert", "key")}
+        return Security(tls_ca_file=self.ca, require_encryption=True, **pairs)
+
+    def config(self) -> dict[str, Any]:
+        """As Dask's configuration has it (``dask.config.set(tls.config())``), which `SSHCluster` takes along.
+
+        The files have to be at the same paths there.
+        """
+        tls = "distributed.comm.tls"
+        pairs = {f"{tls}.{side}.{what}": getattr(self, what) for side in _SIDES for what in ("cert", "key")}
+        encrypted = {"distributed.comm.require-encryption": True, "distributed.comm.default-scheme": "tls"}
+        return {**encrypted, f"{tls}.ca-file": self.ca, **pairs}
 
 
 class Address(Record):
