@@ -159,9 +159,19 @@ class EngineTimeout(EngineError, TimeoutError):
 
 
 class WorkLost(EngineError):
-    """The worker that had a piece of work was lost, and nobody knows what came of it: it has to be done again."""
+    """The worker that had a piece of work was lost, and nobody knows what came of it: it has to be done again.
+
+    Attributes
+    ----------
+    begun
+        The worker had begun it, so that it may be the cause.
+    """
 
     default_code = "CB658"
+
+    def __init__(self, message: str, *, begun: bool = True, code: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.begun = begun
 
 
 class StorageError(CodabenchError, OSError):

@@ -240,7 +240,9 @@ def _groups(but_not: tuple[str | None, ...]) -> Any:
     first = select(*columns(RUN.c)).where(takeable(RUN.c, but_not)).order_by(*columns(RUN.c)).limit(1).subquery()
     group = select(first).cte("waiting", recursive=True)
     later, run = RUN.alias("later"), RUN.alias("next")
-    behind = tuple_(*(later.c[name] for name in _GROUP)) > tuple_(*(group.c[name] for name in _GROUP))
+    # SQLite takes all of the index only where what is compared with texts is no column: these are of a query.
+    place = (group.c.priority, group.c.scoring_only, group.c.competition.concat(""), group.c.participant.concat(""))
+    behind = tuple_(*(later.c[name] for name in _GROUP)) > tuple_(*place)
     following = (
         select(later.c.id)
         .where(takeable(later.c, but_not), behind)

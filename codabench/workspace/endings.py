@@ -16,7 +16,8 @@ TRIES, TRIES_OF_MANY = 3, 10
 """So often a run is offered to processes that do not reach its backend: where one is there, where there are more."""
 _BACK_OFF = 5.0
 
-GONE, SILENT, NO_PLACE, CLOSED, WORKER_GONE, NO_ROOM = "gone", "silent", "no place", "closed", "worker gone", "no room"
+GONE, SILENT, NO_PLACE, CLOSED, NO_ROOM = "gone", "silent", "no place", "closed", "no room"
+WORKER_GONE, NOT_BEGUN = "worker gone", "worker gone before it began"
 """Why an attempt was lost, as its event says."""
 DEADLY = (GONE, SILENT, WORKER_GONE)
 """Of these the run itself may be the cause."""

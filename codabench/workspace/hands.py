@@ -258,6 +258,9 @@ class Hands:
         if outcome is not None:
             self.finish(flight, outcome)
             return
+        if not error.begun:
+            self.give_back(flight, endings.NOT_BEGUN, error=error.message)
+            return
         after = endings.back_off(self._losses(run, *endings.DEADLY))
         self.give_back(flight, endings.WORKER_GONE, after=after, error=error.message)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from typing import Any
 
 from codabench.backends.backend import Backend, Handle
@@ -14,6 +15,9 @@ from codabench.db.taking import Room
 
 ELSEWHERE_SECONDS = 1.0
 """Between two looks for runs of other backends while one is full."""
+READY_SECONDS = 0.5
+"""How long it may take at most to record an end, and to hand out what comes after it."""
+_ENDS = 16
 _PAUSES = (1.0, 60.0)
 
 
@@ -41,13 +45,16 @@ class Flight:
 class Load:
     """How much each backend has: runs by the word that they were submitted with, of which one backend may have several.
 
-    A word is full when twice as many runs are in hand as its backends have slots: one is carried out, one is ready.
+    A word is full when in hand are, beside one run for each slot of its backends, those that are ready for a slot. What
+    is ready is before everything that is queued later, whoever's it is: so there are no more than the slots are likely
+    to take within `READY_SECONDS`, and as many as there are slots while that is not known.
     """
 
     def __init__(self) -> None:
         self._words: dict[str, Any] = {}
         self._places: dict[str, dict[int, Backend]] = {}
         self._flights: dict[str, set[Flight]] = {}
+        self._ends: dict[str, deque[float]] = {}
         self._shunned: dict[str, tuple[float, float]] = {}
         self._looked = 0.0
 
@@ -60,7 +67,14 @@ class Load:
 
     def remove(self, flight: Flight) -> None:
         """It is over, if it ever was handed over."""
-        self._flights.get(self._key(flight.run.backend), set()).discard(flight)
+        key = self._key(flight.run.backend)
+        flights = self._flights.get(key, set())
+        if flight not in flights:
+            return
+        flights.remove(flight)
+        self._ends.setdefault(key, deque(maxlen=_ENDS)).append(time.monotonic())
+        if not flights:
+            self._ends[key].clear()
 
     def rooms(self) -> list[Room]:
         """How many more runs of each word that is in use may be taken now."""
@@ -70,10 +84,17 @@ class Load:
 
     def _room(self, key: str) -> int:
         try:
-            room = 2 * sum(place.info().slots for place in self._places[key].values())
+            slots = sum(place.info().slots for place in self._places[key].values())
         except EngineError:
             return 0  # whoever does not say how much room there is gets nothing more
-        return max(0, room - len(self._flights[key]))
+        return max(0, slots + self._ready(key, slots) - len(self._flights[key]))
+
+    def _ready(self, key: str, slots: int) -> int:
+        ends = self._ends.get(key, ())
+        if not ends or len(ends) < min(slots, _ENDS):
+            return slots
+        each = (time.monotonic() - ends[0]) / len(ends)
+        return min(slots, 1 + int(READY_SECONDS / each)) if each else slots
 
     def look_elsewhere(self) -> bool:
         """Whether it is time to look for runs of other words: that costs more than to take the next one."""

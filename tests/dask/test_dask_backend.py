@@ -62,10 +62,14 @@ def test_a_lost_worker_costs_only_what_it_had(cluster: Cluster) -> None:
         cluster.workers[0].kill()
         with pytest.raises(WorkLost) as caught:
             first.result(30)
-        assert caught.value.code == "CB658"
+        assert (caught.value.code, caught.value.begun) == ("CB658", True)
         second.cancel("enough")
         assert second.result(30) == {"stopped": True, "reason": "enough"}
-        assert waiting.result(30)["scratch"] is True
+        try:  # it may have waited at either
+            well = waiting.result(30)["scratch"]
+        except WorkLost as lost:
+            well = not lost.begun
+        assert well
 
 
 def test_a_scheduler_that_comes_back_finds_its_workers_and_clients_again(cluster: Cluster) -> None:

@@ -13,6 +13,7 @@ from cluster import Cluster, wait_for
 import codabench as cb
 from codabench.core.errors import EngineUnavailable, UsageError
 from codabench.core.events import EventKind
+from codabench.core.problems import Fault
 from codabench.core.records import Status
 
 sys.path.append(str(Path(__file__).parents[1] / "workspace"))
@@ -63,6 +64,28 @@ def test_cancelling_ends_the_program_on_its_worker(cluster: Cluster, tmp_path: P
         running.cancel("not wanted")
         assert (running.status, waiting.status) == (Status.CANCELLED, Status.CANCELLED)
         assert not tiny.alive(watcher.pids[0])
+
+
+def test_a_run_that_needs_a_gpu_goes_to_a_worker_that_has_one(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.worker(1)
+    comp = cb.load(tiny.bundle(tmp_path / "bundle"))
+    policy = cb.Policy(gpus="1")
+    with cb.Workspace(tmp_path / "lab", backend=cluster.url) as ws:
+        ws.add(comp)
+        # At once and with the reason: it would wait for ever.
+        refused = ws.submit(comp, tiny.answer(tmp_path / "a"), policy=policy).wait(60)
+        assert (refused.status, refused.run.scores) == (Status.FAILED, {})
+        assert refused.problem is not None
+        assert (refused.problem.code, refused.problem.fault) == ("CB657", Fault.OPERATOR)
+        assert "GPU=1" in refused.problem.message
+        with_gpu = cluster.worker(1, "--gpus", "1")
+        watcher = tiny.Watcher()
+        ws.observe(watcher.event)
+        given = ws.submit(comp, tiny.answer(tmp_path / "b", '{"score": 0.5, "sleep": 60}'), policy=policy)
+        assert watcher.sleeping.wait(60)
+        stat = Path(f"/proc/{watcher.pids[0]}/stat").read_text()
+        assert int(stat.rpartition(")")[2].split()[1]) == with_gpu.process.pid
+        given.cancel("seen")
 
 
 def test_when_there_is_no_cluster_runs_wait_for_it(tmp_path: Path) -> None:

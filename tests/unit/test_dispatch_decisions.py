@@ -65,6 +65,28 @@ def test_room_is_what_a_backend_does_not_have_yet() -> None:
     assert (load.shunned("podman"), load.shunned("docker")) == (True, False)
 
 
+@pytest.mark.parametrize(("each", "ready"), [(0.01, 8), (0.12, 5), (0.4, 2), (10.0, 1)])
+def test_of_long_runs_few_are_ready_so_that_others_come_soon(
+    each: float, ready: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, place, now = Load(), Place(8), 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    flights = [flight() for _ in range(24)]
+    for made in flights[:9]:
+        load.add(made, place)
+    assert load.rooms() == [(None, 7)]  # nothing is known yet
+    for done, made in enumerate(flights[9:]):
+        now += each
+        load.remove(flights[done])
+        load.add(made, place)
+    now += each
+    assert load.rooms() == [(None, max(0, 8 + ready - 9))]
+    for made in flights:
+        load.remove(made)
+    load.add(flight(), place)
+    assert load.rooms() == [(None, 15)]
+
+
 def test_words_are_full_on_their_own_and_objects_are_words_too() -> None:
     load = Load()
     for word in (None, "docker", {"object": "DockerEngine"}):

@@ -262,7 +262,7 @@ class DaskBackend:
             raise NoRoom(f"the Dask scheduler {self.address} has no workers", hint=hint)
         wanted = {SLOTS: float(needs.slots)} if any(SLOTS in w["resources"] for w in workers.values()) else {}
         if needs.gpus:
-            wanted[GPUS] = float(needs.gpus) if needs.gpus.isdigit() else 1.0
+            wanted[GPUS] = float(_devices(needs.gpus))
         for worker in workers.values():
             if all(worker["resources"].get(name, 0) >= much for name, much in wanted.items()):
                 return wanted
@@ -338,7 +338,9 @@ class DaskBackend:
     def _lost(self, task: str) -> None:
         handle = self._handles.get(task)
         if handle is not None:
-            handle.fail(WorkLost(f"the cluster does not know {handle.key} any more: its worker was lost"))
+            begun = handle.status() is not HandleStatus.WAITING
+            message = f"the cluster does not know {handle.key} any more: its worker was lost"
+            handle.fail(WorkLost(message, begun=begun))
 
 
 class DaskHandle(WorkHandle):
@@ -417,3 +419,8 @@ def worker_info(address: str, said: Mapping[str, Any]) -> WorkerInfo:
 def _word_of(engine: ContainerEngine) -> str:
     url = getattr(engine, "url", None)
     return f"{engine.name}:{url}" if url else engine.name
+
+
+def _devices(gpus: str) -> int:
+    """How many GPUs of a worker a request takes: a number, or names; ``all`` counts as one."""
+    return int(gpus) if gpus.isdigit() else len(gpus.split(","))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from db_samples import AT, K, NewUrl, admitted, submission
+from sqlalchemy import event
 
 from codabench.core.competition import CompetitionSpec
 from codabench.core.errors import StateError, StorageError
@@ -159,6 +160,21 @@ def test_no_more_are_taken_than_there_is_room_for(db: Database) -> None:
     assert taken() == ["r2"]
     assert taken(Room("docker", 5)) == ["r5"]
     assert taken() == []
+
+
+def test_the_index_is_asked_for_one_group_after_the_other(new_url: NewUrl) -> None:
+    """Not for every run that waits: SQLite needs to be shown that it can."""
+    url = new_url()
+    if not url.startswith("sqlite"):
+        pytest.skip("PostgreSQL plans by what there is")
+    db, asked = Database(url), []
+    event.listen(db._engine, "before_cursor_execute", lambda *about: asked.append(about[2:4]))
+    take(db)
+    statement, values = next(each for each in asked if "RECURSIVE" in each[0])
+    with db._read() as rows:
+        plan = str(rows.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all())
+    assert "(status=? AND (priority,scoring_only,competition,participant)>(?,?,?,?))" in plan
+    db.close()
 
 
 # ---------------------------------------------------------------- leases
