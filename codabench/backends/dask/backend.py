@@ -391,6 +391,11 @@ class DaskHandle(WorkHandle):
         if not begun or self.stop.is_set():
             self._backend._stop_there([worker], self._task, self.stop.reason or "cancelled")
 
+    def forget(self) -> None:
+        """Take it back without a word to workers, one of which may hang; nobody minds if it is done all the same."""
+        self._backend._drop(self._task)
+        super().cancel("it is not waited for any more")
+
     def cancel(self, reason: str = "cancelled") -> None:
         if self.status() is HandleStatus.WAITING:
             # On its way, it may have begun already: then it ends as what runs does, with a result.

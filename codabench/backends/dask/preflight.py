@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from codabench.backends.backend import Handle, Work
 from codabench.backends.versions import versions
@@ -77,6 +77,13 @@ class Preflight(Record):
         return preformatted(str(self), "cb-preflight")
 
 
+class Question(Handle, Protocol):
+    """What a worker is asked, as a handle."""
+
+    def forget(self) -> None:
+        """Take it back; nobody minds if it is answered all the same."""
+
+
 class Asked:
     """A worker that was asked.
 
@@ -86,7 +93,7 @@ class Asked:
         Has it asked; calls what it is given when the answer is there.
     """
 
-    def __init__(self, submit: Callable[[Callable[[Handle], None]], Handle]) -> None:
+    def __init__(self, submit: Callable[[Callable[[Handle], None]], Question]) -> None:
         self.answered = 0.0
         self._handle = submit(self._over)
 
@@ -103,7 +110,7 @@ class Asked:
         except CodabenchError as error:
             return error
         except TimeoutError:
-            self._handle.cancel()
+            self._handle.forget()
             hint = "it is busy or hangs; --timeout gives it longer"
             return EngineTimeout("it did not answer in time", hint=hint)
 
