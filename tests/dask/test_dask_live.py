@@ -138,10 +138,10 @@ def test_the_status_of_a_cluster(cluster: Cluster, comp: cb.Competition, tmp_pat
 def test_a_cluster_that_is_away_says_so_at_once(cluster: Cluster, tmp_path: Path) -> None:
     cluster.worker(1)
     with cb.Workspace(tmp_path / "lab", backend=cluster.url, dispatch=False) as ws:
-        link = DaskBackend(cluster.url)._link
-        assert link.client.dashboard_link.startswith("http://127.0.0.1:")  # Dask names one where there is none
-        assert link.dashboard() is None
-        link.close()
+        with DaskBackend(cluster.url) as backend:
+            # Dask names one where there is none.
+            assert backend._link.client.dashboard_link.startswith("http://127.0.0.1:")
+            assert backend.described().dashboard is None
         assert len(ws.status().workers) == 1
         cluster.scheduler.kill()
         wait_for(lambda: (ws.status().cluster or BackendNow(name="")).error is not None)

@@ -256,16 +256,18 @@ class DaskBackend:
 
     def _resources(self, needs: Needs) -> dict[str, float]:
         """What a worker must have free for this; what nobody has would be waited for without end."""
-        workers = self._workers()
+        wanted: dict[str, float] = {}
+        for fresh in (False, True):  # nothing is refused for a worker that has come this very moment
+            workers = self._workers(fresh=fresh)
+            wanted = {SLOTS: float(needs.slots)} if any(SLOTS in w["resources"] for w in workers.values()) else {}
+            if needs.gpus:
+                wanted[GPUS] = float(_devices(needs.gpus))
+            for worker in workers.values():
+                if all(worker["resources"].get(name, 0) >= much for name, much in wanted.items()):
+                    return wanted
         if not workers:
             hint = "start one: codabench worker"
             raise NoRoom(f"the Dask scheduler {self.address} has no workers", hint=hint)
-        wanted = {SLOTS: float(needs.slots)} if any(SLOTS in w["resources"] for w in workers.values()) else {}
-        if needs.gpus:
-            wanted[GPUS] = float(_devices(needs.gpus))
-        for worker in workers.values():
-            if all(worker["resources"].get(name, 0) >= much for name, much in wanted.items()):
-                return wanted
         lacking = ", ".join(f"{name}={much:g}" for name, much in wanted.items())
         hint = "start a worker that has it (codabench worker --slots, --gpus), or ask for less"
         raise EngineUnavailable(f"no worker of the cluster has {lacking}", code="CB657", hint=hint)

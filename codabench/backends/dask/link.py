@@ -73,7 +73,8 @@ class Link:
                 return Client(f"{PREFIX}{place.url}", security=security, timeout=timeout, set_as_default=False)
             except (OSError, TimeoutError, ValueError) as error:
                 hint = "is the scheduler up, and are both sides' certificates of one authority?"
-                raise EngineUnavailable(f"no Dask scheduler answers at {place.url}: {error}", hint=hint) from error
+                why = str(error).replace(PREFIX, "")
+                raise EngineUnavailable(f"no Dask scheduler answers at {place.url}: {why}", hint=hint) from error
 
         return connect
 
