@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from ssl import SSLContext
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -46,7 +48,7 @@ class Sink:
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.signed_in.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=data.password == b"p@ss:word")
+        return AuthResult(success=data.password == b"p@ss:word", handled=False)
 
     def to(self, address: str) -> list[EmailMessage]:
         return [mail for mail in self.mails if mail["X-Envelope-To"] == address]
@@ -60,26 +62,39 @@ class _Listening(Controller):
         self._own = own
 
     def _create_server(self) -> Any:
-        return self.loop.create_server(self._factory_invoker, sock=self._own)
+        return self.loop.create_server(self._factory_invoker, sock=self._own, ssl=self.ssl_context)
 
 
 @contextmanager
-def mail_sink(*, port: int = 0, with_password: bool = False) -> Iterator[Sink]:
-    """A server on a port of this machine, by default one that is free; `url` of what is yielded leads there."""
+def mail_sink(
+    *, port: int = 0, with_password: bool = False, smtps: SSLContext | None = None, starttls: SSLContext | None = None
+) -> Iterator[Sink]:
+    """A server on a port of this machine, by default one that is free; `url` of what is yielded leads there.
+
+    Parameters
+    ----------
+    smtps, starttls
+        TLS from the start, or when it is asked for; then nothing else is taken.
+    """
     sink = Sink()
     more: dict[str, Any] = {"authenticator": sink.authenticate, "auth_required": True} if with_password else {}
+    warnings.filterwarnings("ignore", "Requiring AUTH", UserWarning)
+    if smtps is not None:
+        more["ssl_context"] = smtps
+    if starttls is not None:
+        more |= {"tls_context": starttls, "require_starttls": True}
     own = socket.create_server(("127.0.0.1", port))
     server = _Listening(own, sink, hostname="127.0.0.1", auth_require_tls=False, **more)
     server.start()
     try:
-        sink.url = f"smtp://{'robot:p%40ss%3Aword@' if with_password else ''}127.0.0.1:{server.port}"
+        sink.url = f"smtp{'s' * bool(smtps)}://{'robot:p%40ss%3Aword@' if with_password else ''}127.0.0.1:{server.port}"
         yield sink
     finally:
         server.stop(no_assert=True)
 
 
 def text_of(mail: EmailMessage) -> str:
-    return str(mail.get_content())
+    return str(mail.get_content()).replace("\r\n", "\n")
 
 
 def secret_in(mail: EmailMessage) -> str:
