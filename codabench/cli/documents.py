@@ -84,6 +84,7 @@ def run_details(run: RunHandle) -> dict[str, Any]:
     return {
         "warnings": [problem_document(warning) for warning in run.warnings],
         "by_hand": [{**each.model_dump(exclude={"run"}), "at": stamp(each.at)} for each in run.by_hand],
+        "worker": run.worker or None,
         "exit_codes": exit_codes(run),
         "steps": steps(run),
         "logs": {name: run.logs.record(name).total for name in run.logs} if run.outcome else {},

@@ -85,7 +85,8 @@ def _run(handle: SubmissionHandle, run: RunHandle) -> str:
         lines.append(f"logs  {', '.join(kept)}: codabench logs {short(run.id)}")
     if run.provenance:
         made = run.provenance
-        lines.append(f"ran in {made['image']['name']} ({made['engine']['name']}), {run.seconds:.1f} s")
+        where = f" on the worker {printable(run.worker)}" if run.worker else ""
+        lines.append(f"ran in {made['image']['name']} ({made['engine']['name']}){where}, {run.seconds:.1f} s")
     return lines[0] + "\n" + indent("\n".join(lines[1:]), "  ")
 
 

@@ -182,6 +182,13 @@ class RunHandle:
         """Its status events."""
         return self._workspace.db.events(self.id)
 
+    @property
+    def worker(self) -> str:
+        """The worker of a cluster that its last attempt has begun on; empty: on none, or on none that is known."""
+        attempt = self.record.attempt
+        said = [event.data.get("worker") for event in self.history() if event.attempt == attempt]
+        return str(next((worker for worker in reversed(said) if worker), ""))
+
     def explain(self) -> Explanation:
         """Where it stands, since when, why, and what comes next."""
         from codabench.workspace.explaining import explain

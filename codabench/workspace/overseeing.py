@@ -130,7 +130,8 @@ class _Look:
 
     def _workers(self, backends: Iterable[Mapping[str, Any]]) -> tuple[WorkerNow, ...]:
         """The workers that clusters have, and those that only runs of the last hour tell of."""
-        known = {each["name"]: each for about in backends for each in about.get("workers", ())}
+        said = [_worker(each) for about in backends for each in about.get("workers") or ()]
+        known = {each.name: each for each in said if each is not None}
         running = Counter(str(place["worker"]) for place in self._places.values() if place.get("worker"))
         ended: dict[str, list[Ended]] = defaultdict(list)
         for each in self._ended:
@@ -138,7 +139,7 @@ class _Look:
                 ended[str(each.place["worker"])].append(each)
         return tuple(
             WorkerNow(
-                **_fields(known.get(name, {"name": name, "address": "", "slots": 0})),
+                **(known.get(name) or WorkerInfo(name=name, address="", slots=0)).model_dump(),
                 running=running[name],
                 ended=dict(by_status(ended[name])),
                 present=name in known,
@@ -179,22 +180,22 @@ def _backends(about: Any) -> list[dict[str, Any]]:
 
 
 def _backend(said: Mapping[str, Any]) -> BackendNow:
-    details = said.get("details") or {}
-    return BackendNow(
-        name=str(said.get("name", "")),
-        engine=str(said.get("engine", "")),
-        slots=int(said.get("slots", 0)),
-        address=details.get("address"),
-        dashboard=said.get("dashboard"),
-        error=said.get("error"),
-    )
+    known, details = {name: said[name] for name in BackendNow.model_fields if name in said}, said.get("details")
+    address = details.get("address") if isinstance(details, dict) else None
+    try:
+        return BackendNow(**{**known, "address": address})
+    except ValueError:
+        return BackendNow(name=str(said.get("name")), error="another version of codabench says this otherwise")
+
+
+def _worker(said: Any) -> WorkerInfo | None:
+    """A worker, as far as this version knows what is said of it."""
+    try:
+        return WorkerInfo(**{name: said[name] for name in WorkerInfo.model_fields if name in said})
+    except (TypeError, ValueError):
+        return None
 
 
 def _left(attempt: Attempt, now: datetime) -> str:
     said = driver_left(attempt, now)
     return f"; {shown(attempt.holder)} drove it{said}" if said else ""
-
-
-def _fields(said: Mapping[str, Any]) -> dict[str, Any]:
-    """What this version knows of a worker."""
-    return {name: said[name] for name in WorkerInfo.model_fields if name in said}

@@ -156,7 +156,8 @@ class WorkspaceStatus(Record):
     def dashboards(self) -> tuple[str, ...]:
         """Dask dashboards that answer."""
         backends = [b for d in self.dispatchers for b in d.backends] + ([self.cluster] if self.cluster else [])
-        return tuple(dict.fromkeys(b.dashboard for b in backends if b.dashboard))
+        links = dict.fromkeys(b.dashboard for b in backends if b.dashboard)
+        return tuple(link for link in links if link.startswith(("http://", "https://")))
 
     def to_dict(self) -> dict[str, Any]:
         """As ``codabench status --json`` prints it."""

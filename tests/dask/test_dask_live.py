@@ -93,6 +93,7 @@ def test_what_a_run_reports_comes_while_it_goes_on(comp: cb.Competition, tmp_pat
     assert [e.type for e in here if e.type == "plot"] == ["plot"]
     assert {e.data.get("worker") for e in here if e.type == "step" and e.event == "ScoringStarted"} == {"gpu-1"}
     assert here == list(run.events())
+    assert run.worker == "gpu-1"
     assert len([e for e in watcher.events if e["type"] == "log"]) > 10
 
 

@@ -30,7 +30,7 @@ def test_nobody_drives_and_nothing_waits(tmp_path: Path) -> None:
 
 @ON_BOTH
 def test_what_another_process_does(lab: Lab) -> None:
-    subs = [lab.submit(f"s{n}", sleep=3 if n else 0) for n in range(6)]
+    subs = [lab.submit(f"s{n}", sleep=30 if n else 0) for n in range(6)]
     waits = lab.ws.status()
     assert [run.id for run in waits.waiting] == [sub.run.id for sub in subs]
     assert "no process drives this workspace" in waits.waiting[0].why
@@ -109,3 +109,17 @@ def test_it_shows_itself_small_and_harmless(texts: int) -> None:
     assert "<script>" not in page
     assert max(map(len, text.splitlines())) <= 100 or texts == 0
     assert found.to_dict()["runs"] == {"Scoring": texts}
+
+
+def test_what_another_version_says_of_itself_harms_nobody(tmp_path: Path) -> None:
+    with cb.Workspace(tmp_path / "lab", dispatch=False) as ws:
+        for number, about in enumerate(
+            ("[]", "5", '{"backends": 5}', '{"backends": [5, {"slots": "many", "workers": [5, {"name": []}]}]}',
+             '{"backends": [{"name": "dask", "slots": 1, "details": 5, "dashboard": "javascript:alert(1)"}]}')
+        ):  # fmt: skip
+            ws.db.heartbeat(f"holder {number}", now=utc_now(), seconds=60, about=about)
+        found = ws.status()
+        assert len(found.dispatchers) == 5
+        assert (found.workers, found.dashboards) == ((), ())
+        assert "javascript" not in found._repr_html_()
+        assert "another version" in str(found)
