@@ -134,3 +134,23 @@ def test_a_port_that_is_taken_is_said(cluster: Cluster) -> None:
     found = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert found.returncode == 3
     assert "CB659" in found.stderr
+
+
+def test_a_scheduler_forgets_what_it_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it would grow with everybody who ever was there."""
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__EVENTS_CLEANUP_DELAY", "1s")
+    cluster = Cluster(tmp_path)
+    try:
+        cluster.worker(1)
+        with DaskBackend(cluster.url) as stays, DaskBackend(cluster.url) as leaves:
+            assert leaves.submit(ECHO, key="a").result(30)["scratch"] is True
+
+            def kept() -> list[object]:
+                said = stays._link.ask("events", topic=leaves._topic)
+                return [message for _, message in said if "execution" in message]
+
+            assert kept()
+            leaves.close()
+            wait_for(lambda: not kept())
+    finally:
+        cluster.close()

@@ -80,7 +80,7 @@ class DaskBackend:
         self._link = Link(cluster, tls, timeout, self._hear)
         self._engine = self._link.engine if engine is None else engine if isinstance(engine, str) else _word_of(engine)
         self.address = self._link.address
-        self._topic = f"codabench-{uuid.uuid4().hex}"
+        self._topic, self._mark = self._link.topic(), uuid.uuid4().hex[:6]
         self._numbers = itertools.count()
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._came = self._went = 0
@@ -138,7 +138,7 @@ class DaskBackend:
             raise UsageError("this backend is closed")
         where: dict[str, Any] = {"workers": [worker]} if worker else {"resources": self._resources(needs)}
         number = next(self._numbers)
-        task = f"codabench-run-{key}-{self._topic[-6:]}{number}"
+        task = f"codabench-run-{key}-{self._mark}{number}"
 
         def done() -> None:
             with self._lock:
@@ -296,6 +296,8 @@ class DaskBackend:
     # ------------------------------------------------------------------ what comes back
     def _hear(self, event: tuple[float, Any]) -> None:
         """In the event loop of the client: nothing is done here."""
+        if isinstance(event[1], dict) and "action" in event[1]:
+            return  # the scheduler tells on this topic of the client itself
         try:
             message = Message.model_validate(event[1])
         except ValueError:

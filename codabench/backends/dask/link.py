@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import uuid
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -103,6 +104,13 @@ class Link:
         """
         if self.client.status != "running":
             raise NoRoom(f"the connection to the Dask scheduler at {self.address} is lost")
+
+    def topic(self) -> str:
+        """A topic of our own. A scheduler forgets the one that is called like a client an hour after that has left.
+
+        A client that was given may have several of us, and one ear for each topic.
+        """
+        return str(self.client.id) if self._own else f"codabench-{uuid.uuid4().hex}"
 
     def subscribe(self, topic: str) -> None:
         """Hear what is said on a topic, also after the connection was lost and made again."""
