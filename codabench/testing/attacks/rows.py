@@ -36,7 +36,14 @@ class Row(Record):
     not_covered: str | None = None
 
 
-GROUPS: Final = {"Z": "Archives", "C": "Containers", "S": "Outputs and scores", "G": "Storage", "H": "What is shown"}
+GROUPS: Final = {
+    "Z": "Archives",
+    "C": "Containers",
+    "S": "Outputs and scores",
+    "G": "Storage",
+    "H": "What is shown",
+    "W": "Sites",
+}
 
 _UNTESTED: Final[dict[str, dict[str, str]]] = {
     "Z15": {
@@ -121,6 +128,9 @@ G01 | a signed URL, used for something else | good for one object, one verb, a t
 G05 | bytes that rot, or are changed in the cache | compared at each use, archives by digest; fetched again
 G06 | URLs of participants that name files of the host, or chains | an allow-list of protocols, and no chains
 H07 | names with HTML, scripts, bidirectional and terminal codes, in notebooks and plots | escaped where they are shown
+W05 | planting a session, or using one that was ended | a new secret at each sign-in, ended on the server
+W06 | guessing passwords, finding out who has an account | Argon2id, growing pauses, equal answers in equal time
+W08 | tokens in a stolen database, in logs | SHA-256 of random bits, links made as they are sent, a filter for logs
 """
 
 

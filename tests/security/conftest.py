@@ -1,0 +1,6 @@
+"""The sites that are attacked are those of the tests of sites."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "site"))
