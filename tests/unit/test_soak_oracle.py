@@ -140,7 +140,7 @@ def test_an_outcome_that_is_recorded_without_compare_and_set(lab: Any) -> None:
     zombie = Zombie(lab)
     zombie.report("new")
     last = zombie.outcomes["old"].model_dump_json().replace("'", "''")
-    change(lab, f"UPDATE run SET outcome = '{last}' WHERE id = 'r'", "UPDATE score SET value = 1 WHERE run = 'r'")
+    change(lab, f"""UPDATE run SET outcome = '{last}', scores = '{{"score": 1.0}}' WHERE id = 'r'""")
     assert kinds(lab, "its attempt came to") == {"double"}
 
 
@@ -178,8 +178,8 @@ RUN = "(SELECT id FROM run ORDER BY id LIMIT 1)"
 DAMAGES = {
     "a status that history does not lead to": ("UPDATE run SET status = 'Running'", "illegal"),
     "half a row": ("UPDATE run SET finished_at = NULL", "illegal"),
-    "a score is gone": (f"DELETE FROM score WHERE run = {RUN}", "lost"),
-    "a score of nobody": ("UPDATE score SET value = 7", "double"),
+    "a score is gone": (f"UPDATE run SET scores = NULL WHERE id = {RUN}", "lost"),
+    "a score of nobody": ("""UPDATE run SET scores = '{"score": 7}'""", "double"),
     "a run that no board shows": (f"UPDATE run SET shown = 0 WHERE id = {RUN}", "lost"),
     "steps of somebody else": (f"UPDATE step SET run = {RUN}", "double"),
     "a number is left out": ("UPDATE submission SET number = 9 WHERE number = 2", "illegal"),
@@ -216,8 +216,9 @@ def test_bytes_that_are_not_right(how: str, lab: Any) -> None:
 
 
 def test_a_score_that_was_written_twice(lab: Any) -> None:
+    scores = json.loads(value(lab, "SELECT scores FROM run LIMIT 1"))
     with open(lab.counts, "a") as file:
-        file.write(f"{int(value(lab, 'SELECT value FROM score LIMIT 1'))}\n")
+        file.write(f"{int(scores['score'])}\n")
     assert kinds(lab, "was written 2 times") == {"double"}
 
 
