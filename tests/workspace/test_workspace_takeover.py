@@ -11,22 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from machines import RESULT, AtOnce
 from sqlalchemy.exc import OperationalError
 from tiny import Watcher, alive, answer, bundle
 
 import codabench as cb
-from codabench.backends.backend import BackendInfo, Needs, Work
+from codabench.backends.backend import Work
 from codabench.backends.handle import WorkHandle
 from codabench.backends.owner import myself
-from codabench.core.errors import CodabenchError, EngineError, StorageError, WorkLost
+from codabench.core.errors import StorageError
 from codabench.core.events import EventKind
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Status
-from codabench.workspace import dispatcher, endings
 from codabench.workspace.endings import SILENT
 from codabench.workspace.holding import is_dead, new_holder, shown
 
-RESULT = {"status": "Finished", "scores": {"score": 7.0}}
 SLEEPS = '{"score": 1, "sleep": 60}'
 
 
@@ -38,28 +37,6 @@ def dead_holder() -> str:
 def far_holder() -> str:
     """A process of another machine, of which nothing can be known."""
     return myself().model_copy(update={"machine": "elsewhere:1", "pid": 12}).label()
-
-
-class AtOnce:
-    """A backend that knows the outcome of everything."""
-
-    def __init__(self, slots: int = 4, **outcome: Any) -> None:
-        self.slots, self.outcome, self.taken = slots, {**RESULT, **outcome}, 0
-
-    def submit(
-        self, work: Work, *, key: str, needs: Needs | None = None, on_event: Any = None, on_done: Any = None
-    ) -> WorkHandle:
-        self.taken += 1
-        handle = WorkHandle(key, on_event, lambda: on_done(handle))
-        handle.begin()
-        handle.finish(self.outcome)
-        return handle
-
-    def info(self) -> BackendInfo:
-        return BackendInfo(name="at once", slots=self.slots, engine="none")
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 @pytest.fixture
@@ -143,72 +120,6 @@ def test_a_run_that_kills_its_processes_does_not_go_round_for_ever(queue: cb.Wor
     assert sub.problem is not None
     assert (sub.problem.code, sub.problem.fault) == ("CB632", Fault.OPERATOR)
     assert "3 attempts were lost" in sub.problem.message
-
-
-class Losing(AtOnce):
-    """A backend on which the first attempts end in an error of the machine."""
-
-    def __init__(self, *errors: CodabenchError) -> None:
-        super().__init__()
-        self.errors = list(errors)
-
-    def submit(
-        self, work: Work, *, key: str, needs: Needs | None = None, on_event: Any = None, on_done: Any = None
-    ) -> WorkHandle:
-        if not self.errors:
-            return super().submit(work, key=key, on_event=on_event, on_done=on_done)
-        self.taken += 1
-        handle = WorkHandle(key, on_event, lambda: on_done(handle))
-        handle.fail(self.errors.pop())
-        return handle
-
-
-GONE, UNBEGUN = WorkLost("it was killed"), WorkLost("it was killed", begun=False)
-
-
-@pytest.mark.parametrize(
-    ("errors", "status", "attempts", "code"),
-    [
-        ([], Status.FINISHED, 1, None),
-        ([GONE], Status.FINISHED, 2, None),
-        ([GONE, GONE], Status.FINISHED, 3, None),
-        ([GONE] * 3, Status.FAILED, 3, "CB632"),
-        # What had not begun there is not the cause, however often that happens.
-        ([UNBEGUN] * 5, Status.FINISHED, 6, None),
-        ([GONE, UNBEGUN, GONE, UNBEGUN, UNBEGUN], Status.FINISHED, 6, None),
-        ([GONE, UNBEGUN, GONE, GONE], Status.FAILED, 4, "CB632"),
-        # A machine that says what is wrong would say it again.
-        ([EngineError("no luck")], Status.FAILED, 1, "CB600"),
-    ],
-)
-def test_only_what_was_lost_is_tried_again_and_what_kills_its_workers_is_not(
-    errors: list[CodabenchError],
-    status: Status,
-    attempts: int,
-    code: str | None,
-    place: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(endings, "_BACK_OFF", 0.02)
-    monkeypatch.setattr(dispatcher, "SWEEP_SECONDS", 0.05)
-    backend = Losing(*errors)
-    with cb.Workspace(place / "lab", backend=backend) as ws:
-        sub = submit(ws, place).wait(30)
-        assert (sub.status, backend.taken) == (status, attempts)
-        assert (sub.problem and sub.problem.code) == code
-        if code is not None:  # nobody's limit is touched
-            assert sub.problem is not None
-            assert sub.problem.fault is Fault.OPERATOR
-            assert ws.db.submission_times(sub.competition.id, 0, sub.record.participant) == []
-
-
-@pytest.mark.parametrize("fault", [Fault.PARTICIPANT, Fault.ORGANIZER])
-def test_a_program_that_fails_is_not_run_again(place: Path, fault: Fault) -> None:
-    problem = {"code": "CB610", "severity": "error", "message": "m", "fault": fault}
-    backend = AtOnce(status="Failed", scores={}, problem=problem)
-    with cb.Workspace(place / "lab", backend=backend) as ws:
-        assert submit(ws, place).wait(30).status is Status.FAILED
-    assert backend.taken == 1
 
 
 def test_a_second_loss_makes_it_wait(queue: cb.Workspace, place: Path) -> None:
