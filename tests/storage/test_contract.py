@@ -41,7 +41,7 @@ class Place:
 
     def names(self) -> set[str]:
         """Everything that is in it."""
-        prefixes = ("blobs", "trees", "attempts", "incoming")
+        prefixes = ("blobs", "trees", "attempts", "live", "incoming")
         return {found.name for prefix in prefixes for found in self.store.objects.listed(prefix)}
 
     def spoil(self, name: str, data: bytes) -> None:
@@ -272,6 +272,22 @@ def test_what_is_not_there_says_so(place: Place, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- what nobody needs goes
 def none_needed() -> Reachable:
     return Reachable((), ())
+
+
+def test_pieces_of_what_an_attempt_reports(place: Place) -> None:
+    """One host writes, another one reads them as they come; afterwards they go, and a sweep takes what was left."""
+    other = place.open("other")
+    assert other.get_piece("a", 1) is None
+    for number, data in enumerate((b"one", b"two", b"left"), 1):
+        place.store.put_piece("a", number, data)
+        assert other.get_piece("a", number) == data
+        assert other.get_piece("a", number + 1) is None
+    place.store.drop_pieces("a", 2)
+    assert [other.get_piece("a", number) for number in (1, 2, 3)] == [None, None, b"left"]
+    assert "live/a/3" in place.names()
+    swept = sweep(place.store, lambda: Reachable(set(), set()), older_than=-1, dry_run=False)
+    assert "live" in {item.kind for item in swept.items}
+    assert other.get_piece("a", 3) is None
 
 
 def test_a_sweep_removes_what_is_not_named_and_old(place: Place, folder: Path) -> None:
