@@ -20,7 +20,7 @@ OK, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
 
 def print_json(document: dict[str, Any]) -> None:
     """The one document of ``--json``."""
-    _write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=not _utf8(sys.stdout), default=str))
+    _write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=not utf8(sys.stdout), default=str))
     sys.stdout.flush()
 
 
@@ -50,7 +50,8 @@ def _write(stream: Any, text: str) -> None:
     stream.flush()  # where both streams end in one file, results and diagnostics keep their order
 
 
-def _utf8(stream: Any) -> bool:
+def utf8(stream: Any) -> bool:
+    """Whether a stream takes every sign."""
     return (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"
 
 

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from codabench.cli.output import INTERRUPTED, handled, print_json, say
+from codabench.cli.output import INTERRUPTED, handled, print_json, say, utf8
 from codabench.cli.workspaces import DB, WORKSPACE, opened
 
 if TYPE_CHECKING:
     from codabench.workspace.status import WorkspaceStatus
     from codabench.workspace.workspace import Workspace
+
+_OTHER_LINES = 18
+"""Of a terminal: counts, processes, some workers, heads."""
 
 
 @handled
@@ -54,10 +57,17 @@ def _watch(ws: Workspace, every: float, limit: int, *, as_json: bool) -> None:
     try:
         with _shown(as_json=as_json) as show:
             while True:
-                show(ws.status(limit=limit))
+                show(ws.status(limit=limit if as_json else min(limit, _most_listed())))
                 time.sleep(every)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _most_listed() -> int:
+    """How many runs of each list a terminal has lines for."""
+    import shutil
+
+    return max(1, (shutil.get_terminal_size().lines - _OTHER_LINES) // 2) if sys.stdout.isatty() else 1 << 30
 
 
 @contextmanager
@@ -65,7 +75,7 @@ def _shown(*, as_json: bool) -> Iterator[Any]:
     """In a terminal one look takes the place of the other; elsewhere they follow each other."""
     if as_json:
         yield lambda found: say(json.dumps({"ok": True, **found.to_dict()}))
-    elif not sys.stdout.isatty():
+    elif not sys.stdout.isatty() or not utf8(sys.stdout):
         yield lambda found: say(f"{found.text()}\n")
     else:
         from rich.console import Console
