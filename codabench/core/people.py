@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from codabench.core.base import Record
+from codabench.core.trees import BlobRef
 
 Scope = Literal["read", "write"]
 
@@ -24,7 +25,13 @@ Link = Annotated[Line, AfterValidator(_web_address)]
 
 
 class Profile(Record):
-    """What people say of themselves; all of it may be empty."""
+    """What people say of themselves; all of it may be empty.
+
+    Attributes
+    ----------
+    photo
+        A square PNG in the storage of the workspace.
+    """
 
     first_name: Line = ""
     last_name: Line = ""
@@ -35,6 +42,7 @@ class Profile(Record):
     linkedin_url: Link = ""
     twitter_url: Link = ""
     github_url: Link = ""
+    photo: BlobRef | None = None
 
 
 class Notifications(Record):

@@ -14,9 +14,12 @@ from codabench.site import letters
 from codabench.site.actors import Actor
 from codabench.site.credentials import digest_of
 from codabench.site.facts import AccountFacts
+from codabench.site.pictures import square
 from codabench.site.policy import Action
 from codabench.site.signing_up import SigningUp, known_flags
 
+PHOTO = 256
+"""Pixels of a side."""
 _HITS = 5
 
 
@@ -84,16 +87,41 @@ class Accounts(SigningUp):
             ``CB802``: with messages for each field.
         """
         self.site.policy.require(actor, Action.ACCOUNT_EDIT, AccountFacts(account))
-        before, changes = self.db.account(account), dict[str, Any]()
-        if before.deleted_at is not None:
-            raise NotFound(f"no account {account}")
+        before, changes = self._there(account), dict[str, Any]()
         if display_name is not None:
             changes["display_name"] = _display_name(display_name)
+        if profile is not None and "photo" in profile:  # or any stored bytes could be named, and read
+            raise Invalid({"photo": "A picture is given by itself."})
         if profile is not None:
             changes["profile"] = _checked(Profile, before.profile, profile)
         if notifications is not None:
             changes["notifications"] = _checked(Notifications, before.notifications, notifications)
         return self.db.change_account(account, **changes) if changes else before
+
+    def set_photo(self, actor: Actor, account: int, picture: bytes | None) -> Account:
+        """Show a picture of somebody, made a square of 256 pixels; None: show none.
+
+        Raises
+        ------
+        Invalid
+            ``CB802``: it is no picture, or too large.
+        """
+        self.site.policy.require(actor, Action.ACCOUNT_EDIT, AccountFacts(account))
+        kept = None if picture is None else self.site.workspace.storage.put(square(picture, PHOTO))
+        profile = self._there(account).profile.model_copy(update={"photo": kept})
+        return self.db.change_account(account, profile=profile)
+
+    def photo(self, actor: Actor, account: int) -> bytes | None:
+        """The picture of somebody, a PNG; None: there is none."""
+        self.site.policy.require(actor, Action.ACCOUNT_READ, AccountFacts(account))
+        kept = self._there(account).profile.photo
+        return None if kept is None else self.site.workspace.storage.get(kept)
+
+    def _there(self, account: int) -> Account:
+        found = self.db.account(account)
+        if found.deleted_at is not None:
+            raise NotFound(f"no account {account}")
+        return found
 
     def set_flags(self, actor: Actor, account: int, **flags: bool) -> Account:
         """Say who is staff, superuser, robot (platform.md A01, A03).

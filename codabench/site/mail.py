@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -75,6 +75,18 @@ class Outbox(Part):
         self.db.add_mails([Mail(recipient=each, subject=subject, body=body, created_at=now) for each in to])
         self.waiting.set()
         return len(to)
+
+    def tell(self, accounts: Collection[int], subject: str, body: str, *, wants: str | None = None) -> int:
+        """Have a mail sent to accounts, but for those that were deleted or banned; returns to how many.
+
+        Parameters
+        ----------
+        wants
+            Only to those who want such mails: ``from_organizers``, ``forum``, ``organization_invites``.
+        """
+        people = [each for each in self.db.accounts(ids=accounts, deleted=False) if each.may_enter]
+        wanted = (each for each in people if wants is None or getattr(each.notifications, wants))
+        return self.put((each.email for each in wanted), subject, body)
 
     def put_link(self, kind: MailKind, address: str) -> None:
         """Have a link sent to an address, if there is an account for it when it is sent."""

@@ -69,9 +69,9 @@ class Passwords:
 
     def matches(self, kept: str | None, password: str) -> bool:
         """Whether that is the password; None: there is none, and it takes as long to say so."""
+        hasher, nobodys = self._hasher, self._nobodys
         from argon2.exceptions import Argon2Error, InvalidHashError
 
-        hasher, nobodys = self._hasher, self._nobodys
         with self._room:
             try:
                 hasher.verify(kept or nobodys, _bytes(password))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +13,16 @@ from typing import Any
 
 import pytest
 from mail_sink import Sink, mail_sink, secret_in, text_of
+from PIL import Image
 from site_lab import PASSWORD, Clock, close_site, make_site, person
 
 from codabench.core.competition import CompetitionSpec
 from codabench.core.errors import Invalid, NotFound, NotSignedIn, Refused, TooMany
 from codabench.core.people import CredentialKind
+from codabench.db.naming import named_digests
 from codabench.db.site_tables import ACCOUNT, HOSTED
 from codabench.site.actors import ANONYMOUS, OPERATOR
+from codabench.site.pictures import narrow
 from codabench.site.site import Site
 
 
@@ -295,6 +301,79 @@ def test_a_profile_that_is_refused(site: Site, changes: dict[str, Any], field: s
     with pytest.raises(Invalid) as wrong:
         site.accounts.edit(alice, alice.account or 0, **changes)
     assert list(wrong.value.fields) == [field]
+
+
+def picture(size: tuple[int, int], kind: str = "JPEG", **options: Any) -> bytes:
+    into = io.BytesIO()
+    Image.new("RGB", size, "red").save(into, kind, **options)
+    return into.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
+def test_a_photo_is_made_small_and_says_nothing_of_where_it_was_taken(site: Site, kind: str) -> None:
+    alice, bob = person(site, "alice"), person(site, "bobby")
+    exif = Image.Exif()
+    exif[0x010F] = "Camera of Alice"
+    site.accounts.set_photo(alice, alice.account or 0, picture((900, 300), kind, exif=exif))
+    shown = site.accounts.photo(bob, alice.account or 0)
+    assert shown is not None
+    with Image.open(io.BytesIO(shown)) as seen:
+        assert (seen.format, seen.size) == ("PNG", (256, 256))
+    assert b"Camera" not in shown
+    kept = site.accounts.get(bob, alice.account or 0).profile.photo
+    assert kept is not None
+    assert kept.sha256 in named_digests(site.db)
+    site.accounts.edit(alice, alice.account or 0, profile={"location": "Orsay"})
+    assert site.accounts.photo(bob, alice.account or 0) == shown
+    with pytest.raises(Refused):
+        site.accounts.set_photo(bob, alice.account or 0, None)
+    site.accounts.set_photo(alice, alice.account or 0, None)
+    assert site.accounts.photo(bob, alice.account or 0) is None
+
+
+def bomb(side: int) -> bytes:
+    """A small PNG that says it is large."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(100_000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no picture",
+        bomb(30_000),
+        bomb(8_000),
+        bomb(500),
+        picture((10, 10))[:100],
+        picture((10, 10), "TIFF"),
+        b"<svg/>",
+        bytes(11 * 1024**2),
+    ],
+    ids=["empty", "text", "bomb", "small bomb", "rows that are not there", "cut", "another kind", "svg", "too large"],
+)
+def test_what_is_no_photo(site: Site, data: bytes) -> None:
+    alice = person(site, "alice")
+    with pytest.raises(Invalid, match="Give a picture"):
+        site.accounts.set_photo(alice, alice.account or 0, data)
+
+
+def test_a_photo_is_no_way_to_other_files(site: Site) -> None:
+    alice, secret = person(site, "alice"), site.workspace.storage.put(b"the labels")
+    with pytest.raises(Invalid):
+        site.accounts.edit(alice, alice.account or 0, profile={"photo": secret.model_dump()})  # type: ignore[dict-item]
+    assert site.accounts.photo(alice, alice.account or 0) is None
+
+
+def test_a_picture_keeps_its_shape_where_it_is_only_made_narrower() -> None:
+    for size, shown in (((900, 300), (100, 33)), ((50, 80), (50, 80)), ((1000, 2), (100, 1))):
+        with Image.open(io.BytesIO(narrow(picture(size), 100))) as seen:
+            assert seen.size == shown
 
 
 def test_who_may_see_and_change_whom(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import threading
 from datetime import timedelta
 
@@ -12,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from site_lab import PASSWORD, Clock, close_site, make_site, person
 
-from codabench.core.errors import Invalid, NotFound, NotSignedIn, Refused, TooMany
+from codabench.core.errors import Invalid, MissingExtra, NotFound, NotSignedIn, Refused, TooMany
 from codabench.core.people import CredentialKind
 from codabench.site.actors import ANONYMOUS, OPERATOR, Actor
 from codabench.site.passwords import Passwords, weakness
+from codabench.site.pictures import narrow, square
 from codabench.site.redaction import Redacting
 from codabench.site.site import Site
 from codabench.site.throttle import Limit, Throttle
@@ -205,6 +207,21 @@ def test_a_password_is_hashed_anew_when_more_is_asked(site: Site, clock: Clock, 
     enter(site)
     assert site.db.password_of("alice")[1] == after
     assert site.credentials.actor(session).account == alice.account
+
+
+def test_what_hashes_and_what_reads_pictures_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("argon2", "PIL"):
+        monkeypatch.setitem(sys.modules, name, None)
+    passwords = Passwords(1024**2)
+    for work in (
+        lambda: passwords.hash("x"),
+        lambda: passwords.matches(None, "x"),
+        lambda: narrow(b"x", 9),
+        lambda: square(b"x", 9),
+    ):
+        with pytest.raises(MissingExtra, match="is not installed") as missing:
+            work()
+        assert missing.value.hint == "pip install codabench[web]"
 
 
 # ---------------------------------------------------------------------- guessing

@@ -17,6 +17,7 @@ from site_lab import PASSWORD, Clock, close_site, make_site, person
 from codabench.backends.dask.certs import make_certificates
 from codabench.core.errors import UsageError
 from codabench.core.people import MailKind
+from codabench.site.actors import OPERATOR
 from codabench.site.mail import TRIES
 from codabench.site.settings import SiteSettings
 from codabench.site.site import Site
@@ -52,6 +53,20 @@ def test_a_mail_as_it_comes(site: Site, sink: Sink) -> None:
     assert text_of(ann).rstrip() == "Hé\n.\nend"
     [kept, _] = site.db.mails(sent=True)
     assert (kept.body, kept.error, kept.sent_at) == ("", None, site.now())
+
+
+def test_people_are_told_what_they_want_to_hear(site: Site) -> None:
+    people = [person(site, f"alice{n}") for n in range(4)]
+    ids = [who.account or 0 for who in people]
+    site.accounts.edit(people[1], ids[1], notifications={"from_organizers": False})
+    site.accounts.ban(OPERATOR, ids[2])
+    site.accounts.delete(OPERATOR, ids[3])
+    site.db.add_account("waits", email="waits@example.org", password=None, at=site.now())
+    [*_, waiting] = site.db.accounts()
+    before = len(site.db.mails())
+    assert site.mail.tell([*ids, waiting.id], "s", "b", wants="from_organizers") == 1
+    assert site.mail.tell([*ids, waiting.id], "s", "b") == 2
+    assert len(site.db.mails()) == before + 3
 
 
 def test_a_password_for_the_server(clock: Clock) -> None:
