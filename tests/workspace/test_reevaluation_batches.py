@@ -281,7 +281,8 @@ def test_a_plan_says_what_whole_plans_of_each_run_say(ws: cb.Workspace, tmp_path
 
 def slowly(ws: cb.Workspace, run: Run, revision: int) -> str:
     assert run.outcome is not None
-    plan = ws.plans.make(run.model_copy(update={"revision": revision}), ws.db.attempts(run.id)[-1])
+    revised = run.model_copy(update={"revision": revision})
+    plan = ws.plans.planner([revised])(revised, ws.db.attempts(run.id)[-1])
     image = Image.model_validate(run.outcome.provenance["image"])
     first, second = run.outcome.steps
     if step_digest(plan, "prediction", image, "process") != first.digest:
