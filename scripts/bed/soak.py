@@ -18,6 +18,7 @@ too. It may also have
 
     NEEDS = ("docker", "s3")         services of the test bed that it wants, in the variables of scripts/testbed env
     LIMIT = 120                      seconds for a tenth, after which scripts/test gives up (default 120)
+    ALONE = True                     it measures how long something waits: scripts/test runs no other one beside it
     def replay(file, folder)         does again what failed with that file; raises what it raised, or returns a sentence
 
 `codabench` can be imported there, and so can modules that lie beside it; ``_fresh.call`` runs a function of it in a

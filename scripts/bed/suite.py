@@ -22,7 +22,10 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cli
@@ -55,14 +58,20 @@ class Parts:
     options: list[str]
     results: list[tuple[str, int, float]] = field(default_factory=list)
 
-    def run(self, name: str, argv: list[str], **options: object) -> None:
-        print(f"\n== {name}", flush=True)
-        began = time.monotonic()
+    def run(self, name: str, argv: list[str], *, told: bool = False, **options: object) -> None:
+        """Run a part. One that is `told` runs beside others: what it says is printed when it is over."""
+        head, began, said = f"\n== {name}", time.monotonic(), ""
+        if told:
+            options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+        else:
+            print(head, flush=True)
         try:
-            code = subprocess.run(argv, check=False, **{"cwd": ROOT, "env": environment(), **options}).returncode
+            ended = subprocess.run(argv, check=False, **{"cwd": ROOT, "env": environment(), **options})
+            code, said = ended.returncode, ended.stdout or ""
         except subprocess.TimeoutExpired as error:
-            say(f"{name}: not done after {error.timeout:g} s")
-            code = 1
+            code, said = 1, f"{said_until(error)}\n{name}: not done after {error.timeout:g} s\n"
+        if told or said:
+            print(f"{head}\n{said}" if told else said, end="", flush=True)
         self.results.append((name, code, time.monotonic() - began))
 
     def pytest(self, name: str, python: Path, arguments: list[str], **options: object) -> None:
@@ -82,6 +91,11 @@ class Parts:
         verdict = f"FAILED: {', '.join(failed)}" if failed else "all passed"
         print(f"scripts/test: {verdict}")
         return 1 if failed else 0
+
+
+def said_until(error: subprocess.TimeoutExpired) -> str:
+    output = error.stdout or b""
+    return output if isinstance(output, str) else output.decode(errors="replace")
 
 
 def environment() -> dict[str, str]:
@@ -116,7 +130,7 @@ def engines(parts: Parts, python: Path, bundles: Path | None) -> None:
         else:
             parts.pytest(f"tests of the whole as {me}", python, WHOLE, env={**environment(), **bed})
         if bundles is not None:
-            chosen = ["tests", "-m", "bundles", "--bundles", str(bundles)]
+            chosen = ["tests", "-m", "bundles", "--bundles", str(bundles), "-n", "auto"]
             parts.pytest(f"bundles as {me}", python, chosen, env={**environment(), **bed})
     except BedError as error:
         parts.fail(
@@ -139,11 +153,28 @@ def as_ordinary_user(parts: Parts, bed: dict[str, str]) -> None:
 
 
 def soaks(parts: Parts, python: Path) -> None:
-    """A tenth of each: that they still run, and hold at that size."""
-    for name in soak.names():
-        limit = float(soak.setting(name, "LIMIT", soak.LIMIT))
-        argv = [str(python), "-B", soak.__file__, name, "--tenth"]
-        parts.run(f"soak {name}, a tenth", argv, timeout=limit)
+    """A tenth of each: that they hold at that size. Two at a time, but for those that measure how long something waits."""
+    started = cli.up([]) if is_root() else []  # one of two must not stop what the other one needs
+    try:
+        alone = {name for name in soak.names() if soak.setting(name, "ALONE", False)}
+        with ThreadPoolExecutor(2) as lanes:
+            list(lanes.map(partial(one_soak, parts, python), slowest_first(set(soak.names()) - alone)))
+        for name in sorted(alone):
+            one_soak(parts, python, name)
+    except BedError as error:
+        parts.fail("test bed", error)
+    finally:
+        if started:
+            cli.down(started, purge=False)
+
+
+def slowest_first(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: -float(soak.setting(name, "LIMIT", soak.LIMIT)))
+
+
+def one_soak(parts: Parts, python: Path, name: str) -> None:
+    limit = float(soak.setting(name, "LIMIT", soak.LIMIT))
+    parts.run(f"soak {name}, a tenth", [str(python), "-B", soak.__file__, name, "--tenth"], timeout=limit, told=True)
 
 
 def main() -> int:

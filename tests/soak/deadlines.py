@@ -19,6 +19,7 @@ from codabench.core.policy import MIB, Limits
 from codabench.core.records import ExitReason
 from codabench.testing.bench import alive
 
+ALONE = True
 NEEDS = ("docker", "podman", "rootless")
 LIMIT = 300
 SECONDS, GRACE = 1.0, 2.0

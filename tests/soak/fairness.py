@@ -25,6 +25,7 @@ from codabench.backends.dask.certs import make_certificates
 from codabench.core.records import Run, Status
 from codabench.testing.bundles import write_bundle, write_files
 
+ALONE = True
 LIMIT = 120
 MANY, FEW, AFTER = 1_000, 5, 60.0
 WORKERS, SLOTS = 2, 2

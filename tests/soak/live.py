@@ -16,6 +16,7 @@ from codabench.backends.select import engine_named
 from codabench.core.live import LogWritten
 from codabench.testing.bundles import write_bundle, write_files
 
+ALONE = True
 NEEDS = ("docker", "podman", "rootless")
 BOUND = 0.5
 ENGINES = {
