@@ -153,7 +153,7 @@ def as_ordinary_user(parts: Parts, bed: dict[str, str]) -> None:
 
 
 def soaks(parts: Parts, python: Path) -> None:
-    """A tenth of each: that they hold at that size. Two at a time, but for those that measure how long something waits."""
+    """A tenth of each: that they hold at that size. Two at a time, but for those that measure waiting."""
     started = cli.up([]) if is_root() else []  # one of two must not stop what the other one needs
     try:
         alone = {name for name in soak.names() if soak.setting(name, "ALONE", False)}
