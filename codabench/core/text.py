@@ -21,6 +21,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
+def storable(text: str) -> str:
+    """`text` as every database takes it: without zero characters, halves of characters replaced."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
 def plural(count: int, noun: str) -> str:
     """``1 error``, ``2 errors``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

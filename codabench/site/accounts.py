@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from codabench.core.errors import Invalid, NotFound, Refused
 from codabench.core.people import Account, CredentialKind, MailKind, Notifications, Profile
+from codabench.core.text import storable
 from codabench.site import letters
 from codabench.site.actors import Actor
 from codabench.site.credentials import digest_of
@@ -34,7 +35,7 @@ class Accounts(SigningUp):
 
     def named(self, actor: Actor, username: str) -> Account:
         """The account of that name; see `get`."""
-        found = self.db.account_named(username)
+        found = self.db.account_named(storable(username))
         facts = AccountFacts(found.id if found else 0)
         self.site.policy.require(actor, Action.ACCOUNT_READ, facts)
         if found is None or found.deleted_at is not None:
@@ -44,7 +45,7 @@ class Accounts(SigningUp):
     def find(self, actor: Actor, words: str) -> list[Account]:
         """Up to five accounts, by part of the name or by address; staff also by a part of that (platform.md 2.6)."""
         self.site.policy.require(actor, Action.ACCOUNT_SEARCH)
-        words = words.strip().lower()
+        words = storable(words).strip().lower()
         if not words:
             return []
         part = words if actor.is_staff or actor.is_superuser else None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from codabench.core.errors import Banned, Invalid, NotFound, NotSignedIn, Refused
 from codabench.core.people import Account, Credential, CredentialKind, Scope
+from codabench.core.text import storable
 from codabench.site.actors import Actor
 from codabench.site.facts import AccountFacts
 from codabench.site.part import Part
@@ -260,4 +261,4 @@ def _spent() -> NoReturn:
 
 def _plain(word: str) -> str:
     """A name or an address as it is kept: nothing in it that a database would choke on."""
-    return word.strip().lower()[:254].replace("\x00", "").encode("utf-8", "replace").decode()
+    return storable(word.strip().lower()[:254])

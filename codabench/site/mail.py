@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from codabench.core.people import CredentialKind, Mail, MailKind
+from codabench.core.text import storable
 from codabench.site import letters
 from codabench.site.credentials import digest_of
 from codabench.site.letters import Letter
@@ -70,7 +71,7 @@ class Outbox(Part):
         body
             Plain text.
         """
-        now, subject = self.site.now(), " ".join(subject.split())
+        now, subject, body = self.site.now(), " ".join(storable(subject).split()), storable(body)
         to = dict.fromkeys(each for each in recipients if each)
         self.db.add_mails([Mail(recipient=each, subject=subject, body=body, created_at=now) for each in to])
         self.waiting.set()

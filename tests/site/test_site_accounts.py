@@ -33,8 +33,8 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.fixture
-def site(clock: Clock, sink: Sink) -> Iterator[Site]:
-    made = make_site(clock, mail_url=sink.url)
+def site(clock: Clock, sink: Sink, database: str | None) -> Iterator[Site]:
+    made = make_site(clock, database, mail_url=sink.url)
     yield made
     close_site(made)
 
@@ -413,7 +413,11 @@ def test_people_are_found(site: Site) -> None:
     assert {each.email for each in found} == {None}
     assert [each.username for each in site.accounts.find(bob, "alice6@example.org")] == ["alice6"]
     assert site.accounts.find(bob, "example.org") == site.accounts.find(bob, " ") == site.accounts.find(bob, "%") == []
-    assert site.accounts.find(bob, "al\x00ice") != None  # noqa: E711 - it does not fail
+    assert site.accounts.find(bob, "al\x00ice0")[0].username == "alice0"
+    assert site.accounts.find(bob, "alice\ud800") == []
+    for name in ("ali\x00", "\ud800", "x" * 100_000):
+        with pytest.raises(NotFound):
+            site.accounts.named(bob, name)
     assert len(site.accounts.find(staff, "example.org")) == 5
     with pytest.raises(NotSignedIn):
         site.accounts.find(ANONYMOUS, "alice")

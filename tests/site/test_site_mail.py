@@ -30,10 +30,9 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.fixture
-def site(clock: Clock, sink: Sink) -> Iterator[Site]:
-    made = make_site(
-        clock, mail_url=sink.url, title="Bench é", url="https://bench.example.org/", mail_from="b@example.org"
-    )
+def site(clock: Clock, sink: Sink, database: str | None) -> Iterator[Site]:
+    says = {"title": "Bench é", "url": "https://bench.example.org/", "mail_from": "b@example.org"}
+    made = make_site(clock, database, mail_url=sink.url, **says)
     yield made
     close_site(made)
 
@@ -53,6 +52,12 @@ def test_a_mail_as_it_comes(site: Site, sink: Sink) -> None:
     assert text_of(ann).rstrip() == "Hé\n.\nend"
     [kept, _] = site.db.mails(sent=True)
     assert (kept.body, kept.error, kept.sent_at) == ("", None, site.now())
+
+
+def test_words_that_no_database_takes_are_sent_without_them(site: Site, sink: Sink) -> None:
+    site.mail.put(["ann@example.org"], "a\x00b", "c\x00d\ud800e")
+    site.mail.deliver()
+    assert (sink.mails[0]["Subject"], text_of(sink.mails[0]).strip()) == ("ab", "cd?e")
 
 
 def test_people_are_told_what_they_want_to_hear(site: Site) -> None:

@@ -14,6 +14,7 @@ from codabench.core.text import (
     parse_size,
     plural,
     printable,
+    storable,
 )
 
 
@@ -121,3 +122,8 @@ def test_counts_and_sizes_for_people() -> None:
         "1.0 GiB",
         "5.0 TiB",
     ]
+
+
+def test_what_every_database_takes() -> None:
+    assert storable("Größe 🙂\n") == "Größe 🙂\n"
+    assert storable("a\x00b\ud800c") == "ab?c"
