@@ -6,7 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from test_workspace_takeover import AtOnce, Away, submit, until
+from machines import AtOnce
+from test_workspace_takeover import Away, submit, until
 from tiny import bundle
 
 import codabench as cb
