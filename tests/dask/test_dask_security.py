@@ -108,7 +108,7 @@ def test_what_a_worker_says_is_never_run_here(cluster: Cluster, tmp_path: Path) 
     def talked(backend: DaskBackend) -> None:
         with backend:
             assert backend.submit(ECHO, key="event").result(30)["scratch"] is True
-            backend._stop_there(None, "question", "why")
+            backend._stop_there("question", None, "why")
 
     talked(DaskBackend(cluster.url))
     assert str(os.getpid()) not in ran(marker)

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import logging
 import os
 import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from codabench.backends.backend import BackendInfo, Handle, HandleStatus, Needs, Work, WorkerInfo
+from codabench.backends.backend import BackendInfo, Handle, Needs, Work
+from codabench.backends.dask.handle import DaskHandle
 from codabench.backends.dask.link import LOST, Link
+from codabench.backends.dask.offers import slots_of, wanted, worker_info
 from codabench.backends.dask.preflight import Asked, Preflight, looked, looking
 from codabench.backends.dask.security import TLS
-from codabench.backends.dask.wire import CARD, STOP, Message, Order, error_of
+from codabench.backends.dask.wire import STOP, Message, Order
 from codabench.backends.engine import ContainerEngine, Emit
-from codabench.backends.handle import WorkHandle
 from codabench.backends.local import function_named
 from codabench.core.errors import EngineUnavailable, NoRoom, UsageError, WorkLost
 
@@ -41,7 +42,6 @@ BEHIND = 32 << 20
 
 _CLOSE_PATIENCE = 60.0
 _FRESH_SECONDS = 1.0
-SLOTS, GPUS = "slots", "GPU"
 
 
 class DaskBackend:
@@ -147,7 +147,8 @@ class DaskBackend:
             if on_done is not None:
                 on_done(handle)
 
-        handle = DaskHandle(self, task, key, on_event, done)
+        stop_there = partial(self._stop_there, task)
+        handle = DaskHandle(key, on_event, done, stop_there=stop_there, drop=partial(self._drop, task))
         order = Order(key=task, topic=self._topic, function=work.function, payload=work.payload, engine=self._engine)
         with self._lock:
             if self._closed.is_set():
@@ -172,7 +173,7 @@ class DaskBackend:
 
     def info(self) -> BackendInfo:
         workers = self._workers()
-        slots = sum(int(w["resources"].get(SLOTS, w["nthreads"])) for w in workers.values())
+        slots = sum(map(slots_of, workers.values()))
         details = {
             "address": self.address,
             "workers": len(workers),
@@ -256,23 +257,19 @@ class DaskBackend:
 
     def _resources(self, needs: Needs) -> dict[str, float]:
         """What a worker must have free for this; what nobody has would be waited for without end."""
-        wanted: dict[str, float] = {}
         for fresh in (False, True):  # nothing is refused for a worker that has come this very moment
             workers = self._workers(fresh=fresh)
-            wanted = {SLOTS: float(needs.slots)} if any(SLOTS in w["resources"] for w in workers.values()) else {}
-            if needs.gpus:
-                wanted[GPUS] = float(_devices(needs.gpus))
-            for worker in workers.values():
-                if all(worker["resources"].get(name, 0) >= much for name, much in wanted.items()):
-                    return wanted
+            resources, there = wanted(needs, workers.values())
+            if there:
+                return resources
         if not workers:
             hint = "start one: codabench worker"
             raise NoRoom(f"the Dask scheduler {self.address} has no workers", hint=hint)
-        lacking = ", ".join(f"{name}={much:g}" for name, much in wanted.items())
+        lacking = ", ".join(f"{name}={much:g}" for name, much in resources.items())
         hint = "start a worker that has it (codabench worker --slots, --gpus), or ask for less"
         raise EngineUnavailable(f"no worker of the cluster has {lacking}", code="CB657", hint=hint)
 
-    def _stop_there(self, workers: list[str] | None, task: str, reason: str) -> bool:
+    def _stop_there(self, task: str, workers: list[str] | None, reason: str) -> bool:
         """Tell workers, or all of them, to stop a task; whether one of them has begun it. The others never will."""
         message = {"op": STOP, "key": task, "reason": reason}
         try:
@@ -336,100 +333,11 @@ class DaskBackend:
                 if states.get(task) in ("processing", "queued", "no-worker", "waiting"):
                     gone.pop(task, None)
                 elif now - gone.setdefault(task, now) > GRACE_SECONDS:
-                    self._lost(task)
+                    if (handle := self._handles.get(task)) is not None:
+                        handle.lost()
                     gone.pop(task, None)
-
-    def _lost(self, task: str) -> None:
-        handle = self._handles.get(task)
-        if handle is not None:
-            begun = handle.status() is not HandleStatus.WAITING
-            message = f"the cluster does not know {handle.key} any more: its worker was lost"
-            handle.fail(WorkLost(message, begun=begun))
-
-
-class DaskHandle(WorkHandle):
-    """Work on the cluster."""
-
-    def __init__(
-        self, backend: DaskBackend, task: str, key: str, on_event: Emit | None, on_finished: Callable[[], None]
-    ) -> None:
-        super().__init__(key, on_event, on_finished)
-        self._backend, self._task = backend, task
-        self._execution: str | None = None
-        self._worker, self._heard = "", -1
-        self._parts: list[str] = []
-
-    @property
-    def over(self) -> threading.Event:
-        """Set at the end."""
-        return self._done
-
-    def take(self, message: Message) -> None:
-        """A message of the worker; of a second execution nothing counts."""
-        if message.kind == "began":
-            self._begun(message)
-            return
-        if message.execution != self._execution or message.number <= self._heard:
-            return
-        self._heard = message.number
-        if message.kind in ("events", "output"):
-            for event in json.loads(message.text):
-                self.put_event(event)
-        else:
-            self._parts.append(message.text)
-            if message.last:
-                found = json.loads("".join(self._parts))
-                self.finish(found) if message.kind == "result" else self.fail(error_of(found))
-
-    def _begun(self, message: Message) -> None:
-        worker = message.worker
-        if message.execution == self._execution:
-            return
-        if self._execution is not None:
-            # The scheduler lost the first worker, which may still be at it: only a new attempt can tell them apart.
-            self._backend._stop_there([worker], self._task, "it was begun on another worker")
-            self.fail(WorkLost(f"the worker {self._worker} was lost while it had {self.key}"))
-            return
-        self._execution, self._worker = message.execution, worker
-        begun = self.begin()
-        if not begun or self.stop.is_set():
-            self._backend._stop_there([worker], self._task, self.stop.reason or "cancelled")
-
-    def forget(self) -> None:
-        """Take it back without a word to workers, one of which may hang; nobody minds if it is done all the same."""
-        self._backend._drop(self._task)
-        super().cancel("it is not waited for any more")
-
-    def cancel(self, reason: str = "cancelled") -> None:
-        if self.status() is HandleStatus.WAITING:
-            # On its way, it may have begun already: then it ends as what runs does, with a result.
-            self.stop.set(reason)
-            if not self._backend._stop_there(None, self._task, reason):
-                self._backend._drop(self._task)
-                super().cancel(reason)
-        else:
-            self.stop.set(reason)
-            self._backend._stop_there([self._worker], self._task, reason)
-
-
-def worker_info(address: str, said: Mapping[str, Any]) -> WorkerInfo:
-    """A worker by what its scheduler tells of it; one that was not started by us says less."""
-    card = said.get(CARD) or {}
-    return WorkerInfo(
-        name=str(said["name"]),
-        address=address,
-        slots=int(said["resources"].get(SLOTS, said["nthreads"])),
-        gpus=int(said["resources"].get(GPUS, 0)),
-        engine=str(card.get("engine", "")),
-        version=str(card.get("version", "")),
-    )
 
 
 def _word_of(engine: ContainerEngine) -> str:
     url = getattr(engine, "url", None)
     return f"{engine.name}:{url}" if url else engine.name
-
-
-def _devices(gpus: str) -> int:
-    """How many GPUs of a worker a request takes: a number, or names; ``all`` counts as one."""
-    return int(gpus) if gpus.isdigit() else len(gpus.split(","))
