@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -94,7 +93,7 @@ class Boards(Connected):
         counted = select(RUN.c.task, func.count(distinct(RUN.c.submission))).group_by(RUN.c.task)
         query = counted.where(RUN.c.competition == competition, RUN.c.status == Status.FINISHED.value)
         with self._read() as db:
-            return {_task(task): int(count) for task, count in db.execute(query)}
+            return {json.loads(task): int(count) for task, count in db.execute(query)}
 
     def _mark(self, db: Connection, competition: str, phase: int) -> BoardMark:
         here = (SUBMISSION.c.competition == competition, SUBMISSION.c.phase == phase)
@@ -158,21 +157,25 @@ def _submissions(db: Connection, competition: str, phase: int, *where: ColumnEle
     times = ("created_at", "deleted_at")
     columns = [_plain(SUBMISSION.c[name]) if name in times else SUBMISSION.c[name] for name in OF_SUBMISSION]
     query = select(*columns).where(SUBMISSION.c.competition == competition, SUBMISSION.c.phase == phase, *where)
-    return [
-        SubmissionSeen(number, id, who, _moment(at), origin, kind, gone and _moment(gone))
-        for number, id, who, at, origin, kind, gone in _fetched(db, query.order_by(SUBMISSION.c.sequence))
-    ]
+    found = _fetched(db, query.order_by(SUBMISSION.c.sequence))
+    if not found:
+        return []
+    # Columns are converted one after the other, which is faster than row by row.
+    numbers, ids, who, at, origins, kinds, gone = zip(*found, strict=True)
+    return list(map(SubmissionSeen, numbers, ids, who, _moments(at), origins, kinds, _moments(gone)))
 
 
 def _runs(db: Connection, *where: ColumnElement[bool]) -> list[RunSeen]:
     columns = [_plain(RUN.c[name]) if name == "finished_at" else RUN.c[name] for name in OF_RUN]
     found = _fetched(db, select(*columns, RUN.c.scores).where(*where))
+    if not found:
+        return []
+    submissions, tasks, statuses, shown, batches, ended, ids, texts = zip(*found, strict=True)
     # One document is read far faster than many.
-    scores: list[dict[str, float]] = json.loads(f"[{','.join([row[-1] or '{}' for row in found])}]")
-    return [
-        RunSeen(submission, _task(task), status, bool(shown), batch, ended and _moment(ended), id, own)
-        for (submission, task, status, shown, batch, ended, id, _), own in zip(found, scores, strict=True)
-    ]
+    scores: list[dict[str, float]] = json.loads(f"[{','.join([text or '{}' for text in texts])}]")
+    known = {task: json.loads(task) for task in set(tasks)}
+    of_task = [known[task] for task in tasks]
+    return list(map(RunSeen, submissions, of_task, statuses, map(bool, shown), batches, _moments(ended), ids, scores))
 
 
 def _counts(competition: str) -> ColumnElement[bool]:
@@ -204,16 +207,10 @@ def _plain(column: Any) -> ColumnElement[Any]:
     return type_coerce(column, String).label(column.name)
 
 
-def _moment(value: Any) -> datetime:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC)
-    return datetime.fromisoformat(f"{value}+00:00")
-
-
-@cache
-def _task(text: str) -> int | str:
-    found: int | str = json.loads(text)
-    return found
+def _moments(values: Sequence[Any]) -> list[Any]:
+    """Points in time, as PostgreSQL or SQLite give them, in UTC; None where there is none."""
+    read = datetime.fromisoformat
+    return [v and (read(v + "+00:00") if isinstance(v, str) else v.astimezone(UTC)) for v in values]
 
 
 def _parts(values: Iterable[str]) -> Iterator[list[str]]:

@@ -160,20 +160,18 @@ def table_of(rows: BoardRows, tasks: Sequence[Task], since: datetime | None = No
         own = runs.of.get(seen.id, ())
         if len(own) == 1 and own[0].batch is None and seen.origin is None:
             # One run that was never replaced: nothing has to be looked up.
-            run = own[0]
-            scored = (run.finished_at or _EARLY, 0, n) if run.status == _FINISHED else None
-            told.append((wanted.get(run.task, ()), True, scored))
+            _, task, status, _, _, ended, _, _ = own[0]
+            told.append((wanted.get(task, ()), True, (ended or _EARLY, 0, n) if status == _FINISHED else None))
         else:
             made, at = runs.submitted(seen), runs.scored(seen.id)
             told.append((made.tasks, made.eligible, None if at is None else (at, 0, n)))
     table = Table.of(rows.submissions, told)
     number, scored_at = table.number, table.scored
-    shown = [
-        (place, run.task, run.scores)
-        for run in rows.runs
-        if run.shown and run.status == _FINISHED and (place := number.get(run.submission, -1)) >= 0 and scored_at[place]
-    ]
-    table.fill(shown)
+    table.fill(
+        (place, task, scores)
+        for submission, task, status, shown, _, _, _, scores in rows.runs
+        if shown and status == _FINISHED and (place := number.get(submission, -1)) >= 0 and scored_at[place]
+    )
     of_run = {r.id: (number[r.submission], r.task) for r in rows.runs if r.submission in number} if rows.edits else {}
     for edit in rows.edits:
         if edit.run in of_run:

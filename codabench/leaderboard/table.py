@@ -73,15 +73,13 @@ class Table:
     ) -> Table:
         """A table of many submissions; `told`: for each its tasks, whether it is eligible, when it was scored."""
         made = cls()
-        made.submission = [s.id for s in submissions]
-        made.participant = [s.participant for s in submissions]
-        made.created_at = [s.created_at for s in submissions]
-        made.sequence = [s.sequence for s in submissions]
-        made.deleted = [s.deleted_at is not None for s in submissions]
+        if not submissions:
+            return made
+        numbers, ids, who, at, _, _, gone = zip(*submissions, strict=True)
+        made.sequence, made.submission, made.participant, made.created_at = map(list, (numbers, ids, who, at))
+        made.deleted = [moment is not None for moment in gone]
         made.isolated = [True] * len(submissions)
-        made.tasks = [tasks for tasks, _, _ in told]
-        made.eligible = [eligible for _, eligible, _ in told]
-        made.scored = [scored for _, _, scored in told]
+        made.tasks, made.eligible, made.scored = map(list, zip(*told, strict=True))
         made.number = {id: n for n, id in enumerate(made.submission)}
         for n, participant in enumerate(made.participant):
             made.of_participant[participant].append(n)
@@ -153,15 +151,15 @@ class Table:
         runs
             Of each the number of the submission, the task, and the scores by column key.
         """
+        of_task: dict[Task, dict[int, Mapping[str, float]]] = {}
         for n, task, scores in runs:
-            if task not in self.finished:
-                self.finished[task], self.raw[task] = [False] * len(self), {}
-            self.finished[task][n] = True
-            columns = self.raw[task]
-            for key, value in scores.items():
-                if key not in columns:
-                    columns[key] = [None] * len(self)
-                columns[key][n] = value
+            of_task.setdefault(task, {})[n] = scores
+        everybody, nothing = range(len(self)), dict[str, float]()
+        for task, own in of_task.items():
+            self.finished[task] = [n in own for n in everybody]
+            written = [own.get(n, nothing) for n in everybody]
+            keys = dict.fromkeys(key for known in dict.fromkeys(map(tuple, own.values())) for key in known)
+            self.raw[task] = {key: [scores.get(key) for scores in written] for key in keys}
 
     def edit(self, n: int, task: Task, key: str, value: float | None) -> None:
         """An organizer set a number, or took back what was set."""
