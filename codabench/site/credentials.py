@@ -20,7 +20,7 @@ from codabench.site.facts import AccountFacts
 from codabench.site.part import Part
 from codabench.site.passwords import Passwords
 from codabench.site.policy import Action
-from codabench.site.throttle import Limit, Throttle
+from codabench.site.throttle import Limit, Throttle, machine
 
 if TYPE_CHECKING:
     from codabench.site.site import Site
@@ -63,7 +63,7 @@ class Credentials(Part):
         Banned
             ``CB803``: the password is right, and the account is banned.
         """
-        word = _plain(word)
+        word, address = _plain(word), machine(address)
         pair = Limit(("pair", word, address), free=5, longest=900)
         others = (Limit(("address", address), free=30, longest=60), Limit(("name", word), free=100, longest=5))
         self.throttle.enter(self.site.now(), pair, *others)

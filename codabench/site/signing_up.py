@@ -16,7 +16,7 @@ from codabench.site.facts import AccountFacts
 from codabench.site.part import Part
 from codabench.site.passwords import weakness
 from codabench.site.policy import Action
-from codabench.site.throttle import Limit
+from codabench.site.throttle import Limit, machine
 
 USERNAME = re.compile(r"[a-z0-9_-]{5,15}")
 _EMAIL = re.compile(r"[^\s@*,:;<>()\[\]\\\"\x00-\x20\x7f]{1,64}@[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
@@ -239,8 +239,8 @@ class SigningUp(Part):
 
     def _slow_down(self, email: str, address: str) -> None:
         """Nobody has their mailbox filled, or fills many."""
-        mailbox, machine = Limit(("mailbox", email), 3, 900), Limit(("mails", address), 20, 60)
-        self.site.credentials.throttle.enter(self.site.now(), mailbox, machine)
+        mailbox, sender = Limit(("mailbox", email), 3, 900), Limit(("mails", machine(address)), 20, 60)
+        self.site.credentials.throttle.enter(self.site.now(), mailbox, sender)
 
 
 def known_flags(flags: Mapping[str, bool]) -> dict[str, bool]:

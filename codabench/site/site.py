@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("codabench.site")
 
 TICK_SECONDS = 60.0
-_PAUSE = 2.0
+_PAUSE, _REST = 2.0, 10.0
 _LEASE, _LEASE_SECONDS = "site.tick", 600.0
 
 
@@ -91,7 +91,7 @@ class Site:
     def attend(self, stop: threading.Event) -> None:
         """Send mails as they come, and `tick` every minute, until told to stop; for a thread of whoever serves.
 
-        A database that is away is waited for.
+        A database that is away is waited for; whatever else fails is written to the log, and tried again.
         """
         due = time.monotonic()
         while not stop.is_set():
@@ -100,10 +100,9 @@ class Site:
                     due = time.monotonic() + TICK_SECONDS
                     self.tick()
                 self.mail.deliver()
-            except StorageError as error:
-                if not passing(error):
-                    raise
-                log.warning("the database is away: %s", error.message)
+            except CodabenchError as error:
+                log.warning("scheduled work failed: %s", error)
+                stop.wait(_REST)
             # A mail of this process ends the pause; those of others are found after it.
             self.mail.waiting.wait(_PAUSE)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import NamedTuple
 
 from codabench.core.errors import TooMany
@@ -30,6 +31,17 @@ class Limit(NamedTuple):
     key: tuple[str, ...]
     free: int
     longest: float
+
+
+def machine(address: str) -> str:
+    """What is taken for one machine: an address, or all of those that one line of IPv6 has."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(known, IPv4Address):
+        return str(known)
+    return str(known.ipv4_mapped or ip_network((int(known) >> 64 << 64, 64)))
 
 
 class _Count:

@@ -20,7 +20,7 @@ from codabench.site.passwords import Passwords, weakness
 from codabench.site.pictures import narrow, square
 from codabench.site.redaction import Redacting
 from codabench.site.site import Site
-from codabench.site.throttle import Limit, Throttle
+from codabench.site.throttle import Limit, Throttle, machine
 
 
 def enter(site: Site, word: str = "alice", password: str = PASSWORD, address: str = "192.0.2.1") -> str:
@@ -285,6 +285,29 @@ def test_many_names_from_one_machine_are_slowed_down_too(site: Site, clock: Cloc
         except TooMany:
             pass
     assert tried == 30
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("a socket", "a socket", True),
+    ],
+)
+def test_what_is_one_machine(one: str, other: str, same: bool) -> None:
+    assert (machine(one) == machine(other)) is same
+
+
+def test_all_addresses_of_one_line_guess_together(site: Site, alice: Actor) -> None:
+    heard = 0
+    for n in range(20):
+        with pytest.raises((Invalid, TooMany)) as refused:
+            enter(site, password="wrong", address=f"2001:db8::{n:x}")
+        heard += refused.type is Invalid
+    assert heard == 5
 
 
 def test_a_throttle_forgets_the_oldest_and_not_its_bounds(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from site_lab import PASSWORD, Clock, close_site, make_site, person
 
 from codabench.backends.dask.certs import make_certificates
-from codabench.core.errors import UsageError
+from codabench.core.errors import StorageError, UsageError
 from codabench.core.people import MailKind
 from codabench.site.actors import OPERATOR
 from codabench.site.mail import TRIES
@@ -267,6 +267,31 @@ def test_whoever_attends_sends_at_once(site: Site, sink: Sink) -> None:
     finally:
         stop.set()
         attending.join()
+
+
+def test_whoever_attends_outlives_what_fails(
+    site: Site, sink: Sink, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("codabench.site.site._REST", 0.01)
+    stop, deliver, fails = threading.Event(), site.mail.deliver, [StorageError("broken"), UsageError("odd")]
+
+    def failing() -> int:
+        if fails:
+            raise fails.pop()
+        return deliver()
+
+    monkeypatch.setattr(site, "tick", lambda: None)
+    monkeypatch.setattr(site.mail, "deliver", failing)
+    site.mail.put(["ann@example.org"], "s", "b")
+    attending = threading.Thread(target=site.attend, args=(stop,))
+    attending.start()
+    until = time.monotonic() + 20
+    while not sink.mails and time.monotonic() < until:
+        time.sleep(0.02)
+    stop.set()
+    attending.join()
+    assert len(sink.mails) == 1
+    assert caplog.text.count("scheduled work failed") == 2
 
 
 @pytest.mark.parametrize(
