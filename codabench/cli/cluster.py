@@ -169,17 +169,22 @@ def _place(scratch: Path | None) -> Iterator[Path]:
     from codabench.storage.locks import FileLock
     from codabench.storage.sources import remove_tree
 
-    place = scratch or Path(tempfile.mkdtemp(prefix="codabench-worker-"))
+    place = (scratch or Path(tempfile.mkdtemp(prefix="codabench-worker-"))).absolute()
     place.mkdir(parents=True, exist_ok=True)
     lock = FileLock(place / "lock")
     if not lock.acquire(wait=False):
         hint = "a directory of its own for each: --scratch DIR"
         raise UsageError(f"another worker works in {place}", code="CB353", hint=hint)
-    try:
+    for left in (place / "site" / "runs", place / "tmp"):
         with contextlib.suppress(OSError):  # a container that is left may write until it is reaped
-            remove_tree(place / "site" / "runs")
-        yield place.absolute()
+            remove_tree(left)
+    (place / "tmp").mkdir(exist_ok=True)
+    usual = tempfile.tempdir
+    tempfile.tempdir = str(place / "tmp")  # an engine that sees run directories sees temporary files, too
+    try:
+        yield place
     finally:
+        tempfile.tempdir = usual
         lock.release()
         if scratch is None:
             remove_tree(place)

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, wait_for
+from typer.testing import CliRunner
 
 import codabench as cb
 from codabench.backends.dask import site
 from codabench.backends.dask.preflight import LOOK
 from codabench.backends.dask.wire import Order
+from codabench.cli.app import app
 from codabench.core.records import Status
 from codabench.storage.cache import Cache
 
@@ -62,10 +64,19 @@ def test_a_directory_belongs_to_one_worker_and_what_a_killed_one_leaves_goes(clu
         runs = scratch / "site" / "runs"
         wait_for(lambda: runs.is_dir() and any(runs.iterdir()))
         left = os.listdir(runs)
+        (scratch / "tmp" / "left").mkdir()
         cluster.workers[0].kill()
         cluster.worker(1, *words)
         assert not set(left) & set(os.listdir(runs) if runs.is_dir() else ())
+        assert not (scratch / "tmp" / "left").exists()
         assert sub.wait(60).status is Status.FINISHED
+
+
+def test_a_bound_that_is_no_size() -> None:
+    for option in ("--cache-bytes", "--image-bytes"):
+        done = CliRunner().invoke(app, ["worker", "tcp://127.0.0.1:1", option, "much"])
+        assert done.exit_code == 2
+        assert "not a size: 'much'" in done.stderr
 
 
 @pytest.mark.engine
