@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_workspace_shared import DRIVER, until
 from tiny import SCORER, answer, bundle
 
 import codabench as cb
@@ -20,6 +23,7 @@ from codabench.core.events import fold
 from codabench.core.live import AnyEvent, LogWritten, PagePublished, StatusChanged
 from codabench.core.records import Status
 from codabench.storage.store import Storage
+from codabench.workspace.addresses import usual_database
 from codabench.workspace.live import Feed
 
 SPEAKS = SCORER.replace(
@@ -114,7 +118,7 @@ def test_another_process_reads_it_after_the_end(comp: cb.Competition, tmp_path: 
 
 def test_another_process_hears_it_while_it_goes_on(comp: cb.Competition, tmp_path: Path) -> None:
     with cb.Workspace(tmp_path / "lab", dispatch=False) as other:
-        run = submit(comp, tmp_path, lines=40, pause=0.1)
+        run = submit(comp, tmp_path, lines=30, pause=0.1)
         there, while_it_went_on = [], 0
         for event in other.run(run.id).events():
             there.append(event)
@@ -123,7 +127,7 @@ def test_another_process_hears_it_while_it_goes_on(comp: cb.Competition, tmp_pat
         # A status comes as soon as the database has it, the rest a moment later.
         assert of_programs(there) == of_programs(run.events())
         assert [e.status for e in there if e.type == "status"] == [e.status for e in run.events() if e.type == "status"]
-        assert lines(there) == [f"line {n}" for n in range(40)]
+        assert lines(there) == [f"line {n}" for n in range(30)]
     until_gone = time.monotonic() + 10
     while list((tmp_path / "lab").glob("live/*/*")):
         assert time.monotonic() < until_gone
@@ -131,13 +135,13 @@ def test_another_process_hears_it_while_it_goes_on(comp: cb.Competition, tmp_pat
 
 
 def test_nothing_is_stored_where_nobody_listens(comp: cb.Competition, tmp_path: Path) -> None:
-    run = submit(comp, tmp_path, lines=30, pause=0.1)
-    assert len(lines(list(run.events()))) == 30
+    run = submit(comp, tmp_path, lines=15, pause=0.1)
+    assert len(lines(list(run.events()))) == 15
     assert not (tmp_path / "lab" / "live").exists()
 
 
 def test_who_listens_late_elsewhere_hears_it_from_the_beginning(comp: cb.Competition, tmp_path: Path) -> None:
-    run = submit(comp, tmp_path, lines=60, pause=0.1)
+    run = submit(comp, tmp_path, lines=40, pause=0.1)
     while not run.logs.get("scoring_stdout", "").count("line"):
         time.sleep(0.01)
     with cb.Workspace(tmp_path / "lab", dispatch=False) as other:
@@ -149,6 +153,44 @@ def test_who_listens_late_elsewhere_hears_it_from_the_beginning(comp: cb.Competi
         assert not run.status.is_final
         rest = list(other.run(run.id).events(after=first[-1].sequence))
     assert of_programs([*first, *rest]) == of_programs(run.events())
+
+
+def test_who_listens_elsewhere_hears_also_who_takes_over(tmp_path: Path) -> None:
+    """A process is killed in the midst of a run; each attempt is heard from its beginning, in its turn."""
+    place = bundle(tmp_path / "bundle", files={"scoring/score.py": SPEAKS.encode()})
+    command = [
+        sys.executable,
+        "-c",
+        DRIVER,
+        str(tmp_path / "lab"),
+        usual_database(str(tmp_path / "lab")),
+        "process",
+        "30",
+    ]
+    heard: list[AnyEvent] = []
+    with cb.load(place) as made, cb.Workspace(tmp_path / "lab", dispatch=False, backend="process") as ws:
+        run = ws.submit(ws.add(made), answer(tmp_path / "mine", '{"score": 1, "lines": 25, "pause": 0.1}')).run
+        reader = threading.Thread(target=lambda: heard.extend(run.events()))
+        reader.start()
+        first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        until(lambda: len(lines(heard)) > 5)
+        first.kill()
+        first.wait()
+        second = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            reader.join(60)
+            assert run.status is Status.FINISHED
+            attempts = [attempt.id for attempt in ws.db.attempts(run.id)]
+            told = {id: lines([e for e in heard if e.attempt == id]) for id in attempts}
+            wanted = [f"line {n}" for n in range(25)]
+            assert told[attempts[1]] == wanted
+            assert told[attempts[0]] == wanted[: len(told[attempts[0]])]
+            assert len(told[attempts[0]]) > 5
+            statuses = [e.status.value for e in heard if isinstance(e, StatusChanged)]
+            assert statuses == ["Submitted", "Preparing", "Scoring", "Submitted", "Preparing", "Scoring", "Finished"]
+        finally:
+            second.kill()
+            second.wait()
 
 
 def test_the_statuses_are_those_of_the_database(comp: cb.Competition, tmp_path: Path) -> None:
