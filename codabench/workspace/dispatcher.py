@@ -28,6 +28,7 @@ from codabench.db.database import Database
 from codabench.db.taking import GROUPS, Room
 from codabench.runner.plan import RunPlan
 from codabench.workspace import endings
+from codabench.workspace.attending import Bell, Take
 from codabench.workspace.hands import Hands
 from codabench.workspace.holding import Card, Clock, Heart, Patience, new_holder
 from codabench.workspace.load import Flight
@@ -107,7 +108,7 @@ class Dispatcher:
         self._taking = self._busy = self._looked = False
         self._wanted = 0
         self._lock = threading.Lock()
-        self._changed, self._changes = threading.Condition(), 0
+        self._bell = Bell()
         self._look = True
         self._sweep_at = 0.0
         self._fatal: BaseException | None = None
@@ -143,7 +144,7 @@ class Dispatcher:
         self,
         done: Callable[[], bool],
         timeout: float | None,
-        take: Callable[[], Callable[[], None] | None] = lambda: None,
+        take: Take = lambda: None,
     ) -> bool:
         """Wait until `done` says so; it is asked again whenever a run has ended.
 
@@ -152,23 +153,7 @@ class Dispatcher:
         take
             Gives work that only the thread that waits can do; asked again after `nudge`.
         """
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            seen = self._changes
-            # Both may ask the database: nobody else waits for that.
-            if done():
-                return True
-            if (work := take()) is not None:
-                work()
-                continue
-            self.check()
-            # Another process may drive the work: the rows are looked at now and then even if nothing changes.
-            left = 0.5 if end is None else min(0.5, end - time.monotonic())
-            if left <= 0:
-                return False
-            with self._changed:
-                if self._changes == seen:
-                    self._changed.wait(left)
+        return self._bell.wait(done, timeout, take, self.check)
 
     @contextmanager
     def wanted(self) -> Iterator[None]:
@@ -205,9 +190,7 @@ class Dispatcher:
 
     def nudge(self) -> None:
         """Whoever waits looks again."""
-        with self._changed:
-            self._changes += 1
-            self._changed.notify_all()
+        self._bell.ring()
 
     def check(self) -> None:
         """Raise what stopped the dispatcher, if anything did: nothing more will come."""

@@ -9,14 +9,13 @@ from collections.abc import Callable
 
 from codabench.core.errors import StorageError
 from codabench.db.connection import passing
+from codabench.workspace.attending import Take
 from codabench.workspace.dispatcher import Dispatcher
 
 log = logging.getLogger("codabench.workspace")
 
 _PAUSES = (1.0, 60.0)
 TICK_SECONDS = 60.0
-
-Take = Callable[[], Callable[[], None] | None]
 
 
 def with_ticks(take: Take, tick: Callable[[], object], every: float = TICK_SECONDS) -> Take:

@@ -32,6 +32,11 @@ NAMES = [
     "storage_gigabyte_put",
     "storage_gigabyte_get",
     "storage_gigabyte_tree",
+    "dask_run_overhead",
+    "dask_submit",
+    "dask_workspace",
+    "dask_workspace_postgres",
+    "dask_memory",
 ]
 
 
