@@ -68,10 +68,12 @@ def cut_off(storm: Storm, runs: int, seconds: float) -> None:
 
 
 def at_random(storm: Storm, runs: int) -> None:
-    """One process after the other is killed, and started again after a while; the last runs are left alone."""
+    """One process after the other is killed while runs are under way, and started again after a while."""
     roles = ["client", "scheduler", *storm.here.workers]
     for number in range(max(len(roles), runs // 8)):
-        time.sleep(storm.draw.uniform(0.3, 2))
+        before = storm.left()
+        storm.wait_for(lambda: storm.left() < before, 15)  # noqa: B023 - called at once
+        time.sleep(storm.draw.uniform(0, 1.5))
         if storm.left() < 0.1 * runs:
             break
         role = roles[number] if number < len(roles) else storm.draw.choice(roles)
