@@ -331,6 +331,9 @@ class Dispatcher:
             return
         try:
             place = self._patiently(partial(self._backend_of, run))
+        except NoRoom as error:
+            self._hands.no_room(flight, error)
+            return
         except CodabenchError as error:
             _raise_if_away(error)
             self._hands.no_place(flight, error)

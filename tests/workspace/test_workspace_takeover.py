@@ -19,10 +19,11 @@ import codabench as cb
 from codabench.backends.backend import Work
 from codabench.backends.handle import WorkHandle
 from codabench.backends.owner import myself
-from codabench.core.errors import StorageError
+from codabench.core.errors import NoRoom, StorageError
 from codabench.core.events import EventKind
 from codabench.core.problems import Fault
 from codabench.core.records import Attempt, Status
+from codabench.workspace import load
 from codabench.workspace.endings import SILENT
 from codabench.workspace.holding import is_dead, new_holder, shown
 
@@ -288,6 +289,27 @@ def test_a_backend_that_is_not_reached_is_left_to_others(queue: cb.Workspace, pl
         stop.set()
         thread.join(30)
         assert not thread.is_alive()
+
+
+def test_a_cluster_that_does_not_answer_is_waited_for(
+    queue: cb.Workspace, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is asked: what fails a run is a backend that is none (above), not one that is away."""
+    away = [NoRoom("no Dask scheduler answers")] * 5
+    monkeypatch.setattr(load, "_PAUSES", (0.05, 0.1))
+    sub = submit(queue, place)
+    with cb.Workspace(place / "lab", backend=AtOnce(), dispatch=False) as ws:
+        of = ws.places.of
+
+        def asked(run: Any, **options: Any) -> Any:
+            if away:
+                raise away.pop()
+            return of(run, **options)
+
+        monkeypatch.setattr(ws.places, "of", asked)
+        ws.dispatch(drain=True)
+    assert sub.status is Status.FINISHED
+    assert kinds(sub).count(EventKind.ATTEMPT_LOST) == 5
 
 
 def test_a_reader_in_another_process_gets_each_event_once(queue: cb.Workspace, place: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from codabench.backends.dask.dashboard import dashboard_of
 from codabench.backends.dask.security import PREFIX, TLS, Address, certificates, is_loopback
-from codabench.core.errors import EngineUnavailable, NoRoom, UsageError
+from codabench.core.errors import NoRoom, UsageError
 
 log = logging.getLogger("codabench.backends")
 
@@ -75,7 +75,7 @@ class Link:
             except (OSError, TimeoutError, ValueError) as error:
                 hint = "is the scheduler up, and are both sides' certificates of one authority?"
                 why = str(error).replace(PREFIX, "")
-                raise EngineUnavailable(f"no Dask scheduler answers at {place.url}: {why}", hint=hint) from error
+                raise NoRoom(f"no Dask scheduler answers at {place.url}: {why}", code="CB601", hint=hint) from error
 
         return connect
 
