@@ -10,6 +10,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,7 @@ class Outbox(Part):
     def __init__(self, site: Site, console: Callable[[str], None] = _to_console) -> None:
         super().__init__(site)
         self.waiting, self.console = threading.Event(), console
+        self._delivering = threading.Lock()
         self._failures, self._not_before = 0, site.now()
         url = site.settings.mail_url
         sender = site.settings.mail_from or f"noreply@{letters.host_of(site.settings.url)}"
@@ -100,9 +102,13 @@ class Outbox(Part):
         Any number of processes may do this at the same time: each mail is taken by one.
         """
         self.waiting.clear()
-        sent = 0
         if self.site.now() < self._not_before:
-            return sent
+            return 0
+        with self._delivering, self._server or nullcontext():
+            return self._deliver()
+
+    def _deliver(self) -> int:
+        sent = 0
         while mails := self.db.waiting_mails(self.site.now(), tries=TRIES, limit=_AT_ONCE):
             for mail in mails:
                 now = self.site.now()
@@ -114,9 +120,8 @@ class Outbox(Part):
                     self._later(mail, error, now)
                     if error.is_away:  # the others would fare no better
                         self._failures += 1
-                        self._not_before = now + min(
-                            timedelta(seconds=5 * 2.0 ** min(self._failures, 16)), LONGEST_REST
-                        )
+                        rest = timedelta(seconds=5 * 2.0 ** min(self._failures, 16))
+                        self._not_before = now + min(rest, LONGEST_REST)
                         return sent
                 self._failures = 0
         return sent

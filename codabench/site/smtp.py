@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import ssl
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime
+from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from codabench.core.errors import UsageError
@@ -35,7 +37,7 @@ class PermanentError(UnsentError):
 
 
 class MailServer:
-    """A server that takes mail.
+    """A server that takes mail; for one thread at a time.
 
     Parameters
     ----------
@@ -62,9 +64,20 @@ class MailServer:
         self.host, self.port = parts.hostname, port or (465 if self.tls else 587)
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._from, self._title = sender, title
+        self._open: smtplib.SMTP | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        """Hang up."""
+        server, self._open = self._open, None
+        if server is not None:
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                server.quit()
 
     def send(self, recipient: str, letter: Letter, *, id: str) -> None:
-        """Send a letter.
+        """Send a letter, over the connection that is open, or a new one; the end of a ``with`` block closes it.
 
         Parameters
         ----------
@@ -77,48 +90,54 @@ class MailServer:
             It was not; `PermanentError`: and will not be.
         """
         message = self._message(recipient, letter, id)
+        if self._open is not None and not _answers(self._open):  # they let go of who was quiet, or sent much
+            self._open = None
+        server = self._open = self._open or self._connected()
         try:
-            with self._connected() as server:
-                server.send_message(message, from_addr=self._from, to_addrs=[recipient])
-        except smtplib.SMTPAuthenticationError as error:
-            raise UnsentError(
-                f"{self.host} does not take our name and password: {_said(error)}", is_away=True
-            ) from error
+            server.send_message(message, from_addr=self._from, to_addrs=[recipient])
         except smtplib.SMTPRecipientsRefused as error:
             code, said = next(iter(error.recipients.values()))
-            raise (PermanentError if code >= 500 else UnsentError)(
-                f"{self.host} refused it: {code} {_text(said)}"
-            ) from error
-        except (smtplib.SMTPHeloError, smtplib.SMTPConnectError) as error:
-            raise UnsentError(f"{self.host} refused us: {_said(error)}", is_away=True) from error
+            kind = PermanentError if code >= 500 else UnsentError
+            raise kind(f"{self.host} refused it: {code} {_text(said)}") from error
+        except smtplib.SMTPSenderRefused as error:  # us, and not this mail
+            raise UnsentError(f"{self.host} refuses {self._from}: {_said(error)}", is_away=True) from error
         except smtplib.SMTPResponseException as error:
             kind = PermanentError if error.smtp_code >= 500 else UnsentError
             raise kind(f"{self.host} refused it: {_said(error)}") from error
         except smtplib.SMTPNotSupportedError as error:
             raise PermanentError(f"{self.host} cannot do that: {error}") from error
-        except (smtplib.SMTPException, OSError, ssl.SSLError) as error:
-            raise UnsentError(f"{self.host}:{self.port} cannot be reached: {error}", is_away=True) from error
+        except (smtplib.SMTPException, OSError) as error:
+            self._open = None
+            raise UnsentError(f"{self.host}:{self.port} hung up: {error}", is_away=True) from error
 
     def _connected(self) -> smtplib.SMTP:
         context = ssl.create_default_context()
-        if self.tls:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=_SECONDS, context=context)
-        else:
-            server = smtplib.SMTP(self.host, self.port, timeout=_SECONDS)
         try:
-            server.ehlo_or_helo_if_needed()
-            if not self.tls and server.has_extn("starttls"):
-                server.starttls(context=context)
-                server.ehlo()
-            elif not self.tls and self._user and self.host not in _HERE:
-                why = f"{self.host} offers no TLS, and a password goes to no other machine without"
-                raise UnsentError(why, is_away=True)
-            if self._user:
-                server.login(self._user, self._password)
-        except BaseException:
-            server.close()
-            raise
+            if self.tls:
+                server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=_SECONDS, context=context)
+            else:
+                server = smtplib.SMTP(self.host, self.port, timeout=_SECONDS)
+            try:
+                self._introduce(server, context)
+            except BaseException:
+                server.close()
+                raise
+        except smtplib.SMTPResponseException as error:
+            raise UnsentError(f"{self.host} refuses us: {_said(error)}", is_away=True) from error
+        except (smtplib.SMTPException, OSError) as error:
+            raise UnsentError(f"{self.host}:{self.port} cannot be used: {error}", is_away=True) from error
         return server
+
+    def _introduce(self, server: smtplib.SMTP, context: ssl.SSLContext) -> None:
+        server.ehlo_or_helo_if_needed()
+        if not self.tls and server.has_extn("starttls"):
+            server.starttls(context=context)
+            server.ehlo()
+        elif not self.tls and self._user and self.host not in _HERE:
+            why = f"{self.host} offers no TLS, and a password goes to no other machine without"
+            raise UnsentError(why, is_away=True)
+        if self._user:
+            server.login(self._user, self._password)
 
     def _message(self, recipient: str, letter: Letter, id: str) -> EmailMessage:
         message = EmailMessage()
@@ -134,6 +153,14 @@ class MailServer:
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(letter.body)
         return message
+
+
+def _answers(server: smtplib.SMTP) -> bool:
+    try:
+        return server.noop()[0] == 250
+    except (smtplib.SMTPException, OSError):
+        server.close()
+        return False
 
 
 def _said(error: smtplib.SMTPResponseException) -> str:

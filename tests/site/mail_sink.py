@@ -22,14 +22,34 @@ class Sink:
     Attributes
     ----------
     replies
-        What is answered instead of taking a mail, by recipient.
+        What is answered instead of taking a mail, by sender or recipient.
+    connections
+        How many there were.
+    patience
+        Mails that are taken over one connection; 0: any number.
     """
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.replies: dict[str, str] = {}
         self.signed_in: list[tuple[str, str]] = []
-        self.url = ""
+        self.url, self.connections, self.patience = "", 0, 0
+
+    async def handle_EHLO(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        self.connections += session.host_name is None
+        session.host_name, session.taken = hostname, 0
+        return responses
+
+    async def handle_NOOP(self, server: Any, session: Any, envelope: Any, arg: str) -> str:  # noqa: N802
+        return "421 enough" if self.patience and session.taken >= self.patience else "250 OK"
+
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        if address in self.replies:
+            return self.replies[address]
+        envelope.mail_from = address
+        return "250 OK"
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if address in self.replies:
@@ -43,6 +63,7 @@ class Sink:
         mail = message_from_bytes(envelope.content, policy=policy.default)
         mail["X-Envelope-To"] = ",".join(envelope.rcpt_tos)
         self.mails.append(mail)
+        session.taken += 1
         return "250 OK"
 
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:

@@ -85,7 +85,7 @@ def test_a_password_for_the_server(clock: Clock) -> None:
         site.mail.put(["ann@example.org"], "s", "b")
         assert site.mail.deliver() == 0
         [waits] = site.db.mails(sent=False)
-        assert "does not take our name and password: 535" in str(waits.error)
+        assert "refuses us: 535" in str(waits.error)
         assert "wrong" not in str(waits.error)
         close_site(site)
 
@@ -117,6 +117,34 @@ def test_a_password_goes_to_no_other_machine_in_the_clear(clock: Clock) -> None:
         assert "offers no TLS" in str(site.db.mails()[0].error)
         assert sink.signed_in == []
         close_site(site)
+
+
+def test_many_mails_go_over_one_connection(site: Site, sink: Sink, clock: Clock) -> None:
+    sink.replies["a3@example.org"] = "550 nobody of that name"
+    site.mail.put([f"a{n}@example.org" for n in range(10)], "s", "b")
+    assert site.mail.deliver() == 9
+    assert sink.connections == 1
+    site.mail.put(["late@example.org"], "s", "b")
+    assert site.mail.deliver() == 1
+    assert sink.connections == 2  # none stays open
+
+
+def test_a_server_that_takes_few_at_a_time_gets_them_all(site: Site, sink: Sink, clock: Clock) -> None:
+    sink.patience = 3
+    site.mail.put([f"a{n}@example.org" for n in range(7)], "s", "b")
+    assert site.mail.deliver() == 7
+    assert sink.connections == 3
+
+
+def test_a_sender_who_is_refused_loses_nothing(site: Site, sink: Sink, clock: Clock) -> None:
+    sink.replies["b@example.org"] = "550 not from here"
+    site.mail.put(["ann@example.org"], "s", "b")
+    assert site.mail.deliver() == 0
+    [mail] = site.db.mails(sent=False)
+    assert (mail.attempts, "refuses b@example.org: 550" in str(mail.error)) == (1, True)
+    sink.replies.clear()
+    clock.forward(minutes=1)
+    assert site.mail.deliver() == 1
 
 
 def test_a_server_that_is_away_loses_nothing(clock: Clock) -> None:
@@ -266,6 +294,7 @@ def test_whoever_attends_sends_at_once(site: Site, sink: Sink) -> None:
         assert [mail["To"] for mail in sink.mails] == ["ann0@example.org", "ann1@example.org"]
     finally:
         stop.set()
+        site.mail.waiting.set()
         attending.join()
 
 
@@ -273,6 +302,7 @@ def test_whoever_attends_outlives_what_fails(
     site: Site, sink: Sink, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("codabench.site.site._REST", 0.01)
+    monkeypatch.setattr("codabench.site.site._PAUSE", 0.01)
     stop, deliver, fails = threading.Event(), site.mail.deliver, [StorageError("broken"), UsageError("odd")]
 
     def failing() -> int:
@@ -289,6 +319,7 @@ def test_whoever_attends_outlives_what_fails(
     while not sink.mails and time.monotonic() < until:
         time.sleep(0.02)
     stop.set()
+    site.mail.waiting.set()
     attending.join()
     assert len(sink.mails) == 1
     assert caplog.text.count("scheduled work failed") == 2
