@@ -150,24 +150,30 @@ class BoardDiff(Record):
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        head = ["Before", "After", "Submission", *(c.title for c in self.columns), "Why"]
-        numeric = [0, 1, *range(3, 3 + len(self.columns))]
+        columns = self.columns[:_MOST_COLUMNS]
+        left = len(self.columns) - len(columns)
+        hidden = [f"{plural(left, 'column')} not shown: .to_frame()"] if left else []
+        head = ["Before", "After", "Submission", *(c.title for c in columns), "Why"]
+        numeric = [0, 1, *range(3, 3 + len(columns))]
         rows = [
             [
                 markup.number(_place(row.rank_before)),
                 markup.number(_place(row.rank_after), _mood(row)),
                 markup.cell(row.name),
-                *(markup.number(_values(c, row)) for c in self.columns),
+                *(markup.number(_values(c, row)) for c in columns),
                 markup.cell(row.reason, "m", 160),
             ]
             for row in self.changed
         ]
         shown = [markup.table(self.title, head, rows, numbers=numeric)] if rows else []
-        return markup.block("diff", *shown, *map(markup.note, (self.summary(), *self.notes)))
+        return markup.block("diff", *shown, *map(markup.note, (*hidden, self.summary(), *self.notes)))
 
 
 _SHOWN = 20
 """Rows of the text."""
+
+_MOST_COLUMNS = 12
+"""Columns of the HTML."""
 
 
 def compare(before: Board, after: Board, names: Mapping[str, str] | None = None) -> BoardDiff:

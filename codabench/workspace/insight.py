@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from codabench.core.competition import ColumnSpec, CompetitionSpec, LeaderboardSpec, PhaseSpec
-from codabench.core.errors import UsageError
-from codabench.core.text import plural, printable
+from codabench.core.errors import NotFound, UsageError
+from codabench.core.text import did_you_mean, plural, printable
 from codabench.leaderboard.board import Board, Row
 from codabench.workspace import admission
 from codabench.workspace.sources import Sources, moment_of
@@ -58,15 +58,35 @@ class Insight:
         """What a row's submission is called."""
         return self.names[row.submission]
 
+    def row(self, submission: str) -> Row:
+        """The row of a submission, by its name or its id.
+
+        Raises
+        ------
+        NotFound
+            It is not listed.
+        """
+        for row in self.rows:
+            if submission in (row.submission, self.name(row)):
+                return row
+        close = did_you_mean(submission, [self.name(row) for row in self.rows])
+        hint = f"did you mean {printable(close)!r}?" if close else f"it lists {plural(len(self.rows), 'submission')}"
+        message = f"no submission {printable(submission)!r} on leaderboard {printable(self.spec.title)}"
+        raise NotFound(message, hint=hint)
+
     def explain(self, a: str, b: str) -> str:
-        """Why the submission called `a` stands above the one called `b`, or below it, and how sure that is."""
+        """Why the submission called `a` stands above the one called `b`, or below it, and how sure that is.
+
+        Raises
+        ------
+        NotFound
+            One of them is not listed.
+        """
         from codabench.leaderboard.words import doubt
 
-        known = sorted(self.names.values())
-        one, other = (admission.pick(known, wanted, "submission", lambda n: n, lambda n: n) for wanted in (a, b))
-        said = self._shown().explain(printable(one), printable(other))
-        ids = {name: id for id, name in self.names.items()}
-        sure = doubt(self.statistics(), ids[one], ids[other]) if self.statistics().known else ""
+        one, other = self.row(a), self.row(b)
+        said = self._shown().explain(printable(self.name(one)), printable(self.name(other)))
+        sure = doubt(self.statistics(), one.submission, other.submission) if self.statistics().known else ""
         return f"{said} {sure}".rstrip()
 
     def statistics(self, column: str | None = None) -> Statistics:
@@ -96,7 +116,7 @@ class Insight:
             self._statistics[chosen.key, rows] = analyse(self.board, read, chosen, self.names)
         return self._statistics[chosen.key, rows]
 
-    def at(self, moment: datetime | str) -> Self:
+    def at(self, moment: datetime | date | str) -> Self:
         """The board as it was at a moment: worked out again from what had happened until then.
 
         Submissions that were deleted later are on it; scores, columns and rule are those of then.
@@ -104,7 +124,7 @@ class Insight:
         Parameters
         ----------
         moment
-            A time, or text such as ``"2026-03-01 12:30"``; without a zone it is UTC.
+            A time, a day, or text such as ``"2026-03-01 12:30"``; without a zone it is UTC.
 
         Raises
         ------
@@ -177,8 +197,10 @@ class Insight:
         Raises
         ------
         UsageError
-            ``CB353``: one of them is a page of a board.
+            ``CB353``: one of them is a page of a board, or no board.
         """
+        if not isinstance(later, Insight):
+            raise UsageError(f"{later!r:.60} is no board", code="CB353", hint='compare with board.at("2026-03-01")')
         from codabench.leaderboard.diff import compare
 
         for board in (self.board, later.board):

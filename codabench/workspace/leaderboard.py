@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from codabench.core.competition import LeaderboardSpec
-from codabench.core.errors import NotFound
+from codabench.core.errors import NotFound, UsageError
 from codabench.core.records import Status
 from codabench.core.text import distinct, printable
 from codabench.leaderboard.board import Entry, Row
@@ -62,9 +62,17 @@ class Leaderboard(Insight, Tables):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, place: int) -> Row:
-        """The row at a place: ``board[0]`` is the best."""
-        return self.rows[place]
+    def __getitem__(self, place: int | str) -> Row:
+        """The row at a place, or of a submission by its name or id: ``board[0]`` is the best.
+
+        Raises
+        ------
+        NotFound
+            No submission of that name is listed.
+        """
+        if not isinstance(place, str):
+            return self.rows[place]
+        return self.row(place)
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -111,6 +119,9 @@ def make_leaderboard(
     if not spec.leaderboards:
         message = f"{printable(spec.title)!r} is a task and has no leaderboard"
         raise NotFound(message, hint="the scores of a submission are in its .scores")
+    if aggregation not in get_args(Aggregation):
+        hint = f"there are: {', '.join(get_args(Aggregation))}"
+        raise UsageError(f"no aggregation {aggregation!r:.60}", code="CB350", hint=hint)
     boards = list(enumerate(spec.leaderboards))
     wanted = 0 if name is None else name
     _, chosen = admission.pick(boards, wanted, "leaderboard", lambda b: b[0], lambda b: b[1].key)
@@ -137,7 +148,7 @@ def make_leaderboard(
     twice = details.duplicates(board.rows)
     notes += [*details.notes(names), *revision_notes(workspace.db, details.runs())]
     notes += same_content(twice, names, board.rows)
-    people = participants or {}
+    people = {who: str(name) for who, name in (participants or {}).items()}
     rows = tuple(
         row.model_copy(
             update={

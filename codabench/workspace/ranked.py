@@ -43,8 +43,9 @@ def page_range(page: int, size: int) -> tuple[int, int]:
     UsageError
         There is no such page.
     """
-    if page < 1 or size < 1:
-        raise UsageError(f"page {page} of {size} rows", code="CB350", hint="pages are counted from 1, and have a row")
+    if not (isinstance(page, int) and isinstance(size, int)) or page < 1 or size < 1:
+        hint = "pages are counted from 1, and have a row"
+        raise UsageError(f"page {page!r} of {size!r} rows", code="CB350", hint=hint)
     return (page - 1) * size, page * size
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from codabench.core.competition import LeaderboardSpec, PhaseSpec
@@ -108,16 +108,16 @@ class Sources:
                 return read_items(stream.read(SIZE_LIMIT + 1), [c.key for c in self.spec.columns])
 
 
-def moment_of(given: datetime | str) -> datetime:
-    """An instant in UTC; one without a zone is taken as UTC.
+def moment_of(given: datetime | date | str) -> datetime:
+    """An instant in UTC; one without a zone is taken as UTC, and a day as its beginning.
 
     Raises
     ------
     UsageError
-        ``CB353``: the text is no ISO 8601 date or time.
+        ``CB353``: that is no ISO 8601 date or time.
     """
     try:
-        moment = datetime.fromisoformat(given) if isinstance(given, str) else given
+        moment = given if isinstance(given, datetime) else datetime.fromisoformat(str(given))
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         hint = 'write "2026-03-01" or "2026-03-01 12:30"'

@@ -14,7 +14,7 @@ import pytest
 from tiny import LAST, answer, bundle, yaml
 
 import codabench as cb
-from codabench.core.errors import StateError, UsageError
+from codabench.core.errors import NotFound, StateError, UsageError
 from codabench.core.records import HandScore
 
 BEST = LAST.replace("    key: board\n", "    key: board\n    submission_rule: Force_Best\n")
@@ -113,7 +113,12 @@ def test_pages(lab: cb.Workspace) -> None:
     assert whole.page(2, size=2).rows == second.rows
     assert names(whole.page(9)) == []
     assert second.rows[0].tied, "with the last row of the page before"
-    for page, size in ((0, 2), (1, 0)):
+    assert whole["three"] == whole[1] == whole[whole[1].submission]
+    with pytest.raises(NotFound, match="no submission 'thre'"):
+        whole["thre"]
+    with pytest.raises(UsageError, match="no aggregation 'median'"):
+        comp.leaderboard(aggregation="median")  # type: ignore[arg-type]
+    for page, size in ((0, 2), (1, 0), (1.5, 2), ("1", 2)):
         with pytest.raises(UsageError, match="pages are counted from 1"):
             comp.leaderboard(page=page, size=size)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -87,9 +87,12 @@ def test_times_in_words(story: Story) -> None:
     assert len(board.at("2999-01-01 12:30")) == 2
     assert moment_of("2026-03-01T01:00+02:00") == datetime(2026, 2, 28, 23, tzinfo=UTC)
     assert moment_of(datetime(2026, 3, 1)) == datetime(2026, 3, 1, tzinfo=UTC)
-    for wrong in ("yesterday", "2026-13-01", "\x1b"):
+    assert moment_of(date(2026, 3, 1)) == datetime(2026, 3, 1, tzinfo=UTC)
+    with pytest.raises(UsageError, match="is no board"):
+        board.diff("2026-03-01")  # type: ignore[arg-type]
+    for wrong in ("yesterday", "2026-13-01", "\x1b", None):
         with pytest.raises(UsageError, match="is no time") as caught:
-            board.at(wrong)
+            board.at(wrong)  # type: ignore[arg-type]
         assert caught.value.code == "CB353"
 
 

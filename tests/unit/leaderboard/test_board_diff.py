@@ -121,6 +121,9 @@ def test_as_text_and_as_html():
     assert page.count("<td") > 100
     assert len(page.encode()) < 20_000
     assert "Accuracy" in repr(compare(board(a=1), board(a=2)))
+    wide = found.model_copy(update={"columns": found.columns[:1] * 1000})
+    assert len(wide._repr_html_().encode()) < 20_000
+    assert "988 columns not shown" in wide._repr_html_()
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8), st.data())
