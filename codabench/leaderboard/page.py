@@ -11,6 +11,11 @@ from codabench.leaderboard.values import comparable, display, plain
 
 _MOST_COLUMNS = 20
 _MOST_FACTS = 6
+_MOST_NOTES = 4_000
+"""Bytes of the notes."""
+
+_MARGIN = 200
+"""Bytes for the end of the table, and for how much was left out."""
 
 
 def board_html(board: Board, *, limit: int = 50) -> str:
@@ -34,20 +39,18 @@ def board_html(board: Board, *, limit: int = 50) -> str:
     heads += [f'<th scope="col">{markup.escape(markup.one_line(board.facts[key]))}' for key in facts]
     heads.append('<th scope="col">Submitted (UTC)')
     rows = [_row(row, columns, best, facts, people=people) for row in board.rows[:limit]]
-    body = markup.fitting(rows, "row", wrap=f'<tr><td class="m" colspan={len(heads)}>')
     notes = footnotes(board)
     left = len(board.columns) - len(columns) + len(board.facts) - len(facts)
     if left:
         notes.insert(0, f"{plural(left, 'column')} not shown")
     if len(board) > limit:
         notes.insert(0, f"{plural(len(board) - limit, 'more row')} not shown")
-    return markup.block(
-        "board",
-        f"<table><caption>{markup.escape(markup.one_line(board.leaderboard.title))}</caption><thead><tr>",
-        "".join(f"{h}</th>" for h in heads),
-        f"</tr></thead><tbody>{body}</tbody></table>",
-        *(markup.note(markup.one_line(n, 300)) for n in notes[:12]),
-    )
+    title = markup.escape(markup.one_line(board.leaderboard.title))
+    head = f"<table><caption>{title}</caption><thead><tr>{''.join(f'{h}</th>' for h in heads)}</tr></thead>"
+    below = markup.fitting([markup.note(markup.one_line(n, 300)) for n in notes], "note", limit=_MOST_NOTES)
+    room = markup.LIMIT - len(markup.block("board", head, below).encode()) - _MARGIN
+    body = markup.fitting(rows, "row", wrap=f'<tr><td class="m" colspan={len(heads)}>', limit=room)
+    return markup.block("board", head, f"<tbody>{body}</tbody></table>", below)
 
 
 def _columns(board: Board) -> list[ColumnSpec]:

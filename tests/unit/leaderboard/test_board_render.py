@@ -170,6 +170,10 @@ def test_html_stays_small():
     text = board_html(rank(SPEC, many))
     assert len(text.encode()) < 20_000
     assert "950 more rows not shown" in text
+    board = with_facts(rank(SPEC, many), {f"k{n}": "<&" * 50 for n in range(9)})
+    worst = board_html(board.model_copy(update={"notes": ("<&\"'" * 200,) * 40}))
+    assert len(worst.encode()) < 20_000
+    assert worst.count("<tr>") > 2
 
 
 @pytest.mark.parametrize(
