@@ -47,6 +47,8 @@ def meant(workspace: str | None, db: str | None, *, new: bool = False) -> tuple[
 
     if workspace is None and os.environ.get(PLACE):
         workspace, db = os.environ[PLACE], db or os.environ.get(DATABASE)
+    if workspace == "":  # a variable that is not set, not the current directory
+        raise UsageError("--workspace is empty", code="CB357", hint="name a directory or a URL; . is this directory")
     if workspace is None:
         if not new and not (Path(HERE) if db else Path(HERE) / "codabench.db").exists():
             hint = f"name one: --workspace DIR, or {PLACE}=DIR; `codabench add BUNDLE` makes {HERE} here"

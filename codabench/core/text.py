@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", re.IGNORECASE)
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)?\s*", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -22,8 +23,8 @@ def printable(text: str) -> str:
 
 
 def storable(text: str) -> str:
-    """`text` as every database takes it: without zero characters, halves of characters replaced."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+    """`text` as every database takes it: without zero characters, a sign in place of what is no character."""
+    return _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text.replace("\x00", ""))
 
 
 def plural(count: int, noun: str) -> str:

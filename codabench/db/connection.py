@@ -19,6 +19,7 @@ from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError,
 from sqlalchemy.pool import StaticPool
 
 from codabench.core.errors import StorageError, UsageError
+from codabench.core.text import printable
 from codabench.db.places import network_file_system
 
 BUSY_SECONDS = 30
@@ -65,7 +66,7 @@ class Connected:
             made = make_url(url)
             self.url = made.render_as_string(hide_password=True)
             self._engine = make_engine(made)
-        except (SQLAlchemyError, ImportError) as error:
+        except (SQLAlchemyError, ImportError, UnicodeEncodeError) as error:
             hint = "write sqlite:///path/of/it.db or postgresql+psycopg://server/name (pip install codabench[postgres])"
             raise UsageError(f"the database {self.url} cannot be opened: {error}", code="CB720", hint=hint) from error
         self.in_memory = _in_memory(made)
@@ -118,6 +119,10 @@ class Connected:
             raise StorageError(f"the database {self.url} is closed", code="CB723")
         try:
             yield
+        except UnicodeEncodeError as error:
+            # Bytes that are no text come in file names and on command lines.
+            message = f"'{printable(error.object)[:200]}' is no text: it is not valid Unicode"
+            raise UsageError(message, code="CB353", hint="write it in UTF-8") from error
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None)
             number = getattr(cause, "sqlite_errorcode", 0) if isinstance(cause, sqlite3.Error) else 0

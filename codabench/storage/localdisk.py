@@ -25,7 +25,7 @@ class LocalObjects(Objects):
     def __init__(self, fs: Any, root: str, url: str) -> None:
         super().__init__(fs, root, url)
         self.local = Path(root)
-        with self.writing("anything"):
+        with self.writing("what is to be stored"):
             self.local.mkdir(parents=True, exist_ok=True)
 
     def here(self, name: str) -> Path:

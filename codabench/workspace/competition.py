@@ -17,6 +17,7 @@ from codabench.core.errors import BundleError, SubmissionRejected, UsageError
 from codabench.core.evaluations import Revision
 from codabench.core.policy import Policy
 from codabench.core.report import Report
+from codabench.core.text import storable
 from codabench.leaderboard.combined import Ranking
 from codabench.leaderboard.values import Aggregation
 from codabench.storage.sources import TreeSource
@@ -89,7 +90,7 @@ class Competition(Described):
             bundle.report.raise_for_errors()
             raise BundleError(f"{bundle.source} has no usable competition.yaml", report=bundle.report)
         self.spec = bundle.spec
-        self.source = bundle.source
+        self.source = storable(bundle.source)
         self.bundle = bundle
         self._before: list[Bundle] = []
         self._workspace: Workspace | None = None
@@ -97,7 +98,7 @@ class Competition(Described):
         # What is defined in Python lies nowhere, and is the same wherever its notebook is run.
         place = bundle.source if isinstance(bundle, DefinedBundle) else os.path.abspath(bundle.source)
         identity = f"{place}\0{self.spec.model_dump_json()}"
-        self.id = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        self.id = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:32]
 
     @property
     def datasets(self) -> Named[DataSet]:

@@ -148,6 +148,20 @@ def test_names_that_are_no_text(comp: cb.Competition, tmp_path: Path) -> None:
     assert (sub.status, sub.name) == (Status.FINISHED, "caf\ufffd")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are text")
+def test_a_bundle_in_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    with cb.Workspace(tmp_path / "lab", backend="process") as ws, cb.load(bundle(place)) as comp:
+        ws.add(comp)
+        made = ws.submit(comp, answer(place / os.fsdecode(b"\xff one"))).wait()
+        assert made.status is Status.FINISHED
+        assert made.name == "\ufffd one"
+        assert ws.competition(comp.id).submissions()[0].id == made.id
+        with pytest.raises(UsageError, match="no text") as caught:
+            ws.competition(os.fsdecode(b"caf\xe9"))
+        assert caught.value.code == "CB353"
+
+
 def test_a_command_that_cannot_be_split_is_the_participants(comp: cb.Competition, tmp_path: Path) -> None:
     sub = run(comp, answer(tmp_path / "mine", metadata='command: "python3 \'model.py"'))
     assert sub.problem is not None
