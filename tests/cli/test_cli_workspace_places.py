@@ -45,6 +45,12 @@ def test_the_one_of_this_directory(here: Path) -> None:
     assert run("add", "bundle") == (0, out, "was kept in .codabench\n")
 
 
+def test_a_word_that_is_empty_is_no_directory() -> None:
+    code, out, err = run("competitions", "-w", "")
+    assert (code, out) == (2, "")
+    assert "--workspace is empty" in err
+
+
 def test_the_one_that_is_named_by_a_word_or_by_the_environment(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("one", "two"):
         assert run("add", "bundle", "-w", name)[0] == 0

@@ -158,7 +158,7 @@ def test_a_bundle_in_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
         assert made.name == "\ufffd one"
         assert ws.competition(comp.id).submissions()[0].id == made.id
         with pytest.raises(UsageError, match="no text") as caught:
-            ws.competition(os.fsdecode(b"caf\xe9"))
+            ws.submission(os.fsdecode(b"caf\xe9"))
         assert caught.value.code == "CB353"
 
 
