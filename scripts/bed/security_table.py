@@ -27,9 +27,11 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "tests/security/rows.json"
 TABLE = ROOT / "docs/security.md"
 ENGINES = ("docker", "podman", "sandbox")
-NEEDS = ("docker", "podman", "s3")
+NEEDS = ("docker", "podman", "s3", "postgres")
 TESTS = (
     "tests/security",
+    "tests/dask/test_dask_security.py",
+    "tests/dask/test_namespaces.py",
     "tests/engines/test_leftovers.py",
     "tests/storage/test_contract.py",
     "tests/unit/leaderboard/test_board_plots.py",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, Served
 from distributed import Client
 
 from codabench.backends.backend import Work
@@ -53,6 +53,8 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     cluster.close()
 
 
+@pytest.mark.row("D05")
+@pytest.mark.twin("D05")
 def test_what_a_worker_answers_is_never_run_here(cluster: Cluster, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     program = tmp_path / "rogue.py"
@@ -124,6 +126,7 @@ def ran(marker: Path) -> list[str]:
     return marker.read_text().split() if marker.exists() else []
 
 
+@pytest.mark.row("D01")
 def test_without_a_certificate_of_its_authority_nobody_gets_in(cluster: Cluster, tmp_path: Path) -> None:
     make_certificates(tmp_path / "others")
     with pytest.raises(EngineUnavailable):
@@ -133,6 +136,19 @@ def test_without_a_certificate_of_its_authority_nobody_gets_in(cluster: Cluster,
     DaskBackend(cluster.address, tls=cluster.certs).close()
 
 
+@pytest.mark.twin("D01", "D08")
+def test_whoever_reaches_a_cluster_without_certificates_runs_code_there() -> None:
+    """On loopback it may be had without them: then this is why nothing else may be."""
+    scheduler = Served("scheduler", "--port", "0")
+    try:
+        address = scheduler.says(r"scheduler at (tcp://\S+)").group(1)
+        with Client(address, set_as_default=False) as client:
+            assert client.run_on_scheduler(os.getpid) == scheduler.process.pid
+    finally:
+        scheduler.kill()
+
+
+@pytest.mark.row("D08")
 @pytest.mark.parametrize(
     "words",
     [

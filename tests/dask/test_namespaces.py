@@ -117,12 +117,15 @@ def found(here: Apart, database: str, test_image: str) -> Any:
     return json.loads(client.says("^found (.*)")[1])
 
 
+@pytest.mark.row("D03")
+@pytest.mark.twin("D03")
 def test_a_program_reaches_nothing_of_the_cluster(found: Any) -> None:
     """Its twin: scheduler, worker and storage are there for a program whose network is open."""
     assert found["none"] == {"score": 0}
     assert found["open"] == {"score": 3}
 
 
+@pytest.mark.row("D01")
 def test_nobody_gets_in_without_a_certificate_of_the_cluster(found: Any) -> None:
     assert found["without"] == "refused"
     assert found["of others"] == "refused"

@@ -318,7 +318,7 @@ def test_s12_a_score_before_the_time_is_over_is_no_score(
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.mark.row("S15")
+@pytest.mark.row("S15", "D07")
 def test_s15_a_stale_attempt_cannot_score() -> None:
     db = Database()
     db.add_competition("c", CompetitionSpec(title="C"), source="", at=AT)

@@ -147,7 +147,7 @@ def test_scores_alone_decide_by_who_is_listed_first() -> None:
     assert len({tuple(e.submission for e in listed) for listed in by_score}) > 1
 
 
-@pytest.mark.twin("S15")
+@pytest.mark.twin("S15", "D07")
 def test_what_is_stored_of_a_stale_attempt_can_be_read(tmp_path: Path) -> None:
     """Storage takes what any attempt came to: that one of them counts is the database's word alone."""
     storage = Storage(str(tmp_path))

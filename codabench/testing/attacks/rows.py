@@ -42,10 +42,24 @@ GROUPS: Final = {
     "S": "Outputs and scores",
     "G": "Storage",
     "H": "What is shown",
+    "D": "Clusters",
     "W": "Sites",
 }
 
 _UNTESTED: Final[dict[str, dict[str, str]]] = {
+    "D02": {
+        "by_design": "`codabench/backends/dask/serving.py`: the pages of scheduler and worker have one address, "
+        "on loopback, which no option changes; `test_everything_listens_on_the_named_address_only`"
+    },
+    "D04": {
+        "not_covered": "a cluster is one trust domain: a worker has the credentials of the storage and may read and "
+        "write all of it. It has no database (`test_workers_know_nothing_of_the_database`), and reports of attempts "
+        "that no longer count are refused"
+    },
+    "D06": {
+        "by_design": "`codabench/workspace/endings.py`: three attempts that are lost with their workers end a run; "
+        "those that had not begun are not counted; `test_workspace_dispatching.py`"
+    },
     "Z15": {
         "by_design": "`codabench/storage/zipformat.py`: entries are data, no name means anything to the reader, and "
         "nothing of a bundle is looked for by what else lies there; `test_z15_litter_of_a_mac_stays_and_harms_nothing`"
@@ -128,6 +142,14 @@ G01 | a signed URL, used for something else | good for one object, one verb, a t
 G05 | bytes that rot, or are changed in the cache | compared at each use, archives by digest; fetched again
 G06 | URLs of participants that name files of the host, or chains | an allow-list of protocols, and no chains
 H07 | names with HTML, scripts, bidirectional and terminal codes, in notebooks and plots | escaped where they are shown
+D01 | reaching a port of a cluster, and with it all workers | certificates of an authority of one's own, on both sides
+D02 | the pages of Dask in a browser | on loopback only
+D03 | a program that calls scheduler, worker or storage | no network but loopback
+D04 | a worker that lies, or looks into other runs | every digest is checked; whoever has a certificate is trusted
+D05 | objects in answers, which run code where they are unpickled | JSON and names of functions; nothing is unpickled
+D06 | a run that kills its workers | attempts are counted
+D07 | a result that is delivered twice, or late | a token for each attempt
+D08 | encryption that is off | refused beyond loopback
 W05 | planting a session, or using one that was ended | a new secret at each sign-in, ended on the server
 W06 | guessing passwords, finding out who has an account | Argon2id, growing pauses, equal answers in equal time
 W08 | tokens in a stolen database, in logs | SHA-256 of random bits, links made as they are sent, a filter for logs
