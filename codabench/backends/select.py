@@ -77,6 +77,11 @@ def auto_engine() -> ContainerEngine:
     )
 
 
+def is_cluster(word: str) -> bool:
+    """Whether a word is the address of a Dask cluster."""
+    return word.startswith(("dask://", "dask+tcp://"))
+
+
 def backend_from(value: str | ContainerEngine | Backend = "auto", **options: Any) -> Backend:
     """A backend from a word (``auto``, ``docker``, ``podman``, ``sandbox``, ``process``, ``dask://host:8786``), an
     engine, or a backend.
@@ -93,7 +98,7 @@ def backend_from(value: str | ContainerEngine | Backend = "auto", **options: Any
     from codabench.backends.local import LocalBackend
 
     if isinstance(value, str):
-        if value.startswith(("dask://", "dask+tcp://")):
+        if is_cluster(value):
             from codabench.backends.dask import DaskBackend
 
             cluster: Backend = DaskBackend(value)

@@ -126,13 +126,17 @@ class Places:
         UsageError
             ``CB693``: it lives in this process, which carries out nothing. Or there is no such engine.
         """
-        from codabench.backends.select import engine_named
+        from codabench.backends.select import engine_named, is_cluster
 
         if value is not None and (not isinstance(value, str) or value == INLINE):
             name = value if isinstance(value, str) else f"a {type(value).__name__}"
             hint = "name a backend by a word ('docker'), or open the workspace without dispatch=False"
             raise UsageError(f"{name} lives in this process, which only queues", code="CB693", hint=hint)
-        if value not in (None, "auto"):
+        if isinstance(value, str) and is_cluster(value):
+            from codabench.backends.dask.security import Address
+
+            Address.of(value)
+        elif value not in (None, "auto"):
             engine_named(value).close()
 
     def reap(self) -> None:
@@ -148,7 +152,9 @@ class Places:
 
     def cluster(self) -> dict[str, Any] | None:
         """What the default says of itself now, if it is a cluster; ``error`` if it does not answer."""
-        if isinstance(self.default, str) and not self.default.startswith(("dask://", "dask+tcp://")):
+        from codabench.backends.select import is_cluster
+
+        if isinstance(self.default, str) and not is_cluster(self.default):
             return None
         if not isinstance(self.default, str) and not hasattr(self.default, "described"):
             return None

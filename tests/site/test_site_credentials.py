@@ -141,6 +141,7 @@ def test_a_password_is_exchanged_for_tokens_but_not_for_ever_more(site: Site, al
     with pytest.raises(Invalid) as wrong:
         site.credentials.exchange("alice", "wrong", address="192.0.2.1")
     assert wrong.value.fields == {"": ["Unable to log in with provided credentials."]}
+    assert wrong.value.code == "CB808"
 
 
 def test_nobody_gets_a_token_for_an_account_that_is_not_active(site: Site) -> None:

@@ -123,6 +123,12 @@ def test_who_only_queues_carries_out_nothing(lab: Lab) -> None:
     assert "no process drives this workspace" in str(sub.run.explain())
     with pytest.raises(cb.errors.UsageError, match="CB693"):
         lab.ws.submit(lab.comp, answer(lab.place / "x"), backend="inline", enforce=False)
+    for word in ("dask://", "nothing"):
+        with pytest.raises(cb.errors.UsageError):
+            lab.ws.submit(lab.comp, answer(lab.place / "x"), backend=word, enforce=False)
+    queued = lab.ws.submit(lab.comp, answer(lab.place / "y"), backend="dask://10.0.0.1:8786", enforce=False)
+    assert queued.run.record.backend == "dask://10.0.0.1:8786"
+    queued.cancel("not needed")
     sub.cancel("not needed")
     assert sub.status is Status.CANCELLED
 

@@ -100,13 +100,13 @@ class Address(Record):
             ``CB654``: it is none.
         """
         hint = "dask://host:8786?engine=podman, or dask+tcp://127.0.0.1:8786 for a cluster without encryption"
-        parts = urlsplit(word)
         schemes = {"dask": "tls", "dask+tls": "tls", "tls": "tls", "dask+tcp": "tcp", "tcp": "tcp"}
         try:
+            parts = urlsplit(word)
             port = parts.port or 8786
-        except ValueError:
-            port = 0
-        if parts.scheme not in schemes or not parts.hostname or not port or parts.path.strip("/"):
+        except ValueError as error:
+            raise UsageError(f"{word!r} is no address of a Dask scheduler: {error}", code="CB654", hint=hint) from error
+        if parts.scheme not in schemes or not parts.hostname or parts.path.strip("/"):
             raise UsageError(f"{word!r} is no address of a Dask scheduler", code="CB654", hint=hint)
         query = parse_qs(parts.query)
         unknown = set(query) - {"engine", "certs"}
