@@ -209,7 +209,7 @@ def _refuse_filled(objects: Objects, place: str) -> None:
     else:
         there = next((n for n in _NAMES if objects.look(n) or next(iter(objects.listed(n)), None)), None)
     if there is not None:
-        hint = "name an empty directory or prefix"
+        hint = "name an empty directory or prefix; what a backup or restore left that was stopped may be removed"
         raise StorageError(f"{place} is not empty: it has {there}", code="CB732", hint=hint)
 
 

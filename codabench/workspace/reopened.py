@@ -2,7 +2,8 @@
 
 Beside its programs and data a workspace keeps two trees of a competition: the files of the bundle that are neither
 (`FILES`: its description, pages, logo, whatever else lies there), and one small file that says how all of them lie in
-the bundle (`LAYOUT`). No part of a bundle is stored twice.
+the bundle (`LAYOUT`). No part of a bundle is stored twice, but for programs of version 1.5: as they came, and as
+CodaLab unpacked them (ADR 0027).
 """
 
 from __future__ import annotations

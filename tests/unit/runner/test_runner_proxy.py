@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -196,6 +198,14 @@ def test_a_path_may_be_long(tmp_path: Path) -> None:
     made.close()
 
 
+def _end_forwarders(port: int) -> None:
+    """In a container they end with it."""
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if f"forward.py\0{port}\0".encode() in each.read_bytes():
+                os.kill(int(each.parent.name), signal.SIGKILL)
+
+
 def test_inside_a_program_finds_a_proxy_and_stays_itself(server: int, tmp_path: Path) -> None:
     """The forwarder as it runs in a container; here without one, at a port of its own."""
     made = AllowListProxy(tmp_path / "p", (f"127.0.0.1:{server}",))
@@ -219,8 +229,10 @@ sys.exit(7)
     assert (ended.returncode, ended.stdout.split()[:2]) == (7, ["hello", "/inside"]), ended
     assert "no child" in ended.stdout
     made.close()
+    _end_forwarders(port)
     missing = subprocess.run([*way, "/missing"], capture_output=True, text=True, timeout=30, check=False)
     assert missing.returncode in (1, 127), missing
+    _end_forwarders(port)
 
 
 def test_an_empty_list_and_an_engine_without_a_network_of_its_own_are_refused() -> None:
