@@ -28,7 +28,16 @@ def test_addresses(word: str, url: str, engine: str | None) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["dask://", "dask://a:port", "dask://a:99999", "http://a:1", "dask://a/b", "dask://a?engin=podman", "dask://[", "a:8786"],
+    [
+        "dask://",
+        "dask://a:port",
+        "dask://a:99999",
+        "http://a:1",
+        "dask://a/b",
+        "dask://a?engin=x",
+        "dask://[",
+        "a:8786",
+    ],
 )
 def test_what_is_no_address(word: str) -> None:
     with pytest.raises(errors.UsageError) as caught:
