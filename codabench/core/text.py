@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 
 _NO_CHARACTER = re.compile("[\ud800-\udfff]")
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _SIZE = re.compile(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*([kmgt]?)(i?)(b?)\s*", re.IGNORECASE)
 _DURATION = re.compile(
     r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*(ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)?\s*", re.IGNORECASE
@@ -27,6 +28,12 @@ def printable(text: str) -> str:
 def storable(text: str) -> str:
     """`text` as every database takes it: without zero characters, a sign in place of what is no character."""
     return _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text.replace("\x00", ""))
+
+
+def file_name(name: str) -> str:
+    """What a path says, as text: UTF-8, whatever this process takes file names for; a sign for what is no character."""
+    raw = "".join("\N{REPLACEMENT CHARACTER}" if _NO_BYTE.match(c) else c for c in name)
+    return storable(raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
 def plural(count: int, noun: str) -> str:

@@ -17,7 +17,7 @@ from codabench.core.errors import BundleError, SubmissionRejected, UsageError
 from codabench.core.evaluations import Revision
 from codabench.core.policy import Policy
 from codabench.core.report import Report
-from codabench.core.text import storable
+from codabench.core.text import file_name
 from codabench.leaderboard.combined import Ranking
 from codabench.leaderboard.values import Aggregation
 from codabench.storage.sources import TreeSource
@@ -90,7 +90,7 @@ class Competition(Described):
             bundle.report.raise_for_errors()
             raise BundleError(f"{bundle.source} has no usable competition.yaml", report=bundle.report)
         self.spec = bundle.spec
-        self.source = storable(bundle.source)
+        self.source = file_name(bundle.source)
         self.bundle = bundle
         self._before: list[Bundle] = []
         self._workspace: Workspace | None = None

@@ -14,7 +14,7 @@ from codabench.bundle.v15_trees import without_wrapping
 from codabench.core.competition import DataSpec, PhaseSpec, ProgramSpec, SolutionSpec, TaskSpec
 from codabench.core.errors import NotFound
 from codabench.core.records import Attempt, RunOptions
-from codabench.core.text import printable, storable
+from codabench.core.text import file_name, printable
 from codabench.core.trees import TreeRef
 from codabench.runner.inline import NAME as INLINE
 from codabench.runner.plan import RunPlan, SubmissionFacts, plan_steps
@@ -144,4 +144,4 @@ def name_of(submission: Submitted) -> str:
         named = getattr(submission, "__name__", type(submission).__name__)
         return str(named) if is_object(submission) else "submission"
     last = re.split(r"[/\\]", os.fspath(submission).rstrip("/\\"))[-1]
-    return storable(last) or "submission"  # a database and JSON hold text
+    return file_name(last) or "submission"  # a database and JSON hold text

@@ -46,7 +46,7 @@ def test_what_another_process_does(lab: Lab) -> None:
         assert found.runs == {
             Status.FINISHED: 1, Status.SCORING: 2, Status.PREPARING: 2, Status.SUBMITTED: 1
         }  # fmt: skip
-        busy, ready = found.under_way[0], found.under_way[-1]
+        busy, ready = (next(r for r in found.under_way if r.status is s) for s in (Status.SCORING, Status.PREPARING))
         assert (busy.status, busy.engine, busy.dispatcher) == (Status.SCORING, "process", driver.name)
         assert "the programs of the scoring step run for" in busy.why
         assert "a process has taken it" in ready.why

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from codabench.core.text import (
     did_you_mean,
     distinct,
+    file_name,
     human_size,
     parse_duration,
     parse_size,
@@ -122,6 +123,19 @@ def test_counts_and_sizes_for_people() -> None:
         "1.0 GiB",
         "5.0 TiB",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("été 🙂", "été 🙂"),
+        ("été".encode().decode("ascii", "surrogateescape"), "été"),
+        ("\udce9t", "\ufffdt"),
+        ("a\ud800b", "a\ufffdb"),
+    ],
+)
+def test_what_a_file_name_says(name: str, text: str) -> None:
+    assert file_name(name) == text
 
 
 def test_what_every_database_takes() -> None:
