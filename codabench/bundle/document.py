@@ -46,7 +46,12 @@ Named = Callable[[DataSpec], str | None]
 
 
 def to_yaml(spec: CompetitionSpec, is_folder: Callable[[str], bool]) -> str:
-    """The description of a competition, to be saved as UTF-8.
+    """The description of a competition, to be saved as UTF-8; see `to_document`."""
+    return to_text(to_document(spec, is_folder))
+
+
+def to_document(spec: CompetitionSpec, is_folder: Callable[[str], bool]) -> dict[str, Any]:
+    """The description of a competition as plain values.
 
     Parameters
     ----------
@@ -59,7 +64,7 @@ def to_yaml(spec: CompetitionSpec, is_folder: Callable[[str], bool]) -> str:
     def named(data: DataSpec) -> str | None:
         return data.key or (f"{data.path}/" if data.path and is_folder(data.path) else data.path)
 
-    return to_text(_competition(spec, named))
+    return _competition(spec, named)
 
 
 def to_text(document: dict[str, Any]) -> str:

@@ -152,8 +152,7 @@ class Competitions(Connected):
             if row is None:
                 raise NotFound(f"no competition {id!r} in {self.url}")
             if CompetitionSpec.model_validate_json(row.spec) != before:
-                message = f"competition {before.title!r} was changed by somebody else in the meantime"
-                raise StateError(message, code="CB717", hint="open it again, look at it, and repeat your change")
+                raise changed_meanwhile(before.title)
             had = _trees(db, id)
             have = {**{path: ref for path, ref in had.items() if path not in set(gone)}, **trees}
             made = [
@@ -206,6 +205,12 @@ class Competitions(Connected):
         with self._read() as db:
             rows = db.execute(select(MIGRATED.c.phase, MIGRATED.c.at).where(MIGRATED.c.competition == competition))
             return {row.phase: row.at for row in rows}
+
+
+def changed_meanwhile(title: str) -> StateError:
+    """The error of whoever comes second with a change."""
+    message = f"competition {title!r} was changed by somebody else in the meantime"
+    return StateError(message, code="CB717", hint="open it again, look at it, and repeat your change")
 
 
 def _task(spec: CompetitionSpec, index: int | str) -> TaskSpec:

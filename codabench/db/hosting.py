@@ -29,6 +29,8 @@ class Wanted(Record):
     ----------
     visible_to
         Published, or this account organizes it or was let in; 0: published ones only, None: all.
+    with_key
+        Also the one with this secret key, whoever may see it.
     organized_by, taken_part_in_by
         By this account, also as a collaborator; who was let in.
     title, text
@@ -38,6 +40,7 @@ class Wanted(Record):
     """
 
     visible_to: int | None = None
+    with_key: str | None = None
     organized_by: int | None = None
     taken_part_in_by: int | None = None
     published: bool | None = None
@@ -149,7 +152,7 @@ class Hosting(Connected):
         found: list[ColumnElement[bool]] = []
         if wanted.visible_to is not None:
             theirs = or_(_organized_by(wanted.visible_to), _taken_part_in_by(wanted.visible_to))
-            found.append(or_(HOSTED.c.published, theirs))
+            found.append(or_(HOSTED.c.published, theirs, HOSTED.c.secret_key == (wanted.with_key or "")))
         if wanted.organized_by is not None:
             found.append(_organized_by(wanted.organized_by))
         if wanted.taken_part_in_by is not None:

@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING, Self
 from codabench.core.errors import CodabenchError, StorageError
 from codabench.db.connection import passing
 from codabench.site.accounts import Accounts
+from codabench.site.competitions import Competitions
 from codabench.site.credentials import Credentials
+from codabench.site.jobs import Jobs
 from codabench.site.mail import Outbox
+from codabench.site.numbers import Numbers
 from codabench.site.policy import Policy
+from codabench.site.registrations import Registrations
 from codabench.site.settings import SiteSettings
 from codabench.workspace.dispatcher import utc_now
 
@@ -47,7 +51,7 @@ class Site:
     ----------
     policy
         What decides who may do what.
-    accounts, credentials, mail
+    accounts, credentials, mail, numbers, jobs, competitions, registrations
         The parts; each asks the policy before it does anything.
     """
 
@@ -61,6 +65,10 @@ class Site:
         self.credentials = Credentials(self)
         self.mail = Outbox(self)
         self.accounts = Accounts(self)
+        self.numbers = Numbers(self)
+        self.jobs = Jobs(self)
+        self.competitions = Competitions(self)
+        self.registrations = Registrations(self)
 
     # ------------------------------------------------------------------ scheduled work
     def tick(self, now: datetime | None = None) -> bool:
@@ -76,6 +84,7 @@ class Site:
             return False
         works: tuple[Callable[[], object], ...] = (
             lambda: self.workspace.tick(at),
+            self.jobs.resume,
             self.accounts.purge,
             self.credentials.purge,
             self.mail.purge,
@@ -117,7 +126,8 @@ class Site:
 
     # ------------------------------------------------------------------ its end
     def close(self) -> None:
-        """Let go of what is its own; the workspace stays open."""
+        """Let go of what is its own, and take on no more work; the workspace stays open."""
+        self.jobs.close()
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import posixpath
 import tempfile
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -71,8 +72,22 @@ class Layout(Record):
             return cls.model_validate_json(tree.read_bytes(_NAME))
 
 
-def keep_bundle(storage: Storage, bundle: Bundle, spec: CompetitionSpec) -> tuple[dict[str, TreeRef], Layout]:
+def keep_bundle(
+    storage: Storage,
+    bundle: Bundle,
+    spec: CompetitionSpec,
+    *,
+    known: Mapping[str, TreeRef] | None = None,
+    told: Callable[[float], None] | None = None,
+) -> tuple[dict[str, TreeRef], Layout]:
     """Store everything that a bundle holds: its trees by name, without the layout, which comes back beside them.
+
+    Parameters
+    ----------
+    known
+        Trees that are stored already, by name.
+    told
+        Told before each tree how far it is, 0 to 1.
 
     Raises
     ------
@@ -80,7 +95,11 @@ def keep_bundle(storage: Storage, bundle: Bundle, spec: CompetitionSpec) -> tupl
         Something in it cannot be read, or a function cannot be exported.
     """
     parts = {name: part for part in parts_of(spec) if (name := part.tree) is not None}
-    trees = {name: storage.put_tree(bundle.tree(part)) for name, part in parts.items()}
+    trees: dict[str, TreeRef] = {}
+    for name, part in parts.items():
+        if told is not None:
+            told(len(trees) / len(parts))
+        trees[name] = known[name] if known and name in known else storage.put_tree(bundle.tree(part))
     paths = sorted({part.path for part in parts.values() if part.path and not _unpacked(part)})
     outer = [path for path in paths if not any(path.startswith(f"{other}/") for other in paths)]
     trees[FILES] = storage.put_tree(Overlay(bundle.files, gone=outer))

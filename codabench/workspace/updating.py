@@ -11,9 +11,10 @@ from codabench.core.errors import UsageError
 from codabench.core.evaluations import Revision
 from codabench.core.text import plural
 from codabench.core.trees import TreeRef
+from codabench.db.competitions import changed_meanwhile
 from codabench.db.submissions import Used
 from codabench.workspace.dispatcher import utc_now
-from codabench.workspace.reopened import LAYOUT, keep_bundle
+from codabench.workspace.reopened import LAYOUT, StoredBundle, keep_bundle
 
 if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
@@ -21,9 +22,25 @@ if TYPE_CHECKING:
 
 
 def update(
-    workspace: Workspace, competition: Competition, bundle: Competition | str | os.PathLike[str], *, note: str
+    workspace: Workspace,
+    competition: Competition,
+    bundle: Competition | str | os.PathLike[str],
+    *,
+    note: str,
+    before: StoredBundle | None = None,
 ) -> list[Revision]:
-    """What `Workspace.update` does."""
+    """What `Workspace.update` does.
+
+    Parameters
+    ----------
+    before
+        What the bundle was made of: trees of the same name are not stored again.
+
+    Raises
+    ------
+    StateError
+        ``CB717``: the competition is not what it was before any more.
+    """
     from codabench.workspace.loading import load
 
     if isinstance(bundle, (str, os.PathLike)):
@@ -31,12 +48,16 @@ def update(
             return update(workspace, competition, loaded, note=note)
     workspace._fresh(competition)
     kept = workspace.trees.kept(competition.id)
+    if before is not None and before.kept != kept.kept:
+        raise changed_meanwhile(kept.spec.title)
     refused = refusals(kept.spec, bundle.spec, workspace.db.used(competition.id))
     if refused:
         listed = "\n".join(["it has submissions, and cannot become that:", *(f"  {why}" for why in refused)])
         hint = "keep these phases and tasks, in their order; add it as another competition if it is one"
         raise UsageError(f"{shorten(kept.spec.title)}: {listed}", code="CB719", hint=hint)
-    trees, layout = keep_bundle(workspace.storage, bundle.bundle, bundle.spec)
+    trees, layout = keep_bundle(
+        workspace.storage, bundle.bundle, bundle.spec, known=before.kept.trees if before else None
+    )
     layout = layout.model_copy(update={"added": kept.layout.added, "updated_from": bundle.source})
     have = kept.kept.trees
     revised = [
