@@ -46,7 +46,11 @@ _DOWNLOADS = ("public_data", "starting_kit")
 _INSIDE: dict[str, tuple[set[str], str | None, set[str]]] = {
     "pages": ({"title", "content"}, None, set()),
     "phases": (set(PhaseSpec.model_fields) - {"extras"}, None, set()),
-    "leaderboards": (set(LeaderboardSpec.model_fields) - {"extras"}, "columns", set(ColumnSpec.model_fields)),
+    "leaderboards": (
+        set(LeaderboardSpec.model_fields) - {"extras"},
+        "columns",
+        set(ColumnSpec.model_fields) - {"extras"},
+    ),
 }
 """The fields of the things in a list, and those of what lies in them."""
 
@@ -59,20 +63,30 @@ def document_of(hosted: Hosted, spec: CompetitionSpec) -> dict[str, Any]:
     base = as_v2(spec)[0] if spec.format == "v1.5" else spec
     said = to_document(base, lambda _path: False)
     keys = {task.index: task.key for task in spec.tasks}
-    phases = [{**phase, "tasks": [keys[index] for index in phase["tasks"]]} for phase in said["phases"]]
+    phases = [{**_known("phases", phase), "tasks": [keys[n] for n in phase["tasks"]]} for phase in said["phases"]]
+    boards = said["leaderboards"] if spec.format == "v1.5" else said["leaderboards"][:1]
     return {
         **{name: said.get(name) for name in (*TEXTS, *FLAGS)},
         "image": spec.image,
         "terms": spec.terms,
         "pages": [{"title": page.title, "content": page.content} for page in spec.pages],
         "phases": phases,
-        "leaderboards": said["leaderboards"][:1] if spec.format != "v1.5" else said["leaderboards"],
+        "leaderboards": [_known("leaderboards", board) for board in boards],
         "fact_sheet": said.get("fact_sheet", {}),
         "allow_robots": hosted.allow_robots,
         "whitelist": list(hosted.whitelist),
         "report": hosted.report,
         "collaborators": sorted(hosted.collaborators),
     }
+
+
+def _known(field: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    """A phase or a leaderboard without the keys that only its bundle knows: these stay, and are nobody's to edit."""
+    fields, inner, inside = _INSIDE[field]
+    found = {name: value for name, value in item.items() if name in fields}
+    if inner is not None:
+        found[inner] = [{name: value for name, value in each.items() if name in inside} for each in found[inner]]
+    return found
 
 
 def check_fields(given: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from codabench.bundle.defined.logo import placeholder_logo
 from codabench.bundle.document import to_document
 from codabench.bundle.keys import parts_of, with_keys
 from codabench.bundle.load import Bundle, read_tree
-from codabench.core.competition import CompetitionSpec, DataSpec, PhaseSpec, TaskSpec
+from codabench.core.competition import ColumnSpec, CompetitionSpec, DataSpec, LeaderboardSpec, PhaseSpec, TaskSpec
 from codabench.core.errors import Invalid, StateError
 from codabench.core.hosting import Hosted
 from codabench.core.people import Account
@@ -160,6 +160,8 @@ def _changed(
     update = {name: getattr(read, name) for name in touched if name in CompetitionSpec.model_fields}
     if "phases" in touched:
         update["phases"] = tuple(_phase_with_keys(phase, keys, before) for phase in read.phases)
+    if "leaderboards" in touched:
+        update["leaderboards"] = _boards(read, before)
     if "tasks" in touched:
         had = {task.index: task for task in before.tasks}
         tasks = [had.get(task.index, task) for task in read.tasks]
@@ -180,8 +182,29 @@ def _phase_with_keys(phase: PhaseSpec, keys: Mapping[str, str | None], before: C
         role: part.model_copy(update={"key": part.key or keys.get(part.path or "")})
         for role, part in phase.parts.items()
     }
-    same = next((old for old in before.phases if old.name == phase.name), None)
-    return phase.model_copy(update={**parts, "extras": phase.extras or (same.extras if same else {})})
+    extras = before.phases[phase.index].extras if phase.index < len(before.phases) else {}
+    return phase.model_copy(update={**parts, "extras": extras})
+
+
+def _boards(read: CompetitionSpec, before: CompetitionSpec) -> tuple[LeaderboardSpec, ...]:
+    """Leaderboards with what no document says of them, as it was; and those that are not used."""
+    had = {board.key: board for board in before.leaderboards}
+    found = []
+    for board in read.leaderboards:
+        old = had.get(board.key)
+        columns = {column.key: column for column in old.columns} if old else {}
+        kept = [_column(column, columns.get(column.key)) for column in board.columns]
+        found.append(board.model_copy(update={"columns": tuple(kept), "extras": old.extras if old else {}}))
+    unused = () if before.format == "v1.5" else before.leaderboards[1:]
+    return (*found, *(board for board in unused if board.key not in {b.key for b in found}))
+
+
+def _column(column: ColumnSpec, old: ColumnSpec | None) -> ColumnSpec:
+    if old is None:
+        return column
+    same = (column.computation, column.computation_indexes) == (old.computation, old.computation_indexes)
+    update = {"extras": old.extras, "computation_weights": old.computation_weights if same else ()}
+    return column.model_copy(update=update)
 
 
 # ---------------------------------------------------------------------- parts of both

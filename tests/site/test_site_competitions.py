@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting_lab import bundle, hosted, unpacked, uploaded, zipped
+from hosting_lab import YAML, bundle, hosted, unpacked, uploaded, zipped
 from site_lab import Clock, person
 
 import codabench as cb
@@ -291,6 +291,22 @@ def test_one_field_leaves_the_others_alone(site: Site) -> None:
         before = {**before, name: value}
     now = site.competitions.look(ann, id).spec
     assert (now.tasks, now.phases, now.solutions) == (spec.tasks, spec.phases, spec.solutions)
+
+
+def test_what_only_its_bundle_knows_stays(site: Site) -> None:
+    """Keys that nobody here knows, in phases, boards and columns: not shown, not edited, and in every dump."""
+    annie = person(site, "annie")
+    text = YAML.format(more="colour: blue\n").replace("    starting_kit: kit", "    starting_kit: kit\n    shade: dark")
+    text = text.replace("key: board", "key: board\n    frame: gold").replace("key: score,", "key: score, unit: m,")
+    id = hosted(site, annie, bundle(text=text))
+    document = site.competitions.document(annie, id)
+    assert "shade" not in document["phases"][0]
+    site.competitions.edit(annie, id, {**document, "reward": "gold"})
+    spec = site.competitions.look(annie, id).spec
+    assert spec.extras == {"colour": "blue"}
+    assert spec.phases[0].extras == {"shade": "dark"}
+    assert spec.leaderboard.extras == {"frame": "gold"}
+    assert spec.leaderboard.columns[0].extras == {"unit": "m"}
 
 
 def test_two_who_edit_different_fields_at_once(site: Site) -> None:
