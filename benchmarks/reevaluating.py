@@ -48,7 +48,7 @@ def fill(workspace: Any, pattern: Any, runs: int, *, alike: bool = False) -> Non
     from codabench.db.tables import EVENT, RUN, SUBMISSION
 
     run, submission = pattern.run.record, pattern.record
-    plan = workspace.plans.make(run, workspace.db.attempts(run.id)[-1])
+    plan = workspace.plans.planner([run])(run, workspace.db.attempts(run.id)[-1])
     image = Image.model_validate(run.outcome.provenance["image"])
     made = [_again(plan, image, run, submission, n, 0 if alike else n) for n in range(1, runs)]
     event = {"sequence": 1, "kind": "RunQueued", "at": datetime.now(UTC), "attempt": None, "data": "{}"}
