@@ -16,6 +16,7 @@ import yaml
 
 from codabench.core.base import Record
 from codabench.core.competition import (
+    COMPETITION_FLAGS,
     ColumnSpec,
     CompetitionSpec,
     DataSpec,
@@ -29,17 +30,6 @@ from codabench.core.competition import (
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./ +-]*(?<! )")
 _MEANING = frozenset(("true", "false", "yes", "no", "on", "off", "y", "n", "null"))
-_FLAGS = (
-    "registration_auto_approve",
-    "make_programs_available",
-    "make_input_data_available",
-    "enable_detailed_results",
-    "show_detailed_results_in_submission_panel",
-    "show_detailed_results_in_leaderboard",
-    "auto_run_submissions",
-    "can_participants_make_submissions_public",
-    "forum_enabled",
-)
 _HIDING = ("hide_output", "hide_prediction_output", "hide_score_output")
 
 Named = Callable[[DataSpec], str | None]
@@ -85,7 +75,7 @@ def _competition(spec: CompetitionSpec, named: Named) -> dict[str, Any]:
         "docker_image": spec.docker_image,
         "competition_type": spec.competition_type,
         **_given(queue=spec.queue, reward=spec.reward, contact_email=spec.contact_email),
-        **{flag: getattr(spec, flag) for flag in _FLAGS},
+        **{flag: getattr(spec, flag) for flag in COMPETITION_FLAGS},
         "pages": [_page(page) for page in spec.pages],
         "tasks": [_task(task, named) for task in spec.tasks],
         "phases": [_phase(phase, named) for phase in spec.phases],

@@ -461,3 +461,7 @@ class CompetitionSpec(Record):
     def written(self) -> tuple[str, ...]:
         """The keys that scoring programs write for the leaderboards that are used; none: whatever they write counts."""
         return tuple(dict.fromkeys(key for board in self.ranking for key in board.written))
+
+
+COMPETITION_FLAGS = tuple(name for name, of in CompetitionSpec.model_fields.items() if of.annotation is bool)
+"""What is switched on or off for a whole competition."""

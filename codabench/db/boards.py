@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, overload
 
 from sqlalchemy import ColumnElement, Connection, Select, String, Table, distinct, func, literal, select, type_coerce
 
@@ -31,6 +31,10 @@ class Boards(Connected):
         with self._snapshot() as db:
             return self._mark(db, competition, phase)
 
+    @overload
+    def board_rows(self, competition: str, phase: int) -> BoardRows: ...
+    @overload
+    def board_rows(self, competition: str, phase: int, since: BoardMark) -> BoardRows | None: ...
     def board_rows(self, competition: str, phase: int, since: BoardMark | None = None) -> BoardRows | None:
         """All that boards of a phase are made of, in one state of the database.
 

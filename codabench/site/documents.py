@@ -15,6 +15,7 @@ from codabench.bundle.document import to_document, to_text
 from codabench.bundle.fields import is_uuid
 from codabench.bundle.load import NAME, Bundle
 from codabench.core.competition import (
+    COMPETITION_FLAGS,
     ColumnSpec,
     CompetitionSpec,
     LeaderboardSpec,
@@ -28,18 +29,7 @@ OF_SITE = ("allow_robots", "whitelist", "report", "collaborators")
 """What a site knows beside the specification, and organizers change."""
 
 TEXTS = ("title", "description", "docker_image", "competition_type", "reward", "contact_email", "queue")
-FLAGS = (
-    "registration_auto_approve",
-    "make_programs_available",
-    "make_input_data_available",
-    "enable_detailed_results",
-    "show_detailed_results_in_submission_panel",
-    "show_detailed_results_in_leaderboard",
-    "auto_run_submissions",
-    "can_participants_make_submissions_public",
-    "forum_enabled",
-)
-OF_BUNDLE = (*TEXTS, *FLAGS, "terms", "pages", "image", "phases", "leaderboards", "fact_sheet")
+OF_BUNDLE = (*TEXTS, *COMPETITION_FLAGS, "terms", "pages", "image", "phases", "leaderboards", "fact_sheet")
 """What a bundle says, and organizers change."""
 
 _DOWNLOADS = ("public_data", "starting_kit")
@@ -66,7 +56,7 @@ def document_of(hosted: Hosted, spec: CompetitionSpec) -> dict[str, Any]:
     phases = [{**_known("phases", phase), "tasks": [keys[n] for n in phase["tasks"]]} for phase in said["phases"]]
     boards = said["leaderboards"] if spec.format == "v1.5" else said["leaderboards"][:1]
     return {
-        **{name: said.get(name) for name in (*TEXTS, *FLAGS)},
+        **{name: said.get(name) for name in (*TEXTS, *COMPETITION_FLAGS)},
         "image": spec.image,
         "terms": spec.terms,
         "pages": [{"title": page.title, "content": page.content} for page in spec.pages],

@@ -77,7 +77,6 @@ class Boards:
     def _loaded(self, competition: str, phase: PhaseSpec, spec: LeaderboardSpec, options: dict[str, Any]) -> _Kept:
         with _no_collection():
             rows = self._db.board_rows(competition, phase.index)
-            assert rows is not None, "there is nothing it could not follow from"  # noqa: S101
             standings = standings_of(rows, spec, **options)
         return _Kept(spec, phase.tasks, standings, rows.mark)
 
@@ -99,7 +98,6 @@ class Boards:
     ) -> Standings:
         """A board that is not kept."""
         rows = self._db.board_rows(competition, phase.index)
-        assert rows is not None, "there is nothing it could not follow from"  # noqa: S101
         return standings_of(rows, spec, change=partial(_put, instead), **options)
 
 

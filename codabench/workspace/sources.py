@@ -51,7 +51,6 @@ class Sources:
     def events(self) -> tuple[LeaderboardSpec, list[BoardEvent]]:
         """How the board was defined at first, and what happened up to now."""
         rows = self.workspace.db.board_rows(self.competition, self.phase.index)
-        assert rows is not None, "there is nothing it could not follow from"  # noqa: S101
         first, edits = definitions(rows, self.spec)
         return first, events_of(rows, self.phase.tasks, edits=edits)
 

@@ -17,6 +17,7 @@ from codabench.bundle.dates import DateError
 from codabench.bundle.edits import added, mending, raw, replaced, unquoted, without
 from codabench.bundle.fields import shorten, whole_number
 from codabench.bundle.nodes import Mapping, Node, Scalar, Sequence, Source
+from codabench.core.competition import COMPETITION_FLAGS
 from codabench.core.problems import Edit, Problem, Severity
 from codabench.storage.tree import TreeSource
 
@@ -54,17 +55,7 @@ _WHOLE = {"phases": ("index",), "leaderboards": ("primary_index",), "columns": (
 _NULLABLE_WHOLE = {"phases": ("max_submissions_per_day", "max_submissions", "execution_time_limit")}
 _CHOICES = {"": ("competition_type",), "leaderboards": ("submission_rule",), "columns": ("sorting",)}
 _FLAGS = {
-    "": (
-        "registration_auto_approve",
-        "make_programs_available",
-        "make_input_data_available",
-        "enable_detailed_results",
-        "show_detailed_results_in_submission_panel",
-        "show_detailed_results_in_leaderboard",
-        "auto_run_submissions",
-        "can_participants_make_submissions_public",
-        "forum_enabled",
-    ),
+    "": COMPETITION_FLAGS,
     "tasks": ("ingestion_only_during_scoring",),
     "phases": ("auto_migrate_to_this_phase", "hide_output", "hide_prediction_output", "hide_score_output"),
     "leaderboards": ("hidden",),
