@@ -98,7 +98,7 @@ class Cargo:
                     # The mounted directory itself needs its owner, too. Docker gives it one only from the root, below
                     # its name; Podman only from within, and from the root nothing of it would reach the volume.
                     into, top = ("/", place.target[1:]) if hold.driver.volumes_below_root else (place.target, ".")
-                    with _packed(mount.source, top, self.owner) as archive:
+                    with pack(mount.source, top, self.owner) as archive:
                         hold.driver.put(self._carrier, into, archive)
         return tuple(
             Place("volume", name, mount.target, mount.read_only)
@@ -128,7 +128,7 @@ class Cargo:
 
 
 @contextlib.contextmanager
-def _packed(source: str, name: str, owner: tuple[int, int] | None) -> Iterator[IO[bytes]]:
+def pack(source: str, name: str, owner: tuple[int, int] | None) -> Iterator[IO[bytes]]:
     """A directory as a tar archive, in a temporary file, under a name."""
 
     def belongs(info: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -141,6 +141,9 @@ def _packed(source: str, name: str, owner: tuple[int, int] | None) -> Iterator[I
     with tempfile.TemporaryFile() as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
             archive.add(source, arcname=name, filter=belongs)
+        # Without the zeros that fill the last record: Podman stops reading at the end mark, and what is still on its way
+        # then breaks its pipe and ends the copy with an error (buildah issue 6573).
+        file.truncate(archive.offset)
         file.seek(0)
         yield file
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from codabench.backends.cargo import make_accessible, unpack
+from codabench.backends.cargo import make_accessible, pack, unpack
 
 
 def packed(*members: tuple[str, bytes | None], links: tuple[tuple[str, str, bytes], ...] = ()) -> bytes:
@@ -49,6 +49,19 @@ def target(tmp_path: Path) -> Path:
 
 def names(root: Path) -> set[str]:
     return {str(p.relative_to(root)) for p in root.rglob("*")}
+
+
+@pytest.mark.parametrize("size", (0, 1, 511, 512, 9000, 100_000))
+def test_nothing_follows_the_end_mark_of_an_archive(target: Path, size: int) -> None:
+    """Podman breaks the pipe of who still sends when it has read the end mark."""
+    (target / "file").write_bytes(b"x" * size)
+    with pack(str(target), "tree", None) as file:
+        archive = file.read()
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        members = tar.getmembers()
+    assert [m.name for m in members] == ["tree", "tree/file"]
+    end = members[-1].offset_data + -(-size // 512) * 512
+    assert archive[end:] == bytes(1024)
 
 
 def test_files_and_directories_replace_what_was_there(target: Path) -> None:
