@@ -141,7 +141,7 @@ def pack(source: str, name: str, owner: tuple[int, int] | None) -> Iterator[IO[b
     with tempfile.TemporaryFile() as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
             archive.add(source, arcname=name, filter=belongs)
-        # Without the zeros that fill the last record: Podman stops reading at the end mark, and what is still on its way
+        # Without the zeros that fill the last record: Podman stops reading at the end mark; what is still on its way
         # then breaks its pipe and ends the copy with an error (buildah issue 6573).
         file.truncate(archive.offset)
         file.seek(0)

@@ -51,7 +51,7 @@ def names(root: Path) -> set[str]:
     return {str(p.relative_to(root)) for p in root.rglob("*")}
 
 
-@pytest.mark.parametrize("size", (0, 1, 511, 512, 9000, 100_000))
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 9000, 100_000])
 def test_nothing_follows_the_end_mark_of_an_archive(target: Path, size: int) -> None:
     """Podman breaks the pipe of who still sends when it has read the end mark."""
     (target / "file").write_bytes(b"x" * size)
