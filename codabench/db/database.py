@@ -30,6 +30,7 @@ from codabench.db.numbers import Numbers
 from codabench.db.outbox import Outbox
 from codabench.db.participations import Participations
 from codabench.db.people import People
+from codabench.db.postings import Postings
 from codabench.db.resources import Resources
 from codabench.db.schema import prepare
 from codabench.db.standing import Standing
@@ -40,7 +41,7 @@ from codabench.db.waiting import Queue
 
 class Database(
     Competitions, Submissions, Queue, Batches, Finding, Boards, Standing,
-    People, Credentials, Outbox, Hosting, Participations, Resources, Jobs, Numbers,
+    People, Credentials, Outbox, Hosting, Participations, Postings, Resources, Jobs, Numbers,
 ):  # fmt: skip
     """The rows of one workspace, and of the site around it where there is one.
 

@@ -45,6 +45,12 @@ class Actor:
         return f"u{self.account}"
 
 
+def account_of(participant: str) -> int | None:
+    """The account that a participant of the workspace is; None: somebody who submitted on the machine itself."""
+    number = participant.removeprefix("u")
+    return int(number) if number != participant and number.isascii() and number.isdigit() else None
+
+
 ANONYMOUS = Actor()
 OPERATOR = Actor(username="the operator", is_superuser=True)
 """The command line of this host, and scheduled work."""
