@@ -1,4 +1,4 @@
-"""What a site reads of submissions to list them: of runs as much as a row of a list shows, and no logs or provenance."""
+"""What a site reads of submissions to list them: of runs as much as a row shows, and no logs or provenance."""
 
 from __future__ import annotations
 
