@@ -1,0 +1,1 @@
+"""The REST API of Codabench (platform.md section 3)."""

@@ -1,0 +1,65 @@
+"""`create_app`: one site as an ASGI application."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, FastAPI
+from starlette.staticfiles import StaticFiles
+
+from codabench._version import __version__
+from codabench.site.signing import Signer
+from codabench.web import failures
+from codabench.web.config import ServerSettings
+from codabench.web.rendering import STATIC
+from codabench.web.routing import refuse_undecided
+from codabench.web.security import Guard
+
+if TYPE_CHECKING:
+    from codabench.site.site import Site
+
+BODY = 16 * 1024**2
+"""Bytes of a request, unless its route says ``max_body_size``."""
+
+ROUTERS: tuple[APIRouter, ...] = ()
+"""The routes, by subject. A route that two of them have is that of the first."""
+
+_HERE = ("127.0.0.1", "localhost", "::1")
+
+
+def create_app(site: Site, settings: ServerSettings | None = None) -> FastAPI:
+    """The application that shows a site; mount it, add routers, or serve it with any ASGI server.
+
+    Parameters
+    ----------
+    site
+        Stays its maker's: the application neither closes it nor does its scheduled work (`Site.attend`).
+    settings
+        None: answers to the name in ``url`` of the site, and to those of this machine.
+
+    Raises
+    ------
+    RuntimeError
+        There is a route of which nothing says who may use it.
+    """
+    settings = settings or ServerSettings()
+    app = FastAPI(
+        title=site.settings.title,
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=BODY,
+    )
+    app.state.site, app.state.server, app.state.signer = site, settings, Signer(os.urandom(32))
+    failures.install(app)
+    base = urlsplit(site.settings.url)
+    hosts = {base.hostname or "", *_HERE, *settings.hosts}
+    app.add_middleware(Guard, hosts=hosts, https=base.scheme == "https")
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    for router in ROUTERS:
+        app.include_router(router)
+    refuse_undecided(app)
+    return app

@@ -1,0 +1,106 @@
+"""Pages from templates: what every one of them knows, and how values look in them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from codabench.core.errors import Banned, NotSignedIn
+from codabench.core.text import human_size
+from codabench.site.actors import ANONYMOUS, Actor
+from codabench.web.identity import csrf_of, shown_by, site_of
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+
+def render(
+    request: Request, template: str, values: Mapping[str, Any] | None = None, *, status: int = 200
+) -> HTMLResponse:
+    """A page. It knows who is signed in (`me`), the site, and what its forms send back (`csrf`)."""
+    site = site_of(request)
+    known = {
+        "site": site.settings,
+        "csrf": csrf_of(request),
+        "path": request.url.path,
+        "query": request.query_params,
+        "now": site.now(),
+        **(values or {}),
+    }
+    if "me" not in known:
+        known["me"] = _me(request)
+    text = environment().get_template(template).render(known)
+    answer = HTMLResponse(text, status)
+    answer.headers["cache-control"] = "private, no-cache"
+    return answer
+
+
+def _me(request: Request) -> Actor:
+    try:
+        return shown_by(request)
+    except (NotSignedIn, Banned):
+        return ANONYMOUS
+
+
+@lru_cache
+def environment() -> Environment:
+    """The templates of this package; values are escaped, and one that is not given is a mistake."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"moment": moment, "size": human_size, "markdown": markdown}
+    made.globals |= {"asset": asset}
+    return made
+
+
+@lru_cache
+def asset(name: str) -> str:
+    """The URL of a file of ours that browsers may keep for ever: another content has another URL."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+def moment(at: datetime | None) -> Markup:
+    """A point in time, in UTC; a script may show it in local time."""
+    if at is None:
+        return Markup("–")
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        utc.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{utc:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+@lru_cache
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+
+def markdown(text: str | None) -> Markup:
+    """What organizers wrote, as HTML of which only what cannot do harm is left (security.md H05)."""
+    import nh3
+
+    made = nh3.clean(
+        cast("str", _markdown().render(text or "")),
+        link_rel="noopener noreferrer nofollow",
+        url_schemes={"http", "https", "mailto"},
+        attributes={
+            **nh3.ALLOWED_ATTRIBUTES,
+            "a": {"href", "title"},
+            "img": {"src", "alt", "title", "width", "height"},
+        },
+    )
+    return Markup(made)  # noqa: S704 - it was cleaned
