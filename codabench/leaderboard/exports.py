@@ -35,12 +35,27 @@ class Results(NamedTuple):
 
 
 def results_of(
-    board: Board, spec: CompetitionSpec, phase: PhaseSpec, facts: Mapping[str, Mapping[str, Any]] | None = None
+    board: Board,
+    spec: CompetitionSpec,
+    phase: PhaseSpec,
+    facts: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    phase_number: int | None = None,
+    task_numbers: Mapping[int | str, int] | None = None,
 ) -> Results:
-    """What is exported of a board."""
+    """What is exported of a board.
+
+    Parameters
+    ----------
+    phase_number, task_numbers
+        By which a server knows the phase, and tasks by their index; None: those of the competition.
+    """
     tasks = spec.tasks_of(phase)
     columns = sorted(board.leaderboard.columns, key=lambda c: c.index)
-    headings = [f"{task.name}({task.index})-{column.title}" for task in tasks for column in columns]
+    numbers = task_numbers or {}
+    headings = [
+        f"{task.name}({numbers.get(task.index, task.index)})-{column.title}" for task in tasks for column in columns
+    ]
     rows = []
     for row in board.rows:
         # With one task, what is computed over the whole board belongs to that task, too.
@@ -48,7 +63,7 @@ def results_of(
         values = [per_task.get(task.index, {}).get(column.key) for task in tasks for column in columns]
         answers = (facts or {}).get(row.submission)
         rows.append((f"{row.participant}-{row.submission}", answers, tuple(map(full, values))))
-    name = f"{board.leaderboard.title} - {phase.name}({phase.index})"
+    name = f"{board.leaderboard.title} - {phase.name}({phase.index if phase_number is None else phase_number})"
     return Results(name, tuple(distinct(headings)), tuple(rows))
 
 
@@ -91,7 +106,7 @@ def results_zip(boards: Iterable[Results]) -> bytes:
     shown = [board for board in boards if board.rows]
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for board, name in zip(shown, distinct(_file(board.name) for board in shown), strict=True):
+        for board, name in zip(shown, distinct(file_name(board.name) for board in shown), strict=True):
             archive.writestr(zipfile.ZipInfo(f"{name}.csv", _EPOCH), results_csv(board).encode())
     return out.getvalue()
 
@@ -114,6 +129,6 @@ def cell(value: Any) -> Any:
     return value
 
 
-def _file(name: str) -> str:
+def file_name(name: str) -> str:
     """A name that a file can have everywhere."""
     return "".join("_" if c in '/\\:*?"<>|' or not c.isprintable() else c for c in name).strip(". ")[:150] or "board"

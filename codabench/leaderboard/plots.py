@@ -125,7 +125,8 @@ def board_plot(board: Board, names: Mapping[str, str], statistics: Mapping[str, 
         _panel(alt, column, rows, labels, statistics.get(column.key), first=place == 0)
         for place, column in enumerate(filled[:MOST_PANELS])
     ]
-    left = f", the first {len(rows)} of {plural(len(board.rows), 'submission')}" if len(board.rows) > len(rows) else ""
+    total = max(board.total, len(board.rows))
+    left = f", the first {len(rows)} of {plural(total, 'submission')}" if total > len(rows) else ""
     title = f"{text(board.leaderboard.title)}{left}"
     return Plot(_finished(alt.hconcat(*panels, spacing=18).properties(title=title)), title)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,6 +96,14 @@ class Standings:
     def submissions(self) -> list[str]:
         """Those on the board, best first."""
         return [self.table.submission[n] for n in self._order]
+
+    @property
+    def fingerprint(self) -> str:
+        """The same as long as what is shown is the same: the columns, the order, the values."""
+        columns = [c for c in self.shown_as.columns if not c.hidden]
+        names, values = self.table.submission, [self._values[c.key] for c in columns]
+        rows = [(names[n], self._incomplete[n], *(column[n] for column in values)) for n in self._order]
+        return hashlib.sha256(repr(([c.model_dump() for c in columns], rows)).encode()).hexdigest()[:16]
 
     @property
     def scored(self) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from codabench.core.errors import CodabenchError, StorageError
 from codabench.db.connection import passing
 from codabench.site.accounts import Accounts
+from codabench.site.boards import Boards
 from codabench.site.competitions import Competitions
 from codabench.site.credentials import Credentials
 from codabench.site.jobs import Jobs
@@ -51,7 +52,7 @@ class Site:
     ----------
     policy
         What decides who may do what.
-    accounts, credentials, mail, numbers, jobs, competitions, registrations
+    accounts, credentials, mail, numbers, jobs, competitions, registrations, boards
         The parts; each asks the policy before it does anything.
     """
 
@@ -69,6 +70,7 @@ class Site:
         self.jobs = Jobs(self)
         self.competitions = Competitions(self)
         self.registrations = Registrations(self)
+        self.boards = Boards(self)
 
     # ------------------------------------------------------------------ scheduled work
     def tick(self, now: datetime | None = None) -> bool:

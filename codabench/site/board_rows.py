@@ -1,0 +1,218 @@
+"""What people see of a leaderboard: numbers and names for keys, values as they are read (platform.md V11, 3.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from codabench.core.competition import ColumnSpec, CompetitionSpec, LeaderboardSpec, PhaseSpec
+from codabench.leaderboard.board import Board, Row
+from codabench.leaderboard.values import display
+from codabench.site.actors import Actor, account_of
+from codabench.site.competitions import Found
+from codabench.site.numbers import Kind, joined
+
+if TYPE_CHECKING:
+    from codabench.site.site import Site
+
+
+class ShownColumn(NamedTuple):
+    """A column with its number."""
+
+    number: int
+    spec: ColumnSpec
+
+
+class BoardHead(NamedTuple):
+    """A leaderboard without its rows.
+
+    Attributes
+    ----------
+    place
+        Among the leaderboards of its competition.
+    columns
+        By index; hidden ones only for those who may export results.
+    """
+
+    number: int
+    competition: str
+    place: int
+    spec: LeaderboardSpec
+    columns: tuple[ShownColumn, ...]
+
+
+class ShownTask(NamedTuple):
+    """A task of the phase.
+
+    Attributes
+    ----------
+    number
+        None: it is no task that the site knows by a key.
+    """
+
+    index: int | str
+    number: int | None
+    key: str | None
+    name: str
+
+
+class Cell(NamedTuple):
+    """A value as it is, and as people read it: rounded, or ``n/a``."""
+
+    value: float | None
+    text: str
+
+
+class ShownRow(NamedTuple):
+    """A place on the board: one submission, with all of its runs.
+
+    Attributes
+    ----------
+    number
+        Of the submission.
+    owner
+        Account; None: submitted on the machine itself.
+    name
+        What its owner wants to be called, else the name of the account.
+    is_mine
+        It is the reader's.
+    answers
+        To the questions of the fact sheet that are on the board, by key.
+    cells
+        By column key, over all tasks; `per_task`: by index of the task, too.
+    runs
+        The run of each task.
+    pages
+        By index of the task: the number under which the page with details is asked for, where there is a link.
+    incomplete, tied, tie_break
+        See `codabench.leaderboard.board.Row`.
+    """
+
+    rank: int
+    number: int
+    submission: str
+    owner: int | None
+    username: str
+    name: str
+    is_mine: bool
+    created_at: datetime
+    answers: Mapping[str, Any]
+    cells: Mapping[str, Cell]
+    per_task: Mapping[int | str, Mapping[str, Cell]]
+    runs: Mapping[int | str, str]
+    pages: Mapping[int | str, int]
+    incomplete: bool
+    tied: bool
+    tie_break: str | None
+
+
+class ShownBoard(NamedTuple):
+    """A leaderboard of a phase.
+
+    Attributes
+    ----------
+    columns
+        Those that are not hidden, by index.
+    questions
+        Key and title of each question whose answers are shown.
+    start, total
+        The place of the first row of `rows`, and how many the board has.
+    notes
+        What a reader should know, one sentence each.
+    state
+        The same as long as the board is; what `Boards.changes` goes on from.
+    """
+
+    head: BoardHead
+    phase: PhaseSpec
+    phase_number: int
+    columns: tuple[ShownColumn, ...]
+    tasks: tuple[ShownTask, ...]
+    questions: tuple[tuple[str, str], ...]
+    rows: tuple[ShownRow, ...]
+    start: int
+    total: int
+    notes: tuple[str, ...]
+    state: str
+
+
+class Rows:
+    """Makes rows of a board for one reader; what they need is read for all of them at once.
+
+    Parameters
+    ----------
+    pages
+        Whether there are links to pages with details.
+    """
+
+    def __init__(self, site: Site, actor: Actor, found: Found, phase: PhaseSpec, board: Board, *, pages: bool) -> None:
+        self.actor, self.board, self.tasks = actor, board, found.spec.tasks_of(phase)
+        self.asked = [q for q in found.spec.fact_sheet if q.is_on_leaderboard]
+        ids = [row.submission for row in board.rows]
+        accounts = {account for row in board.rows if (account := account_of(row.participant)) is not None}
+        self.usernames = site.db.usernames(accounts)
+        self.names = site.accounts.shown_names(accounts)
+        self.called = site.db.called(found.id, phase.index, ids) if self.asked else {}
+        self.runs = site.db.shown_run_ids(ids)
+        self.with_page = _with_page(site, ids) if pages else frozenset()
+        several = [run for runs in self.runs.values() if len(runs) > 1 for run in runs.values()]
+        self.numbers = site.numbers.many(Kind.SUBMISSION, [*ids, *several])
+
+    def __iter__(self) -> Iterator[ShownRow]:
+        return (self._row(row) for row in self.board.rows)
+
+    def _row(self, row: Row) -> ShownRow:
+        runs, account = self.runs.get(row.submission, {}), account_of(row.participant)
+        sheet = self.called[row.submission][1] if row.submission in self.called else None
+        # With one task, what is computed over the whole board belongs to that task, too.
+        per_task = {self.tasks[0].index: row.scores} if len(self.tasks) == 1 else row.per_task
+        return ShownRow(
+            rank=row.rank,
+            number=self.numbers[row.submission],
+            submission=row.submission,
+            owner=account,
+            username=row.participant if account is None else self.usernames.get(account, row.participant),
+            name=self.names.get(row.participant, row.participant),
+            is_mine=account is not None and account == self.actor.account,
+            created_at=row.created_at,
+            answers={q.key: (sheet or {}).get(q.key) for q in self.asked},
+            cells=self._cells(row.scores),
+            per_task={task.index: self._cells(per_task.get(task.index, {})) for task in self.tasks},
+            runs=runs,
+            pages={task: self.number(row.submission, task) for task, run in runs.items() if run in self.with_page},
+            incomplete=row.incomplete,
+            tied=row.tied,
+            tie_break=row.tie_break,
+        )
+
+    def number(self, submission: str, task: int | str) -> int:
+        """A submission of one task is known by its own number, each run of several has one."""
+        runs = self.runs[submission]
+        return self.numbers[runs[task] if len(runs) > 1 else submission]
+
+    def _cells(self, scores: Mapping[str, float | None]) -> dict[str, Cell]:
+        values = ((c, scores.get(c.key)) for c in self.board.columns)
+        return {c.key: Cell(value, display(value, c.precision)) for c, value in values}
+
+
+def _with_page(site: Site, submissions: Sequence[str]) -> frozenset[str]:
+    """The runs whose scoring programs wrote a page."""
+    shown = (run for run, _ in site.db.shown_runs(submissions))
+    return frozenset(run.id for run in shown if run.outcome and run.outcome.detailed_results)
+
+
+def shown_tasks(site: Site, spec: CompetitionSpec, phase: PhaseSpec) -> tuple[ShownTask, ...]:
+    """The tasks of a phase with their numbers."""
+    tasks = spec.tasks_of(phase)
+    numbers = {task.key: task.id for task in site.db.tasks([task.key for task in tasks if task.key])}
+    return tuple(ShownTask(t.index, numbers.get(t.key or ""), t.key, t.name) for t in tasks)
+
+
+def head_of(site: Site, competition: str, place: int, spec: LeaderboardSpec, *, hidden: bool) -> BoardHead:
+    """A leaderboard without its rows; `hidden`: with the columns that others do not see."""
+    columns = [c for c in sorted(spec.columns, key=lambda c: c.index) if hidden or not c.hidden]
+    keys = [joined(competition, place, c.index) for c in columns]
+    numbers = site.numbers.many(Kind.COLUMN, keys)
+    shown = tuple(ShownColumn(numbers[key], c) for key, c in zip(keys, columns, strict=True))
+    return BoardHead(site.numbers.of(Kind.BOARD, competition, place), competition, place, spec, shown)
