@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,7 +43,8 @@ class BoardHead(NamedTuple):
     columns: tuple[ShownColumn, ...]
 
 
-class ShownTask(NamedTuple):
+@dataclass(frozen=True)
+class ShownTask:
     """A task of the phase.
 
     Attributes
