@@ -92,15 +92,12 @@ class Boards(Connected):
             rows = [row for part in _parts(submissions) for row in db.execute(query.where(SUBMISSION.c.id.in_(part)))]
         return [(run_from(row), TreeRef.model_validate_json(row.tree)) for row in rows]
 
-    def shown_run_ids(self, submissions: Sequence[str]) -> dict[str, dict[int | str, str]]:
-        """The same by submission and task, their ids alone: outcomes are long."""
-        query = select(RUN.c.submission, RUN.c.task, RUN.c.id).where(RUN.c.shown).order_by(RUN.c.position)
-        found: dict[str, dict[int | str, str]] = {}
+    def submitted_for(self, submissions: Sequence[str]) -> dict[str, tuple[int | str, ...]]:
+        """The tasks that submissions are run on, in their order."""
+        query = select(SUBMISSION.c.id, SUBMISSION.c.tasks)
         with self._read() as db:
-            for part in _parts(submissions):
-                for row in db.execute(query.where(RUN.c.submission.in_(part))):
-                    found.setdefault(row.submission, {})[json.loads(row.task)] = row.id
-        return found
+            rows = [row for part in _parts(submissions) for row in db.execute(query.where(SUBMISSION.c.id.in_(part)))]
+        return {row.id: tuple(json.loads(row.tasks)) for row in rows}
 
     def holdouts(self, competition: str) -> dict[int | str, int]:
         """For each task, how many submissions were scored on it; deleted ones, too: whoever was told has learnt."""

@@ -12,6 +12,7 @@ from codabench.leaderboard.board import Board, Row
 from codabench.leaderboard.values import display
 from codabench.site.actors import Actor, account_of
 from codabench.site.competitions import Found
+from codabench.site.finding import child_key
 from codabench.site.numbers import Kind, joined
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class ShownRow(NamedTuple):
         To the questions of the fact sheet that are on the board, by key.
     cells
         By column key, over all tasks; `per_task`: by index of the task, too.
-    runs
-        The run of each task.
+    places
+        Of the tasks that it was submitted for, among these.
     pages
         By index of the task: the number under which the page with details is asked for, where there is a link.
     incomplete, tied, tie_break
@@ -102,7 +103,7 @@ class ShownRow(NamedTuple):
     answers: Mapping[str, Any]
     cells: Mapping[str, Cell]
     per_task: Mapping[int | str, Mapping[str, Cell]]
-    runs: Mapping[int | str, str]
+    places: Mapping[int | str, int]
     pages: Mapping[int | str, int]
     incomplete: bool
     tied: bool
@@ -156,16 +157,16 @@ class Rows:
         self.usernames = site.db.usernames(accounts)
         self.names = site.accounts.shown_names(accounts)
         self.called = site.db.called(found.id, phase.index, ids) if self.asked else {}
-        self.runs = site.db.shown_run_ids(ids)
-        self.with_page = _with_page(site, ids) if pages else frozenset()
-        several = [run for runs in self.runs.values() if len(runs) > 1 for run in runs.values()]
-        self.numbers = site.numbers.many(Kind.SUBMISSION, [*ids, *several])
+        self.tasks_of = site.db.submitted_for(ids)
+        self.pages = _pages(site, ids, self.tasks_of) if pages else {}
+        keys = [key for known in self.pages.values() for key in known.values()]
+        self.numbers = site.numbers.many(Kind.SUBMISSION, [*ids, *keys])
 
     def __iter__(self) -> Iterator[ShownRow]:
         return (self._row(row) for row in self.board.rows)
 
     def _row(self, row: Row) -> ShownRow:
-        runs, account = self.runs.get(row.submission, {}), account_of(row.participant)
+        account = account_of(row.participant)
         sheet = self.called[row.submission][1] if row.submission in self.called else None
         # With one task, what is computed over the whole board belongs to that task, too.
         per_task = {self.tasks[0].index: row.scores} if len(self.tasks) == 1 else row.per_task
@@ -181,27 +182,31 @@ class Rows:
             answers={q.key: (sheet or {}).get(q.key) for q in self.asked},
             cells=self._cells(row.scores),
             per_task={task.index: self._cells(per_task.get(task.index, {})) for task in self.tasks},
-            runs=runs,
-            pages={task: self.number(row.submission, task) for task, run in runs.items() if run in self.with_page},
+            places={task: place for place, task in enumerate(self.tasks_of.get(row.submission, ()))},
+            pages={task: self.numbers[key] for task, key in self.pages.get(row.submission, {}).items()},
             incomplete=row.incomplete,
             tied=row.tied,
             tie_break=row.tie_break,
         )
-
-    def number(self, submission: str, task: int | str) -> int:
-        """A submission of one task is known by its own number, each run of several has one."""
-        runs = self.runs[submission]
-        return self.numbers[runs[task] if len(runs) > 1 else submission]
 
     def _cells(self, scores: Mapping[str, float | None]) -> dict[str, Cell]:
         values = ((c, scores.get(c.key)) for c in self.board.columns)
         return {c.key: Cell(value, display(value, c.precision)) for c, value in values}
 
 
-def _with_page(site: Site, submissions: Sequence[str]) -> frozenset[str]:
-    """The runs whose scoring programs wrote a page."""
-    shown = (run for run, _ in site.db.shown_runs(submissions))
-    return frozenset(run.id for run in shown if run.outcome and run.outcome.detailed_results)
+def _pages(
+    site: Site, submissions: Sequence[str], tasks_of: Mapping[str, Sequence[int | str]]
+) -> dict[str, dict[int | str, str]]:
+    """By submission and task, the key of what is asked for the page that a scoring program wrote."""
+    found: dict[str, dict[int | str, str]] = {}
+    for id, runs in site.db.runs_shown(submissions).items():
+        several = len(tasks_of[id]) > 1
+        found[id] = {
+            run.task: child_key(id, run.position) if several else id
+            for run in runs
+            if run.outcome and run.outcome.detailed_results
+        }
+    return found
 
 
 def shown_tasks(site: Site, spec: CompetitionSpec, phase: PhaseSpec) -> tuple[ShownTask, ...]:

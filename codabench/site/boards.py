@@ -19,7 +19,8 @@ from codabench.site.actors import Actor, account_of
 from codabench.site.board_rows import BoardHead, Rows, ShownBoard, ShownColumn, head_of, shown_tasks
 from codabench.site.competitions import Found
 from codabench.site.facts import BoardFacts, SubmissionFacts
-from codabench.site.numbers import Kind, joined
+from codabench.site.finding import score_key
+from codabench.site.numbers import Kind
 from codabench.site.part import Part
 from codabench.site.policy import Action
 from codabench.workspace.admission import choose_phase
@@ -155,16 +156,16 @@ class Boards(Part):
             state=seen.state,
         )
 
-    def score_numbers(self, actor: Actor, board: ShownBoard) -> dict[tuple[str, str], int]:
-        """The number of each value that rows show, by run and key of the column."""
+    def score_numbers(self, actor: Actor, board: ShownBoard) -> dict[tuple[str, int | str, str], int]:
+        """The number of each value that rows show, by submission, task and key of the column."""
         keys = {
-            (run, column.spec.key): joined(run, column.spec.key)
+            (row.submission, task, column.spec.key): score_key(row.submission, place, column.spec.key)
             for row in board.rows
-            for run in row.runs.values()
+            for task, place in row.places.items()
             for column in board.columns
         }
         numbers = self.site.numbers.many(Kind.SCORE, keys.values())
-        return {place: numbers[key] for place, key in keys.items()}
+        return {which: numbers[key] for which, key in keys.items()}
 
     # ------------------------------------------------------------------ drawn
     def svg(
