@@ -159,13 +159,12 @@ def test_exports(site: Site, people: tuple[Actor, Actor, Actor]) -> None:
     id = hosted(site, ann, board(), published=True)
     entered(site, id, bob)
     site.accounts.edit(bob, bob.account or 0, display_name="Bob the Great")
-    made = scored(
-        site, id, bob, {"score": 0.5, "time": 3}, {"score": 1 / 3, "time": 1}, fact_sheet={"method": "=1+1", "phone": "5"}
-    )  # fmt: skip
+    sheet = {"method": "=1+1", "phone": "5"}
+    made = scored(site, id, bob, {"score": 0.5, "time": 3}, {"score": 1 / 3, "time": 1}, fact_sheet=sheet)
     one, two = (t.id for t in site.db.tasks([t.key for t in site.db.competition(id).tasks if t.key]))
     phases = [site.numbers.of(Kind.PHASE, id, n) for n in (0, 1)]
     expected = {
-        "fact_sheet_answers": {"method": "=1+1", "phone": "5"},
+        "fact_sheet_answers": sheet,
         f"First({one})-Score": "0.5000000000",
         f"First({one})-Time": "3.0000000000",
         f"Second({two})-Score": "0.3333333333",
