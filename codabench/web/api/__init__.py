@@ -1,1 +1,8 @@
-"""The REST API of Codabench (platform.md section 3)."""
+"""The API of Codabench at the root of the host (platform.md section 3), so that existing clients work as they are."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+ROUTERS: tuple[APIRouter, ...] = ()
+"""What an application includes, in this order."""
