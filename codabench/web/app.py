@@ -11,7 +11,8 @@ from starlette.staticfiles import StaticFiles
 
 from codabench._version import __version__
 from codabench.site.signing import Signer
-from codabench.web import failures
+from codabench.web import api, failures
+from codabench.web.api.common import Spelling
 from codabench.web.config import ServerSettings
 from codabench.web.rendering import STATIC
 from codabench.web.routing import refuse_undecided
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 BODY = 16 * 1024**2
 """Bytes of a request, unless its route says ``max_body_size``."""
 
-ROUTERS: tuple[APIRouter, ...] = ()
+ROUTERS: tuple[APIRouter, ...] = (*api.ROUTERS,)
 """The routes, by subject. A route that two of them have is that of the first."""
 
 _HERE = ("127.0.0.1", "localhost", "::1")
@@ -48,7 +49,7 @@ def create_app(site: Site, settings: ServerSettings | None = None) -> FastAPI:
     app = FastAPI(
         title=site.settings.title,
         version=__version__,
-        openapi_url="/api/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         max_body_size=BODY,
@@ -58,6 +59,7 @@ def create_app(site: Site, settings: ServerSettings | None = None) -> FastAPI:
     base = urlsplit(site.settings.url)
     hosts = {base.hostname or "", *_HERE, *settings.hosts}
     app.add_middleware(Guard, hosts=hosts, https=base.scheme == "https")
+    app.add_middleware(Spelling)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for router in ROUTERS:
         app.include_router(router)

@@ -34,11 +34,10 @@ def open_to_all(why: str, **more: Any) -> dict[str, Any]:
 
 
 def routes_of(app: FastAPI) -> Iterator[RouteContext]:
-    """Every route that a request can reach, but for the files of this package and the description of the routes."""
+    """Every route that a request can reach, but for the files of this package."""
     for route in iter_route_contexts(app.routes):
-        if isinstance(route.original_route, Mount) or route.path == app.openapi_url:
-            continue
-        yield route
+        if not isinstance(route.original_route, Mount):
+            yield route
 
 
 def undecided(app: FastAPI) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from codabench.core.errors import Invalid
+from codabench.site.settings import SiteSettings
 from codabench.web import failures
 from codabench.web.api.common import Body, Id, Moment, Spelling, Text, body, checked, format_of, moment, takes, wire
 
@@ -32,6 +34,7 @@ class Sent(Body):
 
 
 app = FastAPI()
+app.state.site = SimpleNamespace(settings=SiteSettings())
 app.add_middleware(Spelling)
 failures.install(app)
 

@@ -153,7 +153,7 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def _of_form(form: FormData, model: type[BaseModel]) -> dict[str, Any]:
-    """Fields of a form as JSON has them: items of a list are fields of one name; what is empty, and no text, is null."""
+    """Fields of a form as JSON has them: items of a list are fields of one name; no text, and empty, is null."""
     found: dict[str, Any] = {}
     for name in form:
         field = model.model_fields.get(name)
