@@ -9,7 +9,9 @@ from codabench.core.errors import NotSignedIn
 from codabench.core.hosting import Listed
 from codabench.db.hosting import Wanted
 from codabench.site.actors import Actor
+from codabench.site.facts import AccountFacts
 from codabench.site.part import Part
+from codabench.site.policy import Action
 
 PAGE = 20
 _POPULAR, _RECENT, _NEWEST = 4, 4, 8
@@ -72,6 +74,7 @@ class Lists(Part):
         page: int = 1,
         size: int = PAGE,
         title: str | None = None,
+        text: str | None = None,
         with_reward: bool = False,
         participating: bool = False,
         organizing: bool = False,
@@ -81,8 +84,8 @@ class Lists(Part):
 
         Parameters
         ----------
-        title
-            A part of it.
+        title, text
+            A part of the title; of the title or the description.
         participating, organizing
             Only those in which the actor does.
 
@@ -95,6 +98,7 @@ class Lists(Part):
         wanted = Wanted(
             visible_to=0,
             title=title or None,
+            text=text or None,
             with_reward=with_reward,
             taken_part_in_by=me if participating else None,
             organized_by=me if organizing else None,
@@ -129,6 +133,11 @@ class Lists(Part):
     def mine(self, actor: Actor) -> list[Listed]:
         """Competitions that the actor organizes, newest first."""
         return self.db.listed(Wanted(organized_by=self._me(actor), order="recent"))
+
+    def organized_by(self, actor: Actor, account: int) -> list[Listed]:
+        """Published competitions that somebody organizes, newest first."""
+        self.site.policy.require(actor, Action.ACCOUNT_READ, AccountFacts(account))
+        return self.db.listed(Wanted(visible_to=0, organized_by=account, order="recent"))
 
     def entered(self, actor: Actor) -> list[Listed]:
         """Competitions in which the actor takes part, newest first."""

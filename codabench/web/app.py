@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from codabench._version import __version__
 from codabench.site.signing import Signer
-from codabench.web import api, failures
+from codabench.web import api, failures, pages
 from codabench.web.api.common import Spelling
 from codabench.web.config import ServerSettings
 from codabench.web.rendering import STATIC
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BODY = 16 * 1024**2
 """Bytes of a request, unless its route says ``max_body_size``."""
 
-ROUTERS: tuple[APIRouter, ...] = (*api.ROUTERS,)
+ROUTERS: tuple[APIRouter, ...] = (*api.ROUTERS, *pages.ROUTERS)
 """The routes, by subject. A route that two of them have is that of the first."""
 
 _HERE = ("127.0.0.1", "localhost", "::1")

@@ -8,33 +8,41 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from starlette.datastructures import QueryParams
 from starlette.responses import HTMLResponse
 
+from codabench._version import __version__
 from codabench.core.errors import Banned, NotSignedIn
 from codabench.core.text import human_size
 from codabench.site.actors import ANONYMOUS, Actor
 from codabench.web.identity import csrf_of, shown_by, site_of
+from codabench.web.messages import forget, heard
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+THEMES = ("auto", "light", "dark")
 
 
 def render(
     request: Request, template: str, values: Mapping[str, Any] | None = None, *, status: int = 200
 ) -> HTMLResponse:
-    """A page. It knows who is signed in (`me`), the site, and what its forms send back (`csrf`)."""
-    site = site_of(request)
+    """A page. It knows who is signed in (`me`), the site, what its forms send back (`csrf`), and what is `told`."""
+    site, told = site_of(request), heard(request)
     known = {
         "site": site.settings,
         "csrf": csrf_of(request),
         "path": request.url.path,
         "query": request.query_params,
         "now": site.now(),
+        "theme": theme_of(request),
+        "told": told,
+        "version": __version__,
         **(values or {}),
     }
     if "me" not in known:
@@ -42,7 +50,15 @@ def render(
     text = environment().get_template(template).render(known)
     answer = HTMLResponse(text, status)
     answer.headers["cache-control"] = "private, no-cache"
+    if told:
+        forget(answer)
     return answer
+
+
+def theme_of(request: Request) -> str:
+    """Which colours somebody has chosen; ``"auto"``: those of the system."""
+    chosen = request.cookies.get("theme", "")
+    return chosen if chosen in THEMES else THEMES[0]
 
 
 def _me(request: Request) -> Actor:
@@ -62,9 +78,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"moment": moment, "size": human_size, "markdown": markdown}
+    made.filters |= {"moment": moment, "size": human_size, "markdown": markdown, "changed": changed}
     made.globals |= {"asset": asset}
     return made
+
+
+def changed(query: QueryParams, name: str, value: object) -> str:
+    """The query of this page with one value other than it is: for links to the next page, or in another order."""
+    return f"?{urlencode([(n, v) for n, v in query.multi_items() if n != name] + [(name, str(value))])}"
 
 
 @lru_cache

@@ -1,1 +1,11 @@
-"""Pages for people."""
+"""Pages, by subject. They call the parts of the site and show what comes back; they decide nothing."""
+
+from __future__ import annotations
+
+from codabench.web.pages import entering, front, lists
+
+ROUTERS = (
+    front.router,
+    entering.router,
+    lists.router,
+)
