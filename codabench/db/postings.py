@@ -11,12 +11,13 @@ from sqlalchemy import ColumnElement, String, and_, case, exists, or_, select, u
 from sqlalchemy import cast as as_type
 
 from codabench.core.base import Record
-from codabench.core.hosting import Posted
+from codabench.core.hosting import Posted, SharedTask
 from codabench.core.posted import Posting, RunBrief
 from codabench.core.records import HandScore, Outcome, Run, Status, effective
 from codabench.db.connection import Connected
 from codabench.db.convert import hand_score_from, run_from, submission_from
-from codabench.db.site_tables import ACCOUNT, COLLABORATOR, DATASET, HOSTED, POSTED
+from codabench.db.resources import shares, task_from
+from codabench.db.site_tables import ACCOUNT, COLLABORATOR, DATASET, HOSTED, POSTED, TASK
 from codabench.db.tables import ATTEMPT, COMPETITION, HAND_SCORE, RUN, SUBMISSION
 
 _PART = 500
@@ -33,7 +34,7 @@ class Sought(Record):
     status
         Of the submission as a whole or, with `of_runs`, of one of its runs.
     text
-        A part of the file name, the description of the file, or the name of who submitted it.
+        A part of the file name, or of the name of who submitted it.
     owner
         An account.
     deleted
@@ -118,6 +119,16 @@ class Postings(Connected):
             found[row.submission].append(_brief_from(row, by_hand.get(row.id, ())))
         return dict(found)
 
+    def tasks_ever(self, keys: Collection[str]) -> list[SharedTask]:
+        """Tasks by their keys, also those that were deleted since somebody was run on them."""
+        found: list[SharedTask] = []
+        with self._read() as db:
+            for some in _parts(keys):
+                rows = db.execute(select(TASK).where(TASK.c.key.in_(some))).all()
+                shared = shares(db, [row.id for row in rows])
+                found += [task_from(row, shared.get(row.id, ())) for row in rows]
+        return found
+
 
 # ---------------------------------------------------------------------- what is asked
 _POSTINGS = (
@@ -170,7 +181,7 @@ def _says(text: str) -> ColumnElement[bool]:
             ACCOUNT.c.username.icontains(text, autoescape=True), ACCOUNT.c.display_name.icontains(text, autoescape=True)
         )
     )
-    named = [SUBMISSION.c.name, DATASET.c.file_name, DATASET.c.description]
+    named = [SUBMISSION.c.name, DATASET.c.file_name]
     return or_(*(column.icontains(text, autoescape=True) for column in named), SUBMISSION.c.participant.in_(people))
 
 

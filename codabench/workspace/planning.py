@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Submitted = Any
 """What can be submitted: a zip, a directory, a URL of one, a solution of the competition, a mapping of file names to
-values; and, to functions, any object."""
+values, a tree that the storage of the workspace has; and, to functions, any object."""
 
 
 def make_plan(
@@ -84,8 +84,8 @@ def stored_parts(task: TaskSpec, stored: dict[str, TreeRef], *, inline: bool = F
 
 
 def is_object(submission: object) -> bool:
-    """Whether it is neither a path nor a mapping of files: only ``backend="inline"`` takes it."""
-    return not isinstance(submission, (str, os.PathLike, Mapping, SolutionSpec))
+    """Whether it is no path, no tree and no mapping of files: only ``backend="inline"`` takes it."""
+    return not isinstance(submission, (str, os.PathLike, Mapping, SolutionSpec, TreeRef))
 
 
 def offered(submission: Any) -> TreeSource:
@@ -112,7 +112,12 @@ def opened_submission(competition: Competition, submission: Submitted) -> Iterat
 
     A solution of the competition is one, too: its files live as long as the competition.
     """
-    opened = competition.tree(submission) if isinstance(submission, SolutionSpec) else offered(submission)
+    if isinstance(submission, SolutionSpec):
+        opened = competition.tree(submission)
+    elif isinstance(submission, TreeRef):
+        opened = competition.workspace.storage.open_tree(submission)
+    else:
+        opened = offered(submission)
     try:
         yield without_wrapping(opened) if competition.spec.format == "v1.5" else opened
     finally:

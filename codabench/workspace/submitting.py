@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from codabench.workspace.competition import Competition
     from codabench.workspace.workspace import Workspace
 
+_UNLIMITED = {"max_submissions": None, "max_submissions_per_day": None}
+
 
 def admitted(
     workspace: Workspace,
@@ -39,13 +42,16 @@ def admitted(
     backend: BackendLike,
     options: RunOptions,
     enforce: bool,
+    limits: bool,
+    now: datetime | None,
 ) -> tuple[Submission, list[Run]]:
     """Store a submission, admit it, and queue a run for each task; see `Workspace.submit`."""
-    spec, now = competition.spec, utc_now()
+    spec, now = competition.spec, now or utc_now()
     chosen, tasks = admission.aim(spec, submission, phase, task, now)
     person = participant or user_name()
     # Refused before anything is stored, where that is known already; what decides is asked with the insert below.
-    admit = partial(admission.admit, spec, chosen, now) if enforce else None
+    rules = chosen if limits else chosen.model_copy(update=_UNLIMITED)
+    admit = partial(admission.admit, spec, rules, now) if enforce else None
     if admit is not None:
         admit(workspace.db.submission_times(competition.id, chosen.index, person))
     _check_answers(spec, fact_sheet, enforce=enforce)

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +165,8 @@ class Workspace(Organizing, Handling, Reevaluating, Overseeing, Upkeep):
         time_limit: int | None = None,
         keep: bool = False,
         enforce: bool = True,
+        limits: bool = True,
+        now: datetime | None = None,
     ) -> SubmissionHandle:
         """Admit a submission and queue its runs, one for each task; returns at once.
 
@@ -171,7 +174,8 @@ class Workspace(Organizing, Handling, Reevaluating, Overseeing, Upkeep):
         ----------
         submission
             A zip, a directory, or any fsspec URL of one; a solution of the competition, ``comp.solutions[0]``; a
-            mapping of file names to values; an object, if `backend` is ``"inline"``.
+            mapping of file names to values; a tree that the storage of this workspace has; an object, if `backend` is
+            ``"inline"``.
         phase, task
             By index or name; without a phase: the one open now, else the last that began, else the first. A solution
             goes to the tasks it is for.
@@ -188,6 +192,10 @@ class Workspace(Organizing, Handling, Reevaluating, Overseeing, Upkeep):
         enforce
             Whether dates and limits of the phase hold, and whether runs are held where ``auto_run_submissions`` is
             false: they wait for `start`.
+        limits
+            Whether also how many submissions the phase takes of one participant; False: any number.
+        now
+            The time by which dates and limits hold, and that it is made at; None: by the clock of this host.
 
         Raises
         ------
@@ -222,6 +230,8 @@ class Workspace(Organizing, Handling, Reevaluating, Overseeing, Upkeep):
             backend=backend,
             options=options,
             enforce=enforce,
+            limits=limits,
+            now=now,
         )
         if keep:
             self._clear.detach()

@@ -1,0 +1,231 @@
+"""Submissions on a site: made, listed, looked at, watched (platform.md P06-P24)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from codabench.bundle.fact_sheet import check_answers
+from codabench.core.errors import Invalid, NotFound
+from codabench.core.records import Status
+from codabench.db.postings import Sought
+from codabench.site import submitting
+from codabench.site.actors import Actor
+from codabench.site.finding import find
+from codabench.site.part import Part
+from codabench.site.policy import Action
+from codabench.site.showing import Item, Showing, Shown, items_of
+from codabench.site.submission_files import Details, FileTicket, details_of, page_of
+from codabench.site.submitting import Allowance
+
+Listed: TypeAlias = list[Shown]
+
+
+class Submissions(Part):
+    """Every method takes the number of a submission, or of what it is on one of several tasks; see `finding`."""
+
+    # ------------------------------------------------------------------ making
+    def allowance(self, actor: Actor, competition: str, phase: int, *, key: str = "") -> Allowance:
+        """Whether somebody may submit to a phase now, and how much is left; a robot is let in that asks for itself.
+
+        Parameters
+        ----------
+        phase
+            Its place in the competition.
+        key
+            Of the secret link of the competition.
+
+        Raises
+        ------
+        NotSignedIn
+            Nobody is signed in.
+        """
+        return submitting.allowance(self.site, actor, competition, phase, key=key)
+
+    def create(
+        self,
+        actor: Actor,
+        competition: str,
+        phase: int,
+        data: str,
+        *,
+        tasks: Sequence[int | str] | None = None,
+        fact_sheet: Mapping[str, Any] | None = None,
+        key: str = "",
+    ) -> Shown:
+        """Submit what was uploaded; it waits for its turn, or for an organizer where nothing runs by itself.
+
+        Parameters
+        ----------
+        data
+            The key of a data set: one's own.
+        tasks
+            Numbers or keys of tasks of the phase; none: all.
+        fact_sheet
+            The answers to the questions of the fact sheet.
+
+        Raises
+        ------
+        Refused
+            ``CB800``: the actor does not take part. ``CB331``: the phase is not open. ``CB332``, ``CB333``: a limit is
+            reached, of today or in all.
+        Invalid
+            ``CB802``: there is no such file or task. ``CB334``: the answers cannot be taken.
+        """
+        sheet = None if fact_sheet is None else dict(fact_sheet)
+        id = submitting.create(
+            self.site, actor, competition, phase, data, tasks=tasks, fact_sheet=sheet, key=key
+        )
+        posting = self.db.postings([id])[id]
+        return Showing(self.site, actor, [posting], key=key).make([Item(posting)])[0]
+
+    # ------------------------------------------------------------------ looking
+    def list(
+        self,
+        actor: Actor,
+        *,
+        competition: str | None = None,
+        phase: int | None = None,
+        status: Status | str | None = None,
+        search: str | None = None,
+        owner: int | None = None,
+        deleted: bool = False,
+        children: bool = False,
+        offset: int = 0,
+        limit: int | None = None,
+        key: str = "",
+    ) -> Listed:
+        """The submissions that the actor may see in lists, newest first.
+
+        Everybody finds their own and those to competitions that they organize; staff, and robots where they are
+        allowed, all; who is not signed in what stands on boards that everybody sees (platform.md section 2.2).
+
+        Parameters
+        ----------
+        competition, phase
+            Only those to it: an id, and the place of a phase.
+        status
+            Such as ``"Finished"``.
+        search
+            A part of the file name, or of the name of who submitted it.
+        owner
+            Only of this account.
+        deleted
+            Also those that their owners deleted.
+        children
+            After a submission on several tasks, also what it is on each of them.
+        offset, limit
+            So many submissions are left out at the beginning, and so many at most are listed.
+        key
+            Of the secret link of the competition.
+
+        Raises
+        ------
+        Invalid
+            ``CB802``: there is no such status.
+        """
+        wanted = None if status is None else _status(status)
+        stranger = actor.is_anonymous
+        everything = actor.is_superuser or actor.is_staff
+        sought = Sought(
+            competition=competition,
+            phase=phase,
+            status=wanted or (Status.FINISHED if stranger else None),
+            of_runs=children,
+            text=search or None,
+            owner=owner,
+            deleted=deleted,
+            visible_to=None if everything or stranger else actor.account,
+            robots=actor.is_bot,
+            published=stranger and not key,
+        )
+        # What stands on boards is not known to the database.
+        postings = self.db.sought(sought) if stranger else self.db.sought(sought, offset=offset, limit=limit)
+        showing = Showing(self.site, actor, postings, key=key)
+        allowed = [
+            posting
+            for posting in postings
+            if posting.submission.id in showing.facts
+            and self.site.policy.allows(actor, Action.SUBMISSION_LIST, showing.facts[posting.submission.id])
+        ]
+        if stranger:
+            allowed = allowed[offset : None if limit is None else offset + limit]
+        items = [item for posting in allowed for item in items_of(posting, children=children)]
+        return showing.make([item for item in items if wanted is None or showing.status(item) is wanted])
+
+    def get(self, actor: Actor, number: int, *, key: str = "") -> Shown:
+        """One of them.
+
+        Raises
+        ------
+        NotFound
+            There is none, or the actor may not know of it.
+        """
+        found = find(self.site, actor, number, key=key)
+        position = found.run.position if found.is_child and found.run is not None else None
+        showing = Showing(self.site, actor, [found.posting], key=key)
+        return showing.make([Item(found.posting, position)])[0]
+
+    def details(self, actor: Actor, number: int, *, key: str = "") -> Details:
+        """Its files and logs, as far as the phase does not hide them (platform.md section 2.3).
+
+        Raises
+        ------
+        Refused
+            ``CB800``: the phase hides everything.
+        """
+        return details_of(self.site, actor, find(self.site, actor, number, Action.SUBMISSION_DETAILS, key=key))
+
+    def detailed_result(self, actor: Actor, number: int, *, key: str = "") -> FileTicket | None:
+        """The page that the scoring program wrote; None: it wrote none.
+
+        It is HTML of whoever wrote the program: it is shown in a sandboxed frame only.
+
+        Raises
+        ------
+        NotFound
+            The competition has none.
+        Refused
+            ``CB800``: it is not published, and the actor does not take part.
+        """
+        return page_of(find(self.site, actor, number, Action.SUBMISSION_DETAILED_RESULT, key=key))
+
+    # ------------------------------------------------------------------ what its owner says
+    def answer(self, actor: Actor, number: int, fact_sheet: Mapping[str, Any]) -> None:
+        """Answer the questions of the fact sheet otherwise, for the submission on all of its tasks.
+
+        Raises
+        ------
+        Invalid
+            ``CB334``: the answers cannot be taken.
+        """
+        found = find(self.site, actor, number, Action.SUBMISSION_ANSWER)
+        answers = dict(fact_sheet)
+        problems = check_answers(found.found.spec.fact_sheet, answers)
+        if problems:
+            raise Invalid("; ".join(problem.message for problem in problems), code="CB334")
+        self.db.set_fact_sheet(found.id, answers)
+
+    def publish(self, actor: Actor, number: int, public: bool) -> None:
+        """Show a submission to everybody who may see the competition, with its file, or to nobody else any more.
+
+        Raises
+        ------
+        Refused
+            ``CB800``: the competition keeps submissions private.
+        """
+        found = find(self.site, actor, number, Action.SUBMISSION_PUBLISH)
+        self.db.post(found.posted.model_copy(update={"is_public": public}))
+        if found.posted.dataset is not None:
+            try:
+                self.db.change_dataset(found.posted.dataset, is_public=public)
+            except NotFound:
+                return  # the file is gone, and can be shown to nobody
+
+
+def _status(word: Status | str) -> Status:
+    try:
+        return Status(word)
+    except ValueError:
+        known = ", ".join(Status)
+        raise Invalid({"status": f"There is no status {word!r:.40}; there are: {known}."}) from None
