@@ -51,7 +51,8 @@ class ShownTask(NamedTuple):
     shared_with: frozenset[int] = frozenset()
 
 
-class ShownScore(NamedTuple):
+@dataclass(frozen=True)
+class ShownScore:
     """A value of one task in one column, computed columns included.
 
     Attributes
@@ -96,7 +97,7 @@ class Shown:
     fact_sheet
         To others than its owner and those who organize: the answers that boards show.
     board
-        The key of the first leaderboard that it stands on.
+        The number of the leaderboard that it stands on.
     has_detailed_result
         There may be one, and it may be seen.
     """
@@ -126,7 +127,7 @@ class Shown:
     is_public: bool
     is_deleted: bool
     on_board: bool
-    board: str | None
+    board: int | None
     has_children: bool
     children: tuple[int, ...]
     parent: int | None
@@ -143,8 +144,22 @@ class Shown:
 
     @cached_property
     def can(self) -> frozenset[Action]:
-        """What the actor may do to it now."""
-        return frozenset(action for action in ACTIONS if self.site.policy.allows(self.actor, action, self.facts))
+        """What the actor may do to it, and what would change something as it stands now."""
+        allows, stands = self.site.policy.allows, self._stands
+        return frozenset(a for a in ACTIONS if stands.get(a, True) and allows(self.actor, a, self.facts))
+
+    @property
+    def _stands(self) -> dict[Action, bool]:
+        over, there = self.status.is_final, not self.is_deleted
+        return {
+            Action.SUBMISSION_CANCEL: not over,
+            Action.SUBMISSION_RUN: self.status is Status.SUBMITTING,
+            Action.SUBMISSION_RERUN: over and there,
+            Action.SUBMISSION_PUT_ON_BOARD: self.status is Status.FINISHED and there and not self.on_board,
+            Action.SUBMISSION_TAKE_OFF_BOARD: self.on_board,
+            Action.SUBMISSION_SCORE: self.status is Status.FINISHED and there,
+            Action.SUBMISSION_PUBLISH: there,
+        }
 
 
 class Item(NamedTuple):
@@ -198,6 +213,7 @@ class Showing:
         children = [child_key(own.id, n) for own in known if is_parent(own) for n in range(len(own.tasks))]
         self._numbers = numbers.many(Kind.SUBMISSION, [*(own.id for own in known), *children])
         self._phases = numbers.many(Kind.PHASE, [joined(own.competition, own.phase) for own in known])
+        self._boards = numbers.many(Kind.BOARD, [joined(own.competition, 0) for own in known])
         self._scores = {
             score_key(own.id, run.position, key): value
             for own in known
@@ -253,7 +269,7 @@ class Showing:
             is_public=facts.is_public,
             is_deleted=facts.is_deleted,
             on_board=facts.on_board,
-            board=next((board.key for board in found.spec.ranking), None) if facts.on_board else None,
+            board=self._boards[joined(own.competition, 0)] if facts.on_board else None,
             has_children=whole and parent,
             children=tuple(children) if whole else (),
             parent=None if whole else self._numbers[own.id],

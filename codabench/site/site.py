@@ -24,6 +24,7 @@ from codabench.site.numbers import Numbers
 from codabench.site.policy import Policy
 from codabench.site.registrations import Registrations
 from codabench.site.settings import SiteSettings
+from codabench.site.submissions import Submissions
 from codabench.workspace.dispatcher import utc_now
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Site:
     ----------
     policy
         What decides who may do what.
-    accounts, credentials, mail, numbers, jobs, competitions, registrations, boards
+    accounts, credentials, mail, numbers, jobs, competitions, registrations, boards, submissions
         The parts; each asks the policy before it does anything.
     """
 
@@ -70,6 +71,7 @@ class Site:
         self.jobs = Jobs(self)
         self.competitions = Competitions(self)
         self.registrations = Registrations(self)
+        self.submissions = Submissions(self)
         self.boards = Boards(self)
 
     # ------------------------------------------------------------------ scheduled work

@@ -57,7 +57,8 @@ def details_of(site: Site, actor: Actor, found: FoundSubmission) -> Details:
     def if_allowed(action: Action, ticket: FileTicket | None) -> FileTicket | None:
         return ticket if site.policy.allows(actor, action, found.facts) else None
 
-    run = found.run
+    # What somebody deleted may be gone from the storage at any time.
+    run = found.run if found.submission.deleted_at is None else None
     logs = logs_of(run) if run and site.policy.allows(actor, Action.SUBMISSION_LOGS, found.facts) else ()
     visible = (
         board
@@ -93,7 +94,7 @@ def output_of(run: Run | None, step: StepName) -> FileTicket | None:
 
 def page_of(found: FoundSubmission) -> FileTicket | None:
     """The page that the scoring program wrote."""
-    run = found.run
+    run = found.run if found.submission.deleted_at is None else None
     page = run.outcome.detailed_results if run is not None and run.outcome else None
     return None if page is None else _ticket(page, "detailed_results.html")
 
@@ -105,6 +106,5 @@ def logs_of(run: Run) -> tuple[tuple[str, FileTicket], ...]:
 
 
 def _ticket(ref: BlobRef | TreeRef, name: str) -> FileTicket:
-    from codabench.site.links import file
-
-    return FileTicket(name, ref.size, file(ref, name))
+    blob = BlobRef(sha256=ref.archive, size=ref.size) if isinstance(ref, TreeRef) else ref
+    return FileTicket(name, blob.size, {"blob": blob.sha256, "size": blob.size, "name": name})

@@ -73,9 +73,7 @@ class Submissions(Part):
             ``CB802``: there is no such file or task. ``CB334``: the answers cannot be taken.
         """
         sheet = None if fact_sheet is None else dict(fact_sheet)
-        id = submitting.create(
-            self.site, actor, competition, phase, data, tasks=tasks, fact_sheet=sheet, key=key
-        )
+        id = submitting.create(self.site, actor, competition, phase, data, tasks=tasks, fact_sheet=sheet, key=key)
         posting = self.db.postings([id])[id]
         return Showing(self.site, actor, [posting], key=key).make([Item(posting)])[0]
 
