@@ -3,7 +3,7 @@
 The subjects are in modules of their own: `competitions`, `submissions`, `runs`, `waiting` (the queue and its leases),
 `standing` (who does what where), `batches` (steps that are reused, re-evaluations), `finding` (what people call
 things), `boards` (what is ranked); for a site `people`, `credentials`, `outbox` (mails), `hosting`,
-`participations`, `resources` (data sets and tasks), `jobs`, `numbers`.
+`participations`, `resources` (data sets), `shared_tasks`, `uses` (what needs them), `quotas`, `jobs`, `numbers`.
 `connection` opens, `schema` brings older tables up to date.
 """
 
@@ -31,17 +31,21 @@ from codabench.db.outbox import Outbox
 from codabench.db.participations import Participations
 from codabench.db.people import People
 from codabench.db.postings import Postings
+from codabench.db.quotas import Quotas
 from codabench.db.resources import Resources
 from codabench.db.schema import prepare
+from codabench.db.shared_tasks import SharedTasks
 from codabench.db.standing import Standing
 from codabench.db.submissions import Submissions
 from codabench.db.tables import EVENT, RUN
+from codabench.db.uses import Uses
 from codabench.db.waiting import Queue
 
 
 class Database(
     Competitions, Submissions, Queue, Batches, Finding, Boards, Standing,
-    People, Credentials, Outbox, Hosting, Participations, Postings, Resources, Jobs, Numbers,
+    People, Credentials, Outbox, Hosting, Participations, Postings, Resources, SharedTasks,
+    Uses, Quotas, Jobs, Numbers,
 ):  # fmt: skip
     """The rows of one workspace, and of the site around it where there is one.
 

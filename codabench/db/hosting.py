@@ -15,7 +15,8 @@ from codabench.core.errors import NotFound
 from codabench.core.hosting import Dataset, Hosted, Listed, SharedTask
 from codabench.core.people import ParticipationStatus
 from codabench.db.connection import Connected
-from codabench.db.resources import insert_dataset, task_row
+from codabench.db.resources import insert_dataset
+from codabench.db.shared_tasks import task_row
 from codabench.db.site_tables import COLLABORATOR, HOSTED, PARTICIPATION, TASK
 from codabench.db.tables import COMPETITION, SUBMISSION
 

@@ -13,7 +13,8 @@ from sqlalchemy import select, true
 from codabench.core.records import Outcome, Status
 from codabench.core.trees import BlobRef, TreeRef
 from codabench.db.database import Database
-from codabench.db.site_tables import METADATA
+from codabench.db.resources import content_from
+from codabench.db.site_tables import DATASET, METADATA
 from codabench.db.tables import AttemptRow, CompetitionRow, RunRow, SubmissionRow, TreeRow
 
 _COMPETITION, _SUBMISSION, _RUN = CompetitionRow.__table__, SubmissionRow.__table__, RunRow.__table__  # type: ignore[attr-defined]
@@ -105,6 +106,8 @@ def named_parts(database: Database) -> Iterator[Named]:
         runs = select(*columns, _RUN.c.outcome).join(_SUBMISSION, _RUN.c.submission == _SUBMISSION.c.id)
         for row in db.execute(runs.where(_kept(_SUBMISSION))).yield_per(1000):
             yield from _parts(shown[row.competition], row.participant, "", references("run", dict(row._mapping)))
+        for row in db.execute(select(DATASET.c.owner, DATASET.c.tree)):
+            yield from _parts("", f"u{row.owner}", "data", references("dataset", dict(row._mapping)))
 
 
 def _parts(competition: str, user: str, kind: str, refs: Iterator[TreeRef | BlobRef]) -> Iterator[Named]:
@@ -130,3 +133,5 @@ def references(table: str, row: Mapping[str, Any]) -> Iterator[TreeRef | BlobRef
         yield TreeRef.model_validate_json(row["output"])
     elif table == "run" and row["outcome"]:
         yield from Outcome.model_validate_json(row["outcome"]).stored()
+    elif table == "dataset" and row["tree"]:
+        yield content_from(row["tree"])

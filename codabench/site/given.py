@@ -12,7 +12,7 @@ from codabench.core.errors import Invalid
 from codabench.core.hosting import Dataset, SharedTask
 from codabench.core.trees import BlobRef, TreeRef
 from codabench.site.actors import Actor
-from codabench.site.facts import DatasetFacts, TaskFacts
+from codabench.site.offers import dataset_facts, task_facts
 from codabench.site.policy import Action
 from codabench.storage.sources import Content, TreeSource
 
@@ -77,20 +77,6 @@ class Given:
     ) -> None:
         for tree in self._opened:
             tree.close()
-
-
-def dataset_facts(site: Site, actor: Actor, dataset: Dataset) -> DatasetFacts:
-    """What decides whether an actor may use a data set in a bundle."""
-    organized = False
-    if dataset.competition is not None and actor.account is not None:
-        hosted = site.db.hosted_many([dataset.competition]).get(dataset.competition)
-        organized = hosted is not None and actor.account in {hosted.owner, *hosted.collaborators}
-    return DatasetFacts(dataset.owner, dataset.is_public, organized=organized)
-
-
-def task_facts(task: SharedTask) -> TaskFacts:
-    """What decides about a task; whether it is in use is not asked here."""
-    return TaskFacts(task.owner, task.shared_with, task.is_public)
 
 
 def tree_of(storage: Storage, dataset: Dataset) -> TreeSource:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from codabench.core.errors import NotSignedIn
 from codabench.core.hosting import Listed
@@ -13,16 +13,21 @@ from codabench.site.facts import AccountFacts
 from codabench.site.part import Part
 from codabench.site.policy import Action
 
-PAGE = 20
+T = TypeVar("T")
+
+PAGE, SHORT = 20, 10
+"""Of lists that everybody sees, and of one's own."""
+MOST = 1000
+"""Of one page."""
 _POPULAR, _RECENT, _NEWEST = 4, 4, 8
 
 Order = Literal["recent", "popular", "busy"]
 
 
-class Page(NamedTuple):
+class Page(NamedTuple, Generic[T]):
     """A page of a list, counted from 1, and how many there are in all."""
 
-    items: list[Listed]
+    items: list[T]
     number: int
     size: int
     total: int
@@ -79,7 +84,7 @@ class Lists(Part):
         participating: bool = False,
         organizing: bool = False,
         order: Order = "recent",
-    ) -> Page:
+    ) -> Page[Listed]:
         """Published competitions.
 
         Parameters
@@ -104,7 +109,7 @@ class Lists(Part):
             organized_by=me if organizing else None,
             order=order,
         )
-        page, size = max(1, page), max(1, min(size, 1000))
+        page, size = max(1, page), max(1, min(size, MOST))
         items = self.db.listed(wanted, offset=(page - 1) * size, limit=size)
         return Page(items, page, size, self.db.count_listed(wanted))
 

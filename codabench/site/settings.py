@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretS
 
 from codabench.core.base import Record
 from codabench.core.text import parse_size
+from codabench.storage.sources import ArchiveLimits
 
 GB = 10**9
 
@@ -63,7 +64,7 @@ class SiteSettings(Record):
     password_memory
         Bytes of memory for one check of a password (Argon2id); less for small machines.
     secret_file
-        Where the key is kept that signs what has to be signed.
+        Where the key is kept that signs what has to be signed; None: beside the storage, if that is on this host.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -87,3 +88,8 @@ class SiteSettings(Record):
     forget_days: Days = 30
     password_memory: Size = 64 * 1024**2
     secret_file: Path | None = None
+
+    @property
+    def archives(self) -> ArchiveLimits:
+        """How large the archives may be that people upload."""
+        return ArchiveLimits.UPLOAD.model_copy(update={"archive_bytes": self.upload})

@@ -18,10 +18,13 @@ from codabench.site.accounts import Accounts
 from codabench.site.boards import Boards
 from codabench.site.competitions import Competitions
 from codabench.site.credentials import Credentials
+from codabench.site.datasets import Datasets
 from codabench.site.jobs import Jobs
+from codabench.site.links import Links
 from codabench.site.mail import Outbox
 from codabench.site.numbers import Numbers
 from codabench.site.policy import Policy
+from codabench.site.quota import Quota
 from codabench.site.registrations import Registrations
 from codabench.site.settings import SiteSettings
 from codabench.site.submissions import Submissions
@@ -53,7 +56,7 @@ class Site:
     ----------
     policy
         What decides who may do what.
-    accounts, credentials, mail, numbers, jobs, competitions, registrations, boards, submissions
+    accounts, credentials, mail, numbers, jobs, links, quota, datasets, competitions, registrations, submissions, boards
         The parts; each asks the policy before it does anything.
     """
 
@@ -69,6 +72,9 @@ class Site:
         self.accounts = Accounts(self)
         self.numbers = Numbers(self)
         self.jobs = Jobs(self)
+        self.links = Links(self)
+        self.quota = Quota(self)
+        self.datasets = Datasets(self)
         self.competitions = Competitions(self)
         self.registrations = Registrations(self)
         self.submissions = Submissions(self)
@@ -91,6 +97,7 @@ class Site:
             self.jobs.resume,
             self.accounts.purge,
             self.credentials.purge,
+            self.datasets.purge,
             self.mail.purge,
             self.mail.deliver,
         )

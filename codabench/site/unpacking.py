@@ -18,7 +18,7 @@ from codabench.core.trees import TreeRef
 from codabench.site.credentials import actor_of
 from codabench.site.given import Given
 from codabench.site.jobs import Done, Report
-from codabench.storage.sources import ArchiveLimits, remove_tree
+from codabench.storage.sources import remove_tree
 from codabench.workspace.competition import Competition
 from codabench.workspace.datasets import datasets_of
 from codabench.workspace.reopened import LAYOUT, keep_bundle
@@ -50,7 +50,7 @@ def unpack(site: Site, job: Job, report: Report) -> Done:
         id = hashlib.sha256(f"job\0{job.id}\0{job.created_at.isoformat()}".encode()).hexdigest()[:32]
         with (
             Given(site, actor_of(site.db.account(job.account))) as given,
-            read_bundle(work / "bundle.zip", limits=ArchiveLimits.UPLOAD, datasets=given) as bundle,
+            read_bundle(work / "bundle.zip", limits=site.settings.archives, datasets=given) as bundle,
         ):
             _check(bundle)
             host(site, bundle, id, owner=job.account, given=given, source=dataset.file_name, report=report)

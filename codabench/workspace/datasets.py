@@ -73,13 +73,14 @@ class DataSet:
 def datasets_of(competition: Competition) -> list[DataSet]:
     """Every program, data set, kit and solution once for each role, in the order of tasks, phases, solutions."""
     found: dict[tuple[DataRole, str | None], tuple[DataSpec, dict[str, None]]] = {}
-    for role, part, user in _uses(competition.spec):
+    for role, part, user in uses_of(competition.spec):
         users = found.setdefault((role, part.tree), (part, {}))[1]
         users.update(dict.fromkeys(user))
     return [DataSet(competition, role, part, tuple(users)) for (role, _), (part, users) in found.items()]
 
 
-def _uses(spec: CompetitionSpec) -> Iterator[tuple[DataRole, DataSpec, tuple[str, ...]]]:
+def uses_of(spec: CompetitionSpec) -> Iterator[tuple[DataRole, DataSpec, tuple[str, ...]]]:
+    """Every program, data set, kit and solution at each of its places: its role, and the names of what has it."""
     for task in spec.tasks:
         yield from ((DataRole(role), part, (task.name,)) for role, part in task.parts.items())
     for phase in spec.phases:
