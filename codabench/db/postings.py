@@ -16,7 +16,7 @@ from codabench.core.posted import Posting, RunBrief
 from codabench.core.records import HandScore, Outcome, Run, Status, effective
 from codabench.db.connection import Connected
 from codabench.db.convert import hand_score_from, run_from, submission_from
-from codabench.db.resources import shares, task_from
+from codabench.db.shared_tasks import with_shares
 from codabench.db.site_tables import ACCOUNT, COLLABORATOR, DATASET, HOSTED, POSTED, TASK
 from codabench.db.tables import ATTEMPT, COMPETITION, HAND_SCORE, RUN, SUBMISSION
 
@@ -125,8 +125,7 @@ class Postings(Connected):
         with self._read() as db:
             for some in _parts(keys):
                 rows = db.execute(select(TASK).where(TASK.c.key.in_(some))).all()
-                shared = shares(db, [row.id for row in rows])
-                found += [task_from(row, shared.get(row.id, ())) for row in rows]
+                found += with_shares(db, rows)
         return found
 
 

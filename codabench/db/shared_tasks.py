@@ -47,7 +47,7 @@ class SharedTasks(Connected):
         """
         with self._change() as db:
             _hold(db, task.parts.values())
-            return task_from(db.execute(insert(TASK).values(**task_row(task)).returning(TASK)).one())
+            return _task_from(db.execute(insert(TASK).values(**task_row(task)).returning(TASK)).one())
 
     def tasks(self, keys: Collection[str]) -> list[SharedTask]:
         """Tasks by their keys, those that are not deleted, oldest first."""
@@ -67,7 +67,7 @@ class SharedTasks(Connected):
     def _tasks(self, condition: ColumnElement[bool]) -> list[SharedTask]:
         query = select(TASK).where(condition, _LIVE).order_by(TASK.c.id)
         with self._read() as db:
-            return _with_shares(db, db.execute(query).all())
+            return with_shares(db, db.execute(query).all())
 
     def wanted_tasks(
         self, wanted: WantedTasks, *, offset: int = 0, limit: int | None = None
@@ -78,7 +78,7 @@ class SharedTasks(Connected):
         query = select(TASK).where(*conditions).order_by(order).offset(offset).limit(limit)
         with self._read() as db:
             total = int(db.execute(select(func.count()).select_from(TASK).where(*conditions)).scalar_one())
-            return _with_shares(db, db.execute(query).all()), total
+            return with_shares(db, db.execute(query).all()), total
 
     def change_task(self, key: str, changes: Mapping[str, Any]) -> None:
         """Change columns of a task; `NotFound` if there is none, or a data set that it should have was deleted."""
@@ -134,13 +134,14 @@ def task_row(task: SharedTask) -> dict[str, Any]:
     return task.model_dump(exclude={"id", "shared_with"})
 
 
-def task_from(row: Any, shared_with: Iterable[int] = ()) -> SharedTask:
+def _task_from(row: Any, shared_with: Iterable[int] = ()) -> SharedTask:
     fields = {name: getattr(row, name) for name in SharedTask.model_fields if name != "shared_with"}
     return SharedTask(**fields, shared_with=frozenset(shared_with))
 
 
-def _with_shares(db: Connection, rows: Sequence[Any]) -> list[SharedTask]:
+def with_shares(db: Connection, rows: Sequence[Any]) -> list[SharedTask]:
+    """Tasks of their rows."""
     shared: dict[int, set[int]] = {}
     for each in db.execute(select(TASK_SHARE).where(TASK_SHARE.c.task.in_([row.id for row in rows]))):
         shared.setdefault(each.task, set()).add(each.account)
-    return [task_from(row, shared.get(row.id, ())) for row in rows]
+    return [_task_from(row, shared.get(row.id, ())) for row in rows]
