@@ -234,5 +234,5 @@ def _checked(model: type[Any], before: Any, changes: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         wrong: dict[str, list[str]] = {}
         for each in error.errors():
-            wrong.setdefault(str(each["loc"][0]), []).append(str(each["msg"]))
+            wrong.setdefault(str(each["loc"][0]), []).append(str(each["msg"]).removeprefix("Value error, "))
         raise Invalid(wrong) from None

@@ -147,9 +147,13 @@ class Browser:
                 return self.open(urljoin(str(self.answer.url), href.replace("&amp;", "&")))
         raise AssertionError(f"no link {link!r} on {self.path}: {self.words}")
 
+    def forms(self) -> list[Form]:
+        """The forms of the page."""
+        return Forms(self.text).forms
+
     def form(self, button: str) -> tuple[Form, tuple[str, str] | None]:
         """The first form that has this button."""
-        for form in Forms(self.text).forms:
+        for form in self.forms():
             for text, sends in form.buttons:
                 if text == button:
                     return form, sends
