@@ -57,7 +57,8 @@ def _head(handle: SubmissionHandle) -> str:
         f"  submitted  {moment(record.created_at)} UTC",
     ]
     if record.origin:
-        lines.append(f"  {record.origin_kind} of {short(record.origin)}")
+        kind = "rerun, for no board," if record.origin_kind == "aside" else record.origin_kind
+        lines.append(f"  {kind} of {short(record.origin)}")
     lines += [f"  {printable(key)}  {printable(str(value))}" for key, value in (record.fact_sheet or {}).items()]
     return "\n".join(lines)
 

@@ -196,7 +196,8 @@ class Submission(Record):
     deletion
         A soft deletion still counts against limits, a hard one does not.
     origin, origin_kind
-        The submission that this one repeats (``rerun``), or was made of when its phase ended (``migration``).
+        The submission that this one repeats (``rerun``; ``aside``: and no board takes it), or was made of when its
+        phase ended (``migration``).
     """
 
     id: str
@@ -213,7 +214,7 @@ class Submission(Record):
     deleted_at: datetime | None = None
     deletion: Literal["soft", "hard"] | None = None
     origin: str | None = None
-    origin_kind: Literal["rerun", "migration"] | None = None
+    origin_kind: Literal["rerun", "aside", "migration"] | None = None
 
 
 class Run(Record):

@@ -50,7 +50,7 @@ class _Runs:
 
     def submitted(self, seen: SubmissionSeen) -> happened.Submitted:
         ran = {r.task for r in self.of.get(seen.id, ())}
-        eligible = True
+        eligible = seen.origin_kind != "aside"
         if seen.origin_kind == "rerun" and seen.origin is not None:
             first = {r.task for r in self.of.get(seen.origin, ())}
             eligible = ran == first or ran >= set(self.tasks)

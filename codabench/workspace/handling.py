@@ -105,6 +105,7 @@ class Handling(Rooms):
         backend: BackendLike = None,
         task: int | str | Sequence[int | str] | None = None,
         phase: int | str | None = None,
+        aside: bool = False,
     ) -> SubmissionHandle:
         """Run a submission once more, as a new one; the old one and its scores stay. Every program is carried out.
 
@@ -120,6 +121,8 @@ class Handling(Rooms):
             By index or name, any of the competition; None: the same as before.
         phase
             By index or name; None: the same. Without a task: on all tasks of that phase.
+        aside
+            To see what comes of it: no board takes it, whatever its tasks are.
 
         Raises
         ------
@@ -128,7 +131,7 @@ class Handling(Rooms):
         StateError
             ``CB714``: it was deleted.
         """
-        return rerun(self._whole, self._meant(submission), backend=backend, task=task, phase=phase)
+        return rerun(self._whole, self._meant(submission), backend=backend, task=task, phase=phase, aside=aside)
 
     # ------------------------------------------------------------------ what people decide
     def delete(self, submission: SubmissionHandle | str, *, hard: bool = False, cancel: bool = False) -> None:

@@ -28,6 +28,7 @@ def rerun(
     backend: BackendLike,
     task: int | str | Sequence[int | str] | None,
     phase: int | str | None,
+    aside: bool,
 ) -> SubmissionHandle:
     """What `Workspace.rerun` does."""
     competition, record = before.competition, before.record
@@ -40,7 +41,7 @@ def rerun(
     if word == INLINE:
         hint = "name where its files are to be run, such as backend='process', or submit the object again"
         raise UsageError("it was an object of Python, which is not kept", code="CB691", hint=hint)
-    made = copy_of(record, chosen, tasks, kind="rerun", id=uuid.uuid4().hex)
+    made = copy_of(record, chosen, tasks, kind="aside" if aside else "rerun", id=uuid.uuid4().hex)
     place = workspace.place_for(word, record.options.image)
     name, pinned = workspace.word_for(word, place)
     runs = runs_of(workspace, made, backend=name, pinned=pinned)
@@ -77,7 +78,7 @@ def copy_of(
     phase: PhaseSpec,
     tasks: Sequence[TaskSpec],
     *,
-    kind: Literal["rerun", "migration"],
+    kind: Literal["rerun", "aside", "migration"],
     id: str,
 ) -> Submission:
     """The same files of the same participant, as a submission of its own."""
