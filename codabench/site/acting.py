@@ -15,17 +15,15 @@ from codabench.core.errors import Invalid, NotFound, Refused, StateError, UsageE
 from codabench.core.hosting import Posted
 from codabench.core.problems import Fault
 from codabench.core.records import Run, Status
-from codabench.site import links
 from codabench.site.actors import Actor
 from codabench.site.finding import FoundSubmission, find, find_many, number_of, score_of, status_of
 from codabench.site.numbers import Kind
 from codabench.site.part import Part
 from codabench.site.policy import Action
+from codabench.site.submission_files import FileTicket, data_file
 from codabench.workspace.handles import SubmissionHandle
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from codabench.workspace.competition import Competition
 
 _UNFINISHED = "Cannot request a re-run on a submission that has not finished processing."
@@ -198,9 +196,7 @@ class Acts(Part):
         """The same by submission and key of the column; of one of several tasks by the number of its part."""
         self._score(actor, number, column, value, note, None)
 
-    def _score(
-        self, actor: Actor, number: int, column: str, value: float | None, note: str, place: int | None
-    ) -> None:
+    def _score(self, actor: Actor, number: int, column: str, value: float | None, note: str, place: int | None) -> None:
         found = find(self.site, actor, number, Action.SUBMISSION_SCORE)
         run = found.run if place is None else next((run for run in found.runs if run.position == place), None)
         if run is None:
@@ -211,16 +207,17 @@ class Acts(Part):
             raise Invalid({"score": error.message}, hint=error.hint) from error
 
     # ------------------------------------------------------------------ files
-    def download_many(self, actor: Actor, numbers: Sequence[int]) -> list[tuple[str, dict[str, Any]]]:
-        """Of each submission a name for its file, and what a link to it says (`Links.url`); deleted ones have none."""
+    def download_many(self, actor: Actor, numbers: Sequence[int]) -> list[FileTicket]:
+        """What was submitted, each under a name of its own; of those that were deleted there is nothing any more."""
         several = find_many(self.site, actor, dict.fromkeys(numbers), Action.SUBMISSION_DOWNLOAD)
-        whole = {found.id: found for found in several if not found.facts.is_deleted}
-        names = self.db.usernames({found.owner for found in whole.values() if found.owner is not None})
+        whole = {found.id: found for found in several}.values()
+        names = self.db.usernames({found.owner for found in whole if found.owner is not None})
         files = []
-        for found in whole.values():
-            owner = names.get(found.owner or 0, found.submission.participant)
-            name = f"{number_of(self.site, found.submission)}-{owner}-{found.posting.file_name or found.submission.name}"
-            files.append((name, links.file(found.submission.tree, name)))
+        for found in whole:
+            file, owner = data_file(found), names.get(found.owner or 0, found.submission.participant)
+            if file is not None:
+                name = f"{number_of(self.site, found.submission)}-{owner}-{file.name}"
+                files.append(file._replace(name=name, what={**file.what, "name": name}))
         return files
 
     # ------------------------------------------------------------------ what they have in common

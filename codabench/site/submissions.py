@@ -9,10 +9,11 @@ from codabench.bundle.fact_sheet import check_answers
 from codabench.core.errors import Invalid, NotFound
 from codabench.core.records import Status
 from codabench.db.postings import Sought
+from codabench.leaderboard.exports import table
 from codabench.site import submitting
+from codabench.site.acting import Acts
 from codabench.site.actors import Actor
 from codabench.site.finding import find
-from codabench.site.part import Part
 from codabench.site.policy import Action
 from codabench.site.showing import Item, Showing, Shown, items_of
 from codabench.site.submission_files import Details, FileTicket, details_of, page_of
@@ -21,7 +22,7 @@ from codabench.site.submitting import Allowance
 Listed: TypeAlias = list[Shown]
 
 
-class Submissions(Part):
+class Submissions(Acts):
     """Every method takes the number of a submission, or of what it is on one of several tasks; see `finding`."""
 
     # ------------------------------------------------------------------ making
@@ -150,6 +151,24 @@ class Submissions(Part):
             allowed = allowed[offset : None if limit is None else offset + limit]
         items = [item for posting in allowed for item in items_of(posting, children=children)]
         return showing.make([item for item in items if wanted is None or showing.status(item) is wanted])
+
+    def to_csv(
+        self,
+        actor: Actor,
+        *,
+        competition: str | None = None,
+        phase: int | None = None,
+        status: Status | str | None = None,
+        search: str | None = None,
+        deleted: bool = False,
+    ) -> str:
+        """What `list` gives, as a table for spreadsheets (platform.md O51)."""
+        shown = self.list(actor, competition=competition, phase=phase, status=status, search=search, deleted=deleted)
+        rows = [
+            (s.number, s.file_name or "", s.owner_name, s.created_at.isoformat(), s.status.value, s.phase_name)
+            for s in shown
+        ]
+        return table([("Submission ID", "File Name", "Owner", "Created When", "Status", "Phase"), *rows])
 
     def get(self, actor: Actor, number: int, *, key: str = "") -> Shown:
         """One of them.
