@@ -242,7 +242,10 @@ def test_a_rerun_of_some_tasks_is_on_no_board(db: Database) -> None:
     part = lab.scored("p", 9, tasks=(0,), origin=first, origin_kind="rerun")
     whole = lab.scored("p", 0.5, tasks=(0, 1), origin=first, origin_kind="rerun")
     assert [r.submission for r in board(boards, SubmissionRule.FORCE_LATEST_MULTIPLE).rows] == [first, whole]
-    lab.choose(part)
+    aside = lab.scored("p", 9, tasks=(0, 1), origin=first, origin_kind="aside")
+    assert [r.submission for r in board(boards, SubmissionRule.FORCE_LATEST_MULTIPLE).rows] == [first, whole]
+    for each in (part, aside):
+        lab.choose(each)
     assert [r.submission for r in board(boards, SubmissionRule.FORCE_BEST).rows] == [first]
     assert part in [r.submission for r in board(boards, None).rows]
 
