@@ -69,7 +69,7 @@ def details_of(site: Site, actor: Actor, found: FoundSubmission) -> Details:
         data_file=data_file(found),
         prediction_result=if_allowed(Action.SUBMISSION_PREDICTION_OUTPUT, output_of(run, "prediction")),
         scoring_result=if_allowed(Action.SUBMISSION_SCORING_OUTPUT, output_of(run, "scoring")),
-        detailed_result=if_allowed(Action.SUBMISSION_DETAILED_RESULT, page_of(found)),
+        detailed_result=if_allowed(Action.SUBMISSION_DETAILED_RESULT, page_of(site, found)),
         logs=logs,
         leaderboards=tuple(visible),
         fact_sheet=found.submission.fact_sheet,
@@ -92,10 +92,13 @@ def output_of(run: Run | None, step: StepName) -> FileTicket | None:
     return _ticket(done.output, f"{step}_result.zip")
 
 
-def page_of(found: FoundSubmission) -> FileTicket | None:
-    """The page that the scoring program wrote."""
+def page_of(site: Site, found: FoundSubmission) -> FileTicket | None:
+    """The page that the scoring program wrote; while it runs in this process, the one that it wrote last."""
     run = found.run if found.submission.deleted_at is None else None
-    page = run.outcome.detailed_results if run is not None and run.outcome else None
+    if run is None:
+        return None
+    feed = site.workspace.live(run.id)
+    page = run.outcome.detailed_results if run.outcome else feed.page if feed else None
     return None if page is None else _ticket(page, "detailed_results.html")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from codabench.bundle.fact_sheet import check_answers
@@ -18,6 +18,7 @@ from codabench.site.policy import Action
 from codabench.site.showing import Item, Showing, Shown, items_of
 from codabench.site.submission_files import Details, FileTicket, details_of, page_of
 from codabench.site.submitting import Allowance
+from codabench.site.watching import Told, watch
 
 Listed: TypeAlias = list[Shown]
 
@@ -205,7 +206,27 @@ class Submissions(Acts):
         Refused
             ``CB800``: it is not published, and the actor does not take part.
         """
-        return page_of(find(self.site, actor, number, Action.SUBMISSION_DETAILED_RESULT, key=key))
+        return page_of(self.site, find(self.site, actor, number, Action.SUBMISSION_DETAILED_RESULT, key=key))
+
+    def live(self, actor: Actor, number: int, after: str | None = None) -> Iterator[Told | None]:
+        """What it reports until it is over: an id to go on after, a kind, and what it says.
+
+        Kinds are ``status``, ``log``, ``step``, ``pull``, ``usage``, ``plot``, ``message`` and ``detailed_result``:
+        that page is another now. Each says the number of the `submission` that it is about; a parent tells of its
+        children, too. None comes where nothing has come for a moment: whoever sends events on learns that the other
+        side is gone only by sending something.
+
+        Parameters
+        ----------
+        after
+            The id of the last event that is known already.
+
+        Raises
+        ------
+        Refused
+            ``CB800``: the phase hides what is put out.
+        """
+        return watch(self.site, find(self.site, actor, number, Action.SUBMISSION_LIVE), after)
 
     # ------------------------------------------------------------------ what its owner says
     def answer(self, actor: Actor, number: int, fact_sheet: Mapping[str, Any]) -> None:

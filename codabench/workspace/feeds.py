@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from codabench.core.records import Outcome, Run, RunOptions, Status
 from codabench.db.database import Database
 from codabench.storage.store import Storage
 from codabench.workspace.dispatcher import utc_now
-from codabench.workspace.live import Feed, statuses, stored_events
+from codabench.workspace.live import Feed, Gaps, statuses, stored_events
 from codabench.workspace.relay import Listener, Relay, Told
 
 log = logging.getLogger("codabench.workspace")
@@ -23,6 +23,62 @@ _LOOK = 0.1
 """Seconds between two looks at a run that this process does not drive."""
 
 Observer = Callable[[dict[str, Any]], None]
+
+
+class Reader:
+    """Somebody who hears what a run reports, whoever drives it: each event once, and none is waited for.
+
+    Attributes
+    ----------
+    over
+        The run has ended, and everything was told.
+    """
+
+    def __init__(self, db: Database, storage: Storage, feeds: Mapping[str, Feed], run: str, after: int) -> None:
+        self._db, self._storage, self._feeds, self._run = db, storage, feeds, run
+        self._told, self._listener = Told(after), Listener(db, storage, run)
+        self._there = self._told.stream()
+        self._feed: Feed | None = None
+        self._place, self._gaps, self._here = 0, Gaps(), self._there
+        self.over = False
+
+    def fresh(self, *, listens: bool = True) -> list[AnyEvent]:
+        """What came since the last time.
+
+        Parameters
+        ----------
+        listens
+            Have the process that drives the run send what it reports; False: only the statuses of what others drive.
+        """
+        feed = self._feeds.get(self._run)
+        if feed is not None:
+            return self._of(feed)
+        row, history = self._db.run(self._run), statuses(self._db.events(self._run))
+        if row.status.is_final:
+            self.over = True
+            return list(filter(self._told.stream(), stored_events(self._storage, row, history)))
+        # It waits, or another process drives it.
+        found: list[AnyEvent] = list(filter(self._told.stream(), history))
+        if not listens:
+            return found
+        begins, heard = self._listener.hear(row)
+        self._there = self._told.stream() if begins else self._there
+        return found + list(filter(self._there, heard))
+
+    def _of(self, feed: Feed) -> list[AnyEvent]:
+        if feed is not self._feed:
+            self._feed, self._place, self._gaps, self._here = feed, 0, Gaps(), self._told.stream()
+        self.over = feed.over
+        events, self._place = feed.since(self._place)
+        return list(filter(self._here, map(self._gaps.told, events)))
+
+    def wait(self, check: Callable[[], None]) -> None:
+        """Until there may be something new; `check` is asked now and then, and may raise."""
+        feed = self._feeds.get(self._run)
+        if feed is not None and feed is self._feed:
+            feed.wait(self._place, check)
+        else:
+            time.sleep(_LOOK)
 
 
 class Feeds:
@@ -48,29 +104,18 @@ class Feeds:
 
         return end
 
+    def listen(self, run: str, after: int = 0) -> Reader:
+        """Somebody who hears of a run what comes after the event of that number."""
+        return Reader(self._db, self._storage, self._feeds, run, after)
+
     def read(self, run: str, *, after: int, follow: bool, check: Callable[[], None]) -> Iterator[AnyEvent]:
         """The events of a run, each once; see `RunHandle.events`. `check` raises if nothing more will come."""
-        told, listener = Told(after), Listener(self._db, self._storage, run)
-        there = told.stream()
+        reader = self.listen(run, after)
         while True:
-            feed = self._feeds.get(run)
-            if feed is not None:
-                yield from filter(told.stream(), feed.read(follow=follow, check=check))
-                if not follow or feed.over:
-                    return
-                continue
-            row, history = self._db.run(run), statuses(self._db.events(run))
-            if row.status.is_final:
-                yield from filter(told.stream(), stored_events(self._storage, row, history))
+            yield from reader.fresh(listens=follow)
+            if reader.over or not follow:
                 return
-            # It waits, or another process drives it.
-            yield from filter(told.stream(), history)
-            if not follow:
-                return
-            begins, heard = listener.hear(row)
-            there = told.stream() if begins else there
-            yield from filter(there, heard)
-            time.sleep(_LOOK)
+            reader.wait(check)
 
     def live(self, run: str) -> Feed | None:
         """What a run that this process drives has reported so far; None for others."""

@@ -103,15 +103,21 @@ class Feed:
         """
         place, gaps = after, Gaps()
         while True:
+            if follow:
+                self.wait(place, check)
             with self._changed:
-                while follow and not (self.over or self._released) and place >= len(self._events):
-                    self._changed.wait(_PATIENCE)
-                    check()
                 fresh, over = self._events[place:], self.over or self._released
             place += len(fresh)
             yield from (gaps.told(event) for event in fresh if event is not None)
             if not follow or (over and place >= len(self._events)):
                 return
+
+    def wait(self, place: int, check: Callable[[], None] = lambda: None) -> None:
+        """Until there are more than so many events, or none will come; `check` is asked meanwhile, and may raise."""
+        with self._changed:
+            while not (self.over or self._released) and place >= len(self._events):
+                self._changed.wait(_PATIENCE)
+                check()
 
     def since(self, place: int) -> tuple[list[AnyEvent], int]:
         """What came after so many events, as far as it is kept, and how many there are now."""

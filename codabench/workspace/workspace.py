@@ -28,7 +28,7 @@ from codabench.workspace import settings
 from codabench.workspace.addresses import FORGETFUL, plain_url, usual_database
 from codabench.workspace.boards import Boards
 from codabench.workspace.dispatcher import LEASE_SECONDS, Dispatcher
-from codabench.workspace.feeds import Feeds
+from codabench.workspace.feeds import Feeds, Reader
 from codabench.workspace.handles import SubmissionHandle
 from codabench.workspace.handling import Handling
 from codabench.workspace.known import KnownSubmissions
@@ -326,6 +326,10 @@ class Workspace(Organizing, Handling, Reevaluating, Overseeing, Upkeep):
     def events(self, run: str, *, after: int = 0, follow: bool = True) -> Iterator[AnyEvent]:
         """The live events of a run, each once; see `RunHandle.events`."""
         return self._feeds.read(run, after=after, follow=follow, check=self._dispatcher.check)
+
+    def listen(self, run: str, *, after: int = 0) -> Reader:
+        """The same for who does not want to wait: `Reader.fresh` is what came since the last time."""
+        return self._feeds.listen(run, after)
 
     def live(self, run: str) -> Feed | None:
         """What a run that this process drives has reported so far; None for others."""
