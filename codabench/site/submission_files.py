@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from codabench.core.competition import LeaderboardSpec
 from codabench.core.records import Run, StepName
 from codabench.core.trees import BlobRef, TreeRef
+from codabench.site import links
 from codabench.site.actors import Actor
 from codabench.site.facts import BoardFacts
 from codabench.site.finding import FoundSubmission
@@ -23,7 +24,7 @@ class FileTicket(NamedTuple):
     Attributes
     ----------
     what
-        What such a link stands for (`codabench.site.links`).
+        What such a link stands for; `Links.url` makes one of it.
     """
 
     name: str
@@ -80,8 +81,10 @@ def data_file(found: FoundSubmission) -> FileTicket | None:
     """What was submitted; None: it was deleted."""
     if found.submission.deleted_at is not None:
         return None
-    name = found.posting.file_name or posixpath.basename(found.submission.name) or "submission.zip"
-    return _ticket(found.submission.tree, name)
+    dataset, name, size = found.posted.dataset, found.posting.file_name, found.posting.size
+    if dataset is not None and name is not None and size is not None:
+        return FileTicket(name, size, {"dataset": dataset, "name": name})
+    return _ticket(found.submission.tree, posixpath.basename(found.submission.name) or "submission.zip")
 
 
 def output_of(run: Run | None, step: StepName) -> FileTicket | None:
@@ -109,5 +112,4 @@ def logs_of(run: Run) -> tuple[tuple[str, FileTicket], ...]:
 
 
 def _ticket(ref: BlobRef | TreeRef, name: str) -> FileTicket:
-    blob = BlobRef(sha256=ref.archive, size=ref.size) if isinstance(ref, TreeRef) else ref
-    return FileTicket(name, blob.size, {"blob": blob.sha256, "size": blob.size, "name": name})
+    return FileTicket(name, ref.size, links.file(ref, name))

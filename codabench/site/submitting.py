@@ -106,10 +106,10 @@ def create(
     dataset = _dataset(site, actor, found, data)
     indexes = _tasks(site, found.spec, chosen, tasks)
     assert isinstance(dataset.content, TreeRef)  # noqa: S101 - others were refused
-    longest = site.settings.longest_time_limit
+    longest, opened = site.settings.longest_time_limit, site.workspace.competition(competition)
     try:
         handle = site.workspace.submit(
-            site.workspace.competition(competition),
+            opened,
             dataset.content,
             phase=phase,
             task=indexes,
@@ -124,6 +124,8 @@ def create(
         raise _rejected(error) from error
     except BundleError as error:
         raise Invalid({"data": error.message}, code=error.code, hint=error.hint) from error
+    finally:
+        opened.close()
     site.db.post(Posted(submission=handle.id, dataset=dataset.key))
     return handle.id
 
