@@ -88,7 +88,7 @@ def _asked(request: Request) -> str:
 
 def for_people(request: Request) -> bool:
     """Whether a browser shows the answer."""
-    if request.url.path.startswith(("/api/", "/uploads/", "/files/")):
+    if request.url.path.startswith(("/api/", "/uploads/")):
         return False
     return "text/html" in request.headers.get("accept", "")
 
