@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -10,13 +9,13 @@ from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
 from codabench._version import __version__
-from codabench.site.signing import Signer
-from codabench.web import api, failures, pages
+from codabench.web import api, events, failures, pages, transfer
 from codabench.web.api.common import Spelling
 from codabench.web.config import ServerSettings
 from codabench.web.rendering import STATIC
 from codabench.web.routing import refuse_undecided
 from codabench.web.security import Guard
+from codabench.web.streaming import Hub
 
 if TYPE_CHECKING:
     from codabench.site.site import Site
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 BODY = 16 * 1024**2
 """Bytes of a request, unless its route says ``max_body_size``."""
 
-ROUTERS: tuple[APIRouter, ...] = (*api.ROUTERS, *pages.ROUTERS)
+ROUTERS: tuple[APIRouter, ...] = (transfer.router, events.router, *api.ROUTERS, *pages.ROUTERS)
 """The routes, by subject. A route that two of them have is that of the first."""
 
 _HERE = ("127.0.0.1", "localhost", "::1")
@@ -44,6 +43,8 @@ def create_app(site: Site, settings: ServerSettings | None = None) -> FastAPI:
     ------
     RuntimeError
         There is a route of which nothing says who may use it.
+    UsageError
+        ``CB822``: the key of the site cannot be kept, or others can read it.
     """
     settings = settings or ServerSettings()
     app = FastAPI(
@@ -54,7 +55,7 @@ def create_app(site: Site, settings: ServerSettings | None = None) -> FastAPI:
         redoc_url=None,
         max_body_size=BODY,
     )
-    app.state.site, app.state.server, app.state.signer = site, settings, Signer(os.urandom(32))
+    app.state.site, app.state.server, app.state.signer, app.state.live = site, settings, site.links.signer, Hub()
     failures.install(app)
     base = urlsplit(site.settings.url)
     hosts = {base.hostname or "", *_HERE, *settings.hosts}

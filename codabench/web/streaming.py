@@ -274,4 +274,9 @@ class Hub:
         self._closed = True
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(lambda: [each.stop() for many in self._channels.values() for each in many])
+            loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        for channels in self._channels.values():
+            for each in channels:
+                each.stop()

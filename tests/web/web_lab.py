@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -61,3 +63,40 @@ def csrf_in(answer: httpx.Response) -> str:
     found = re.search(r'name="csrf" value="([^"]*)"', answer.text)
     assert found is not None, answer.text
     return found[1]
+
+
+async def streamed(
+    app: Any, path: str, *, until: Callable[[str], bool], headers: dict[str, str] | None = None, query: str = ""
+) -> tuple[int, str]:
+    """What a browser that reads live events is sent until it has enough: status and text."""
+    sent, status, gone = "", 0, asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        nonlocal sent, status
+        status = message.get("status", status)
+        sent += message.get("body", b"").decode()
+        if until(sent):
+            gone.set()
+
+    all_headers = {"host": "127.0.0.1:8000", **(headers or {})}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in all_headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
+    }
+    async with asyncio.timeout(20):
+        await app(scope, receive, send)
+    return status, sent
