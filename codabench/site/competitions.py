@@ -213,7 +213,11 @@ class Competitions(lists.Lists):
         if phase + 1 >= len(found.spec.phases):
             raise Invalid({"phase": "No phase comes after this one."})
         competition = self.site.workspace.competition(id)
-        return self.site.workspace.migrate(competition, phase + 1, leave_unfinished=True)
+        try:
+            return self.site.workspace.migrate(competition, phase + 1, leave_unfinished=True)
+        finally:
+            competition.close()
+            self.db.post_copies()
 
     # ------------------------------------------------------------------ bundles and dumps
     def dump(self, actor: Actor, id: str, *, keys: bool = False) -> Job:

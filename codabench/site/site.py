@@ -94,6 +94,7 @@ class Site:
             return False
         works: tuple[Callable[[], object], ...] = (
             lambda: self.workspace.tick(at),
+            self.db.post_copies,
             self.jobs.resume,
             self.accounts.purge,
             self.credentials.purge,

@@ -171,6 +171,25 @@ def test_rerun_a_phase(clock: Clock, database: str | None) -> None:
     close_site(site)
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_what_is_taken_to_the_next_phase_keeps_its_file(
+    site: Site, people: tuple[Actor, Actor, Actor], clock: Clock, by_hand: bool
+) -> None:
+    ann, bob, _ = people
+    id = competition(site, people, rule="Force_Last")
+    mine = scored(site, id, bob, *BOTH, params={"depth": 3}, board=False)
+    file = with_file(site, bob, mine, is_public=True)
+    refused(site.competitions.migrate, bob, ANONYMOUS, to=(id, 0))
+    if by_hand:
+        assert site.competitions.migrate(ann, id, 0).submissions
+    else:
+        clock.forward(days=100)
+        assert site.tick()
+    (taken,) = site.submissions.list(bob, competition=id, phase=1)
+    assert (taken.dataset, taken.is_public, taken.is_task_rerun) == (file, False, False)
+    assert taken.fact_sheet == {"depth": 3}
+
+
 # ---------------------------------------------------------------------- the end of them
 def test_owners_take_their_own_away(site: Site, people: tuple[Actor, Actor, Actor]) -> None:
     ann, bob, eve = people
