@@ -22,13 +22,20 @@ FileGiven = tuple[str, bytes]
 
 @dataclass
 class Form:
-    """A form of a page: where it goes, what its fields hold, the texts of its buttons with what each sends."""
+    """A form of a page: where it goes, what its fields hold, the texts of its buttons with what each sends.
+
+    Attributes
+    ----------
+    choices
+        Boxes beside it that may be ticked for it.
+    """
 
     action: str
     method: str
     enctype: str
     fields: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    choices: list[tuple[str, str]] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
     buttons: list[tuple[str, tuple[str, str] | None]] = field(default_factory=list)
 
@@ -44,7 +51,12 @@ class Forms(HTMLParser):
         self._sends: tuple[str, str] | None = None
         self._area: tuple[str, list[str]] | None = None
         self._select: tuple[str, list[tuple[str, bool]]] | None = None
+        self._apart: list[tuple[str, str, str]] = []
+        self._ids: dict[str, Form] = {}
         self.feed(page)
+        for id, name, value in self._apart:  # fields that stand outside of their form
+            self._ids[id].names.add(name)
+            self._ids[id].choices.append((name, value))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
@@ -52,6 +64,10 @@ class Forms(HTMLParser):
             kind = found.get("enctype", "application/x-www-form-urlencoded")
             self._form = Form(found.get("action", ""), found.get("method", "get").lower(), kind)
             self.forms.append(self._form)
+            self._ids[found.get("id", "")] = self._form
+        if "form" in found:
+            self._apart.append((found["form"], found.get("name", ""), found.get("value", "")))
+            return
         if self._form is None:
             return
         name = found.get("name", "")
