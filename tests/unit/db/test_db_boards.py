@@ -16,6 +16,7 @@ from codabench.core.records import BoardChoice, HandScore, Outcome, Run, Status
 from codabench.db.database import Database
 from codabench.leaderboard.loading import definitions, events_of
 from codabench.leaderboard.standings import Standings
+from codabench.workspace import boards as workspace_boards
 from codabench.workspace.boards import Boards
 
 COLUMNS = (ColumnSpec(key="s", title="S", index=0), ColumnSpec(key="t", title="T", index=1, sorting="asc"))
@@ -261,3 +262,16 @@ def test_phases_and_competitions_have_boards_of_their_own(db: Database) -> None:
     assert db.latest_phase("d") is None
     assert db.holdouts("c") == {0: 2}
     assert list(db.called("c", 0)) == [here]
+
+
+def test_of_large_boards_few_are_kept(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace_boards, "_KEPT_ROWS", 5)
+    lab, boards = Lab(db), Boards(db)
+    for n in range(3):
+        lab.scored(f"p{n}", n)
+    for rule in (SubmissionRule.FORCE_BEST, SubmissionRule.FORCE_LAST, None):
+        assert len(board(boards, rule).rows) == 3
+        assert len(boards._kept) == 1
+    monkeypatch.setattr(workspace_boards, "_KEPT_ROWS", 6)
+    board(boards, SubmissionRule.FORCE_BEST)
+    assert len(boards._kept) == 2
