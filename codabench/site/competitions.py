@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from codabench.core.competition import CompetitionSpec, DataRole
 from codabench.core.errors import Invalid, NotFound
-from codabench.core.hosting import Dataset, Hosted, Job, JobKind
+from codabench.core.hosting import Dataset, Hosted, Job, JobKind, Listed
 from codabench.core.people import Participation
+from codabench.db.hosting import Wanted
 from codabench.site import lists
 from codabench.site.actors import Actor
 from codabench.site.documents import document_of
@@ -91,6 +92,12 @@ class Competitions(lists.Lists):
             shows_programs=spec.make_programs_available,
             shows_inputs=spec.make_input_data_available,
         )
+
+    def counted(self, found: Found) -> Listed:
+        """A competition that was found, as lists show it: with its counts."""
+        for listed in self.db.listed(Wanted(ids=(found.id,))):
+            return listed
+        raise NotFound("there is no such competition any more")
 
     def number(self, id: str) -> int:
         """The integer of a competition, as in its address."""
