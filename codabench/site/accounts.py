@@ -71,7 +71,7 @@ class Accounts(SigningUp):
         return {f"u{id}": name for id, name in self.db.shown_names(accounts).items()}
 
     def called(self, accounts: Collection[int]) -> dict[int, Called]:
-        """What people are called, those who are gone too: everybody may know who organizes, and who stands on boards."""
+        """What people are called, also those who are gone: everybody may know who organizes, and who is on boards."""
         return {a.id: Called(a.username, a.shown_name) for a in self.db.accounts(ids=accounts)}
 
     def _seen(self, actor: Actor, account: Account) -> Account:

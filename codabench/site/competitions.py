@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from codabench.site.dumps import dump
 from codabench.site.editing import adopted, described, edited
 from codabench.site.facts import CompetitionFacts, DatasetFacts
 from codabench.site.numbers import Kind
+from codabench.site.offers import known_competitions
 from codabench.site.pictures import narrow
 from codabench.site.policy import Action
 from codabench.site.unpacking import unpack
@@ -98,6 +99,11 @@ class Competitions(lists.Lists):
         for listed in self.db.listed(Wanted(ids=(found.id,))):
             return listed
         raise NotFound("there is no such competition any more")
+
+    def titles(self, actor: Actor, ids: Collection[str]) -> dict[str, str]:
+        """The titles of competitions, of those that the actor may know."""
+        known = tuple(known_competitions(self.site, actor, ids)) if ids else ()
+        return {each.hosted.competition: each.title for each in self.db.listed(Wanted(ids=known))}
 
     def number(self, id: str) -> int:
         """The integer of a competition, as in its address."""

@@ -4,5 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-ROUTERS: tuple[APIRouter, ...] = ()
+from codabench.web.api import competitions, datasets, organizing, people, phases
+
+ROUTERS: tuple[APIRouter, ...] = (
+    people.router,
+    organizing.router,
+    competitions.router,
+    phases.router,
+    datasets.router,
+)
 """What an application includes, in this order."""

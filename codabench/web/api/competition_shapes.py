@@ -74,7 +74,7 @@ class Solution(BaseModel):
     key: str
     tasks: list[int]
     data: str
-    md5: None = None
+    md5: None
     size: int
 
 
@@ -304,6 +304,7 @@ def _solutions(task: SharedTask, shown: Overview) -> list[Solution]:
                 key=dataset.key,
                 tasks=tasks,
                 data=dataset.key,
+                md5=None,
                 size=dataset.size,
             )
         )
