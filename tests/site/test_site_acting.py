@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from board_lab import number, over, scored, submitted
 from hosting_lab import YAML, bundle, hosted, uploaded
+from permission_matrix import sections
 from site_lab import Clock, close_site, make_site, person
 
 from codabench.core.competition import DataRole
@@ -328,3 +329,49 @@ def test_submissions_as_a_table(site: Site, people: tuple[Actor, Actor, Actor]) 
     assert listed[1][0] == str(number(site, failed))
     assert len(site.submissions.to_csv(ann, competition=id, status="Failed").splitlines()) == 2
     assert len(site.submissions.to_csv(bob).splitlines()) == 2  # everybody has their own
+
+
+# ---------------------------------------------------------------------- who may do what
+ACTS: dict[str, Callable[[Site, Actor, int], object]] = {
+    "submission.cancel": lambda site, actor, n: site.submissions.cancel(actor, n),
+    "submission.run": lambda site, actor, n: site.submissions.run(actor, n),
+    "submission.rerun": lambda site, actor, n: site.submissions.rerun_many(actor, [n]),
+    "submission.soft_delete": lambda site, actor, n: site.submissions.soft_delete(actor, n),
+    "submission.hard_delete": lambda site, actor, n: site.submissions.delete_many(actor, [n]),
+    "submission.put_on_board": lambda site, actor, n: site.submissions.put_on_board(actor, n),
+    "submission.take_off_board": lambda site, actor, n: site.submissions.take_off_board(actor, n),
+    "submission.score": lambda site, actor, n: site.submissions.set_score(actor, n, "score", 1.0),
+    "submission.download": lambda site, actor, n: site.submissions.download_many(actor, [n]),
+}
+TOLD = {Refused: "-", NotSignedIn: "s", NotFound: "0"}
+
+
+@pytest.mark.parametrize("state", ["finished, on no board", "finished, on a board"])
+def test_every_act_asks_for_its_own_permission(site: Site, state: str) -> None:
+    """As the table says that was written by hand."""
+    (section,) = (s for s in sections() if (s.kind, s.state) == ("submission", state))
+    names = {"Au": "nobody", "Ap": "carol", "Ow": "bobby", "Co": "colin", "Cr": "annie"}
+    actors = {role: person(site, name) for role, name in names.items()} | {
+        "An": ANONYMOUS,
+        "St": person(site, "staffer", is_staff=True),
+        "Su": person(site, "boss1", is_superuser=True),
+        "Bo": person(site, "robot", is_bot=True),
+    }
+    id = competition(site, (actors["Cr"], actors["Ow"], actors["Ap"]), rule="Add_And_Delete_Multiple")
+    site.competitions.edit(actors["Cr"], id, {"collaborators": [actors["Co"].account]})
+    found: dict[str, dict[str, str]] = {}
+    for action, act in ACTS.items():
+        row, made = found.setdefault(action, {}), ""
+        waiting = action == "submission.run"
+        for role, actor in actors.items():
+            # Another one after each act that was carried out.
+            made = made or scored(site, id, actors["Ow"], GOOD, task=[0], board=state.endswith("a board"))
+            try:
+                act(site, actor, number(site, made))
+                row[role], made = "y", ""
+            except (Refused, NotSignedIn, NotFound) as error:
+                row[role] = TOLD[type(error)]
+                # Nothing of these waits: whoever may start things is told so.
+                if waiting and error.args[0] == "It does not wait to be started.":
+                    row[role] = "y"
+    assert found == {action: {role: section.cells[action][role] for role in actors} for action in ACTS}
