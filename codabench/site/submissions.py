@@ -13,9 +13,10 @@ from codabench.leaderboard.exports import table
 from codabench.site import submitting
 from codabench.site.acting import Acts
 from codabench.site.actors import Actor
-from codabench.site.finding import find
+from codabench.site.finding import find, score_of
+from codabench.site.numbers import Kind
 from codabench.site.policy import Action
-from codabench.site.showing import Item, Showing, Shown, items_of
+from codabench.site.showing import Item, Showing, Shown, ShownScore, items_of
 from codabench.site.submission_files import Details, FileTicket, details_of, page_of
 from codabench.site.submitting import Allowance
 from codabench.site.watching import Told, watch
@@ -183,6 +184,21 @@ class Submissions(Acts):
         position = found.run.position if found.is_child and found.run is not None else None
         showing = Showing(self.site, actor, [found.posting], key=key)
         return showing.make([Item(found.posting, position)])[0]
+
+    def score_shown(self, actor: Actor, number: int) -> ShownScore:
+        """The score of that number.
+
+        Raises
+        ------
+        NotFound
+            There is none, or the actor may not know of its submission.
+        """
+        submission, _, _ = score_of(self.site, number)
+        scores = self.get(actor, self.site.numbers.of(Kind.SUBMISSION, submission)).scores
+        found = next((score for score in scores if score.number == number), None)
+        if found is None:
+            raise NotFound("there is no such score, or not for you")
+        return found
 
     def details(self, actor: Actor, number: int, *, key: str = "") -> Details:
         """Its files and logs, as far as the phase does not hide them (platform.md section 2.3).

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from codabench.web.api import competitions, datasets, organizing, people, phases
+from codabench.web.api import acts, boards, submissions
 
-ROUTERS: tuple[APIRouter, ...] = (
-    people.router,
-    organizing.router,
-    competitions.router,
-    phases.router,
-    datasets.router,
-)
+ROUTERS: tuple[APIRouter, ...] = (acts.router, submissions.router, boards.router)
 """What an application includes, in this order."""
