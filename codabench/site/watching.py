@@ -65,17 +65,21 @@ class _Watched:
     def over(self) -> bool:
         return all(reader.over for reader in self._readers)
 
+    @property
+    def _id(self) -> str:
+        return ".".join(map(str, self._at))
+
     def fresh(self) -> Iterator[Told]:
         for n, reader in enumerate(self._readers):
             if reader.over:
                 continue
             for event in reader.fresh():
-                self._at[n] = event.sequence
-                id = ".".join(map(str, self._at))
-                about = {"submission": self._numbers[n], "at": event.at.isoformat()}
-                yield id, _KINDS.get(event.type, event.type), {**about, **self._data(n, event)}
                 if isinstance(event, StatusChanged):
-                    yield from self._of_whole(n, event, id)
+                    # Before the event that it follows from: who is cut off between hears both again.
+                    yield from self._of_whole(n, event, self._id)
+                self._at[n] = event.sequence
+                about = {"submission": self._numbers[n], "at": event.at.isoformat()}
+                yield self._id, _KINDS.get(event.type, event.type), {**about, **self._data(n, event)}
 
     def _of_whole(self, n: int, event: StatusChanged, id: str) -> Iterator[Told]:
         """A submission on several tasks has a status of its own."""

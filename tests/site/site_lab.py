@@ -30,9 +30,9 @@ class Clock:
         self.at += timedelta(**time)
 
 
-def make_site(clock: Clock, db: str | None = None, **settings: Any) -> Site:
-    """A site around a workspace that carries nothing out; close both (`close_site`)."""
-    ws = cb.Workspace(db=db, backend="process", dispatch=False)
+def make_site(clock: Clock, db: str | None = None, workspace: cb.Workspace | None = None, **settings: Any) -> Site:
+    """A site around a workspace, or one of its own that carries nothing out; close both (`close_site`)."""
+    ws = workspace or cb.Workspace(db=db, backend="process", dispatch=False)
     return Site(ws, SiteSettings.model_validate({**QUICK, **settings}), now=clock)
 
 
