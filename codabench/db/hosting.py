@@ -28,6 +28,8 @@ class Wanted(Record):
 
     Attributes
     ----------
+    ids
+        One of these.
     visible_to
         Published, or this account organizes it or was let in; 0: published ones only, None: all.
     with_key
@@ -40,6 +42,7 @@ class Wanted(Record):
         ``popular``: most participants first; ``busy``: most submissions first.
     """
 
+    ids: tuple[str, ...] | None = None
     visible_to: int | None = None
     with_key: str | None = None
     organized_by: int | None = None
@@ -151,6 +154,8 @@ class Hosting(Connected):
 
     def _conditions(self, wanted: Wanted) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []
+        if wanted.ids is not None:
+            found.append(HOSTED.c.competition.in_(wanted.ids))
         if wanted.visible_to is not None:
             theirs = or_(_organized_by(wanted.visible_to), _taken_part_in_by(wanted.visible_to))
             found.append(or_(HOSTED.c.published, theirs, HOSTED.c.secret_key == (wanted.with_key or "")))

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, case, exists, or_, select, update
+from sqlalchemy import ColumnElement, String, and_, case, exists, false, or_, select, update
 from sqlalchemy import cast as as_type
 
 from codabench.core.base import Record
@@ -70,6 +70,18 @@ class Postings(Connected):
         kept = insert.on_conflict_do_update(index_elements=[POSTED.c.submission], set_=row)
         with self._change() as db:
             db.execute(kept)
+
+    def post_copies(self) -> None:
+        """Have submissions that repeat others, such as those taken to a next phase, know the same file."""
+        known = POSTED.alias("known")
+        found = (
+            select(SUBMISSION.c.id, POSTED.c.dataset, false(), SUBMISSION.c.origin_kind == "aside")
+            .join(POSTED, POSTED.c.submission == SUBMISSION.c.origin)
+            .where(SUBMISSION.c.origin.is_not(None), ~exists().where(known.c.submission == SUBMISSION.c.id))
+        )
+        names = ["submission", "dataset", "is_public", "is_specific_task"]
+        with self._change() as db:
+            db.execute(self._insert(POSTED).from_select(names, found).on_conflict_do_nothing())
 
     def postings(self, ids: Collection[str]) -> dict[str, Posting]:
         """Submissions by their ids; those that are not there, or were deleted for good, are left out."""

@@ -65,8 +65,8 @@ class Resources(Connected):
         """
         with self._change() as db:
             # Of two uploads that fit one by one, both need not fit.
-            _alone(db, dataset.owner)
-            admit(_bytes(db, dataset.owner), _name_taken(db, dataset.owner, dataset.name))
+            alone(db, dataset.owner)
+            admit(bytes_of(db, dataset.owner), _name_taken(db, dataset.owner, dataset.name))
             return insert_dataset(db, dataset)
 
     def dataset(self, key: str) -> Dataset:
@@ -118,7 +118,7 @@ class Resources(Connected):
     def dataset_bytes(self, owner: int) -> int:
         """What somebody's data sets have, also those whose bytes are still to come."""
         with self._read() as db:
-            return _bytes(db, owner)
+            return bytes_of(db, owner)
 
     def fill_dataset(self, key: str, content: TreeRef | BlobRef) -> bool:
         """Say where the bytes of a data set are; False: it has some already, or was deleted."""
@@ -154,7 +154,7 @@ class Resources(Connected):
             row = db.execute(select(DATASET.c.owner, DATASET.c.name).where(DATASET.c.key == key, LIVE)).first()
             if row is None:
                 raise NotFound(f"no data set {key}")
-            _alone(db, row.owner)
+            alone(db, row.owner)
             name = values.get("name", row.name)
             if name != row.name and _name_taken(db, row.owner, name):
                 return False
@@ -192,12 +192,13 @@ def _conditions(wanted: WantedDatasets) -> list[ColumnElement[bool]]:
     return found
 
 
-def _alone(db: Connection, owner: int) -> None:
+def alone(db: Connection, owner: int) -> None:
     """Keep others out who change the data sets of an account, until the end of the transaction."""
     db.execute(update(ACCOUNT).where(ACCOUNT.c.id == owner).values(quota=ACCOUNT.c.quota))
 
 
-def _bytes(db: Connection, owner: int) -> int:
+def bytes_of(db: Connection, owner: int) -> int:
+    """What the data sets of an account have."""
     total = select(func.coalesce(func.sum(DATASET.c.size), 0)).where(DATASET.c.owner == owner, LIVE)
     return int(db.execute(total).scalar_one())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, sel
 
 from codabench.core.base import Record
 from codabench.core.errors import NotFound
-from codabench.core.hosting import SharedTask
+from codabench.core.hosting import Dataset, SharedTask
 from codabench.db.connection import Connected
+from codabench.db.resources import alone, bytes_of, insert_dataset
 from codabench.db.site_tables import DATASET, TASK, TASK_SHARE
 from codabench.db.uses import PARTS, competitions_naming
 
@@ -37,8 +38,15 @@ class WantedTasks(Record):
 class SharedTasks(Connected):
     """Tasks, with whom they are shared, and what is made of them."""
 
-    def add_task(self, task: SharedTask) -> SharedTask:
-        """Keep a task; its number is given out here.
+    def add_task(
+        self, task: SharedTask, datasets: Iterable[Dataset] = (), admit: Callable[[int], None] | None = None
+    ) -> SharedTask:
+        """Keep a task, with data sets that come with it; its number is given out here.
+
+        Parameters
+        ----------
+        admit
+            Raises unless they may be kept; told how many bytes the data sets of the owner have.
 
         Raises
         ------
@@ -46,6 +54,11 @@ class SharedTasks(Connected):
             One of its data sets was deleted.
         """
         with self._change() as db:
+            if admit is not None:
+                alone(db, task.owner)
+                admit(bytes_of(db, task.owner))
+            for dataset in datasets:
+                insert_dataset(db, dataset)
             _hold(db, task.parts.values())
             return _task_from(db.execute(insert(TASK).values(**task_row(task)).returning(TASK)).one())
 
@@ -53,8 +66,15 @@ class SharedTasks(Connected):
         """Tasks by their keys, those that are not deleted, oldest first."""
         return self._tasks(TASK.c.key.in_(keys))
 
+    def task_keyed(self, key: str) -> SharedTask:
+        """A task by its key; `NotFound` if there is none, or it was deleted."""
+        found = self.tasks([key])
+        if not found:
+            raise NotFound(f"no task {key}")
+        return found[0]
+
     def task_numbered(self, id: int) -> SharedTask:
-        """A task by its number; `NotFound` if there is none, or it was deleted."""
+        """The same by its number."""
         found = self._tasks(TASK.c.id == id)
         if not found:
             raise NotFound(f"no task {id}")

@@ -49,14 +49,15 @@ class Uses(Connected):
 def competitions_naming(db: Connection, keys: Collection[str]) -> dict[str, list[Naming]]:
     """The same within a transaction."""
     wanted = set(keys)
+    if not wanted:
+        return {}
     query = select(COMPETITION.c.id, COMPETITION.c.title, COMPETITION.c.spec).where(COMPETITION.c.deleted_at.is_(None))
     if len(wanted) <= _FEW:
         query = query.where(or_(*(COMPETITION.c.spec.contains(key, autoescape=True) for key in wanted)))
     found: dict[str, list[Naming]] = {}
-    if wanted:
-        for row in db.execute(query.order_by(COMPETITION.c.created_at)).yield_per(100):
-            for key in wanted.intersection(_KEY.findall(row.spec)):
-                found.setdefault(key, []).append(Naming(row.id, row.title))
+    for row in db.execute(query.order_by(COMPETITION.c.created_at)).yield_per(100):
+        for key in wanted.intersection(_KEY.findall(row.spec)):
+            found.setdefault(key, []).append(Naming(row.id, row.title))
     return found
 
 

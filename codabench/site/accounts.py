@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -22,6 +22,13 @@ from codabench.site.signing_up import SigningUp, known_flags
 PHOTO = 256
 """Pixels of a side."""
 _HITS = 5
+
+
+class Called(NamedTuple):
+    """What somebody is called: the name in addresses, and what is shown."""
+
+    username: str
+    shown: str
 
 
 class Accounts(SigningUp):
@@ -62,6 +69,10 @@ class Accounts(SigningUp):
     def shown_names(self, accounts: Collection[int]) -> dict[str, str]:
         """What boards show for the participants of a workspace: display names, else names (platform.md P34)."""
         return {f"u{id}": name for id, name in self.db.shown_names(accounts).items()}
+
+    def called(self, accounts: Collection[int]) -> dict[int, Called]:
+        """What people are called, also those who are gone: everybody may know who organizes, and who is on boards."""
+        return {a.id: Called(a.username, a.shown_name) for a in self.db.accounts(ids=accounts)}
 
     def _seen(self, actor: Actor, account: Account) -> Account:
         if self.site.policy.allows(actor, Action.ACCOUNT_SEE_EMAIL, AccountFacts(account.id)):

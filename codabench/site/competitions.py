@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from codabench.core.competition import CompetitionSpec, DataRole
 from codabench.core.errors import Invalid, NotFound
-from codabench.core.hosting import Dataset, Hosted, Job, JobKind
+from codabench.core.hosting import Dataset, Hosted, Job, JobKind, Listed
 from codabench.core.people import Participation
+from codabench.db.hosting import Wanted
 from codabench.site import lists
 from codabench.site.actors import Actor
 from codabench.site.documents import document_of
@@ -19,6 +20,7 @@ from codabench.site.dumps import dump
 from codabench.site.editing import adopted, described, edited
 from codabench.site.facts import CompetitionFacts, DatasetFacts
 from codabench.site.numbers import Kind
+from codabench.site.offers import known_competitions
 from codabench.site.pictures import narrow
 from codabench.site.policy import Action
 from codabench.site.unpacking import unpack
@@ -91,6 +93,17 @@ class Competitions(lists.Lists):
             shows_programs=spec.make_programs_available,
             shows_inputs=spec.make_input_data_available,
         )
+
+    def counted(self, found: Found) -> Listed:
+        """A competition that was found, as lists show it: with its counts."""
+        for listed in self.db.listed(Wanted(ids=(found.id,))):
+            return listed
+        raise NotFound("there is no such competition any more")
+
+    def titles(self, actor: Actor, ids: Collection[str]) -> dict[str, str]:
+        """The titles of competitions, of those that the actor may know."""
+        known = tuple(known_competitions(self.site, actor, ids)) if ids else ()
+        return {each.hosted.competition: each.title for each in self.db.listed(Wanted(ids=known))}
 
     def number(self, id: str) -> int:
         """The integer of a competition, as in its address."""
@@ -213,7 +226,11 @@ class Competitions(lists.Lists):
         if phase + 1 >= len(found.spec.phases):
             raise Invalid({"phase": "No phase comes after this one."})
         competition = self.site.workspace.competition(id)
-        return self.site.workspace.migrate(competition, phase + 1, leave_unfinished=True)
+        try:
+            return self.site.workspace.migrate(competition, phase + 1, leave_unfinished=True)
+        finally:
+            competition.close()
+            self.db.post_copies()
 
     # ------------------------------------------------------------------ bundles and dumps
     def dump(self, actor: Actor, id: str, *, keys: bool = False) -> Job:

@@ -14,7 +14,7 @@ from codabench.db.uses import Naming
 from codabench.site import links
 from codabench.site.actors import Actor
 from codabench.site.lists import MOST, PAGE, SHORT, Page
-from codabench.site.offers import Offer, known_competitions, offers_of
+from codabench.site.offers import Offer, offers_of, used_by
 from codabench.site.policy import Action
 from codabench.site.uploads import Uploads, text_of
 
@@ -109,9 +109,7 @@ class Datasets(Uploads):
 
     def used_by(self, actor: Actor, keys: Collection[str]) -> dict[str, Sequence[Naming]]:
         """Keys -> the competitions that need them, as far as the actor may know of those."""
-        named = self.db.competitions_naming(keys)
-        seen = known_competitions(self.site, actor, {each.id for several in named.values() for each in several})
-        return {key: [each for each in several if each.id in seen] for key, several in named.items()}
+        return used_by(self.site, actor, keys)
 
     def files(self, actor: Actor, competition: str, *, key: str = "") -> Sequence[CompetitionFile]:
         """What a competition offers to the actor, in the order of tasks, phases and solutions (platform.md P25)."""

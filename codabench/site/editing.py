@@ -101,6 +101,11 @@ def adopted(site: Site, actor: Actor, hosted: Hosted, key: str) -> int | str:
     return known[key]
 
 
+def renewed(site: Site, actor: Actor, hosted: Hosted, key: str) -> None:
+    """Have a competition use a task as it is on the site now, for submissions that come; old scores stay."""
+    _persist(lambda: _rewrite(site, actor, hosted, {}, anew=key))
+
+
 def _persist(change: Callable[[], None]) -> None:
     """Make a change also where others change other fields at the same time."""
     for left in reversed(range(_TRIES)):
@@ -112,7 +117,15 @@ def _persist(change: Callable[[], None]) -> None:
                 raise
 
 
-def _rewrite(site: Site, actor: Actor, hosted: Hosted, given: dict[str, Any], also: str | None = None) -> None:
+def _rewrite(
+    site: Site,
+    actor: Actor,
+    hosted: Hosted,
+    given: dict[str, Any],
+    *,
+    also: str | None = None,
+    anew: str | None = None,
+) -> None:
     """Read the bundle of a competition with changes in its description, and be what it says where it changed."""
     workspace, id = site.workspace, hosted.competition
     kept = workspace.trees.kept(id)
@@ -127,6 +140,9 @@ def _rewrite(site: Site, actor: Actor, hosted: Hosted, given: dict[str, Any], al
     if also is not None:
         phases_of([{"tasks": [also]}], indexes, {})
     new = [key for key in indexes if key not in old]
+    if anew is not None:
+        new.append(anew)
+        said["tasks"] = [task for task in said["tasks"] if task["index"] != indexes[anew]]
     tasks = [*said["tasks"], *({"index": indexes[key], "key": key} for key in new)]
     text = written({**said, **fields, "tasks": tasks}, texts)
     tree = Overlay(files, files={path: Content.of_bytes(data) for path, data in text.files.items()}, gone=replaced)
@@ -134,7 +150,7 @@ def _rewrite(site: Site, actor: Actor, hosted: Hosted, given: dict[str, Any], al
         assert bundle.spec is not None  # noqa: S101 - it has no errors
         touched = {name for field in given for name in _WITH.get(field, (field,))} | ({"tasks"} if new else set())
         keep = set(site.db.used(id).tasks) | ({indexes[also]} if also else set())
-        bundle.spec = _changed(kept.spec, bundle.spec, touched, keep)
+        bundle.spec = _changed(kept.spec, bundle.spec, touched, keep, None if anew is None else indexes[anew])
         competition = workspace.competition(id)
         update(workspace, competition, Competition(bundle), note="edited", before=kept)
 
@@ -147,7 +163,7 @@ def _base(kept: StoredBundle) -> dict[str, Any]:
 
 
 def _changed(
-    before: CompetitionSpec, read: CompetitionSpec, touched: set[str], keep: set[int | str]
+    before: CompetitionSpec, read: CompetitionSpec, touched: set[str], keep: set[int | str], anew: int | str | None
 ) -> CompetitionSpec:
     """The competition as it was, but for what was touched; tasks that nothing uses any more are left out.
 
@@ -155,6 +171,8 @@ def _changed(
     ----------
     keep
         Tasks that stay also where no phase has them: submissions were run on them.
+    anew
+        A task that is what it was read as, not what it was.
     """
     keys = {part.path: part.key for part in parts_of(before) if part.path}
     update = {name: getattr(read, name) for name in touched if name in CompetitionSpec.model_fields}
@@ -163,8 +181,10 @@ def _changed(
     if "leaderboards" in touched:
         update["leaderboards"] = _boards(read, before)
     if "tasks" in touched:
-        had = {task.index: task for task in before.tasks}
+        had = {task.index: task for task in before.tasks if task.index != anew}
+        places = {task.index: place for place, task in enumerate(before.tasks)}
         tasks = [had.get(task.index, task) for task in read.tasks]
+        tasks.sort(key=lambda task: places.get(task.index, len(places)))
         used = {index for phase in update.get("phases", before.phases) for index in phase.tasks}
         update["tasks"] = _needed(tasks, used | keep)
         left = {task.index for task in update["tasks"]}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from codabench.core.competition import CompetitionSpec, DataRole
 from codabench.core.hosting import Dataset, SharedTask
+from codabench.db.uses import Naming
 from codabench.site.actors import Actor
 from codabench.site.facts import DatasetFacts, TaskFacts
 from codabench.site.policy import Action
@@ -100,6 +101,26 @@ def known_competitions(site: Site, actor: Actor, ids: Iterable[str]) -> set[str]
         if site.policy.allows(actor, Action.COMPETITION_READ, facts):
             found.add(id)
     return found
+
+
+def used_by(site: Site, actor: Actor, keys: Collection[str]) -> dict[str, Sequence[Naming]]:
+    """Keys -> the competitions that have them, as far as the actor may know of those."""
+    named = site.db.competitions_naming(keys)
+    seen = known_competitions(site, actor, {each.id for several in named.values() for each in several})
+    return {key: [each for each in several if each.id in seen] for key, several in named.items()}
+
+
+def solutions_of(site: Site, actor: Actor, task: str) -> list[Dataset]:
+    """The sample submissions for a task, of competitions that give them to the actor."""
+    named = [each.id for each in site.db.competitions_naming([task]).get(task, ())]
+    keys: set[str] = set()
+    for id, hosted in site.db.hosted_many(named).items():
+        spec = site.db.competition(id)
+        mine = None if actor.account is None else site.db.participation(id, actor.account)
+        if site.policy.allows(actor, Action.FILES_KITS, site.competitions.facts(hosted, spec, mine)):
+            indexes = {each.index for each in spec.tasks if each.key == task}
+            keys |= {s.key for s in spec.solutions if s.key is not None and indexes.intersection(s.tasks)}
+    return site.db.datasets(keys=keys)
 
 
 def task_facts(task: SharedTask, *, in_use: bool = False) -> TaskFacts:

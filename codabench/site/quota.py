@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from codabench.core.errors import Invalid
+from codabench.core.text import human_size
 from codabench.site.actors import Actor
 from codabench.site.facts import AccountFacts
 from codabench.site.part import Part
@@ -53,9 +56,22 @@ class Quota(Part):
         self.site.policy.require(actor, Action.ACCOUNT_SEE_USE, AccountFacts(whose))
         return Used(self._quota(whose), self.db.dataset_bytes(whose), self._results(whose))
 
-    def room_beside_datasets(self, account: int) -> int:
-        """Bytes that an account may have as data sets: its quota, less what its submissions put out."""
-        return self._quota(account) - self._results(account)
+    def admission(self, account: int, size: int) -> Callable[[int], None]:
+        """What decides whether so many bytes more may be stored, told what the data sets of the account have by then.
+
+        It raises `Invalid`, ``CB802``: ``data_file``.
+        """
+        room = self._quota(account) - self._results(account)
+
+        def admit(used: int) -> None:
+            if used + size > room:
+                free = human_size(max(0, room - used))
+                raise Invalid(
+                    {"data_file": f"Insufficient space. This takes {human_size(size)}, and you have {free} left."},
+                    hint="remove what you do not need",
+                )
+
+        return admit
 
     def _quota(self, account: int) -> int:
         own = self.db.account(account).quota

@@ -62,6 +62,11 @@ class Incoming:
         with full_disk("an upload"):
             self._file.write(chunk)
 
+    def flush(self) -> None:
+        """Have all that came be in the file."""
+        with full_disk("an upload"):
+            self._file.flush()
+
     def whole(self) -> BlobRef:
         """What came, all of it.
 
@@ -73,8 +78,7 @@ class Incoming:
         if self.taken != self._size:
             said = f"{plural(self._size, 'byte')} were announced, and {self.taken} came."
             raise Invalid({"file": said}, hint="upload it again")
-        with full_disk("an upload"):
-            self._file.flush()
+        self.flush()
         return BlobRef(sha256=self._digest.hexdigest(), size=self.taken)
 
 

@@ -92,6 +92,11 @@ class Registrations(Part):
         rows = self.db.participants(competition, status=status, containing=text or None, deleted=deleted)
         return [Participant(*row) for row in rows]
 
+    def participant(self, actor: Actor, participation: int) -> Participant:
+        """One who applied, by the number of the application."""
+        _, known = self._known(actor, participation, Action.PARTICIPANTS_LIST)
+        return Participant(known, self.db.account(known.account))
+
     def to_csv(self, actor: Actor, competition: str) -> str:
         """Who applied, as a table for spreadsheets."""
         rows = [

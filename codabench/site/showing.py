@@ -91,7 +91,7 @@ class Shown:
     task
         None: it has several, and so children.
     status_details
-        Why it failed or was cancelled.
+        Why it failed or was cancelled; None also where the phase hides what programs put out.
     file_name, file_size
         None: the file is gone, or is nobody else's business.
     fact_sheet
@@ -137,7 +137,7 @@ class Shown:
     can_be_published: bool
     hides: Hides
     facts: SubmissionFacts = field(repr=False)
-    actor: Actor = field(repr=False)
+    actor: Actor = field(repr=False, compare=False)
     site: Site = field(repr=False, compare=False)
     description: str = ""
     organization: None = None
@@ -256,7 +256,7 @@ class Showing:
             phase_name=phase.name,
             task=self._task(found, run) if run is not None else None,
             status=self.status(item),
-            status_details=next((said for each in runs if (said := _why(each))), None) if near else None,
+            status_details=self._why(facts, runs) if near else None,
             name=own.name if near else "",
             dataset=posted.dataset if near else None,
             file_name=item.posting.file_name if near and own.deleted_at is None else None,
@@ -305,6 +305,12 @@ class Showing:
             return True
         return bool(facts.roles(self._actor) & {"Pu", "Bo"})
 
+    def _why(self, facts: SubmissionFacts, runs: Sequence[RunBrief]) -> str | None:
+        """Why it failed; that may quote what programs printed, so it is told to who may read that."""
+        if not self._site.policy.allows(self._actor, Action.SUBMISSION_LOGS, facts):
+            return None
+        return next((run.problem.message for run in runs if run.problem is not None), None)
+
     def _task(self, found: Found, run: RunBrief) -> ShownTask:
         spec = found.spec.task(run.task)
         shared = self._tasks.get(spec.key or "")
@@ -349,10 +355,6 @@ class Showing:
                     value, number = self._scores[key], self._score_numbers[key]
                     shown.append(ShownScore(number, column.index, column.key, value, task.id if task else None))
         return tuple(shown)
-
-
-def _why(run: RunBrief) -> str | None:
-    return run.problem.message if run.problem is not None else None
 
 
 def _last(ends: Sequence[datetime | None]) -> datetime | None:

@@ -28,6 +28,7 @@ from codabench.site.quota import Quota
 from codabench.site.registrations import Registrations
 from codabench.site.settings import SiteSettings
 from codabench.site.submissions import Submissions
+from codabench.site.tasks import Tasks
 from codabench.workspace.dispatcher import utc_now
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class Site:
     ----------
     policy
         What decides who may do what.
-    accounts, credentials, mail, numbers, jobs, links, quota, datasets, competitions, registrations, submissions, boards
+    accounts, credentials, mail, numbers, jobs, links, quota, datasets, tasks, competitions, registrations, submissions,
+    boards
         The parts; each asks the policy before it does anything.
     """
 
@@ -75,6 +77,7 @@ class Site:
         self.links = Links(self)
         self.quota = Quota(self)
         self.datasets = Datasets(self)
+        self.tasks = Tasks(self)
         self.competitions = Competitions(self)
         self.registrations = Registrations(self)
         self.submissions = Submissions(self)
@@ -94,6 +97,7 @@ class Site:
             return False
         works: tuple[Callable[[], object], ...] = (
             lambda: self.workspace.tick(at),
+            self.db.post_copies,
             self.jobs.resume,
             self.accounts.purge,
             self.credentials.purge,

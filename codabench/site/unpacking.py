@@ -56,7 +56,7 @@ def unpack(site: Site, job: Job, report: Report) -> Done:
             host(site, bundle, id, owner=job.account, given=given, source=dataset.file_name, report=report)
     except BundleError as error:
         site.db.change_dataset(dataset.key, deleted_at=site.now())
-        raise _named(error, str(work / "bundle.zip"), dataset.file_name) from error
+        raise named(error, str(work / "bundle.zip"), dataset.file_name) from error
     finally:
         remove_tree(work)
     site.db.change_dataset(dataset.key, competition=id, came_with_bundle=True)
@@ -70,7 +70,7 @@ def _check(bundle: Bundle) -> None:
         raise BundleError("this is the archive of one task, not of a competition", code="CB110", hint=hint)
 
 
-def _named(error: BundleError, path: str, name: str) -> BundleError:
+def named(error: BundleError, path: str, name: str) -> BundleError:
     """The same without a path of this machine."""
     report = error.report
     if report is not None:

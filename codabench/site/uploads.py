@@ -116,19 +116,14 @@ class Uploads(Part):
             competition=competition if said[0] is DataRole.SUBMISSION else None,
             created_at=self.site.now(),
         )
-        return self.db.admit_dataset(made, self._admission(actor, made, exact=bool(texts["name"])))
-
-    def _admission(self, actor: Actor, dataset: Dataset, *, exact: bool) -> Callable[[int, bool], None]:
-        room = self.site.quota.room_beside_datasets(dataset.owner)
+        room = self.site.quota.admission(made.owner, made.size)
 
         def admit(used: int, name_taken: bool) -> None:
-            if name_taken and exact:
+            if name_taken and texts["name"]:
                 raise Invalid("You already have a data set of this name.")
-            if used + dataset.size > room:
-                free = human_size(max(0, room - used))
-                raise Invalid({"data_file": f"Insufficient space. You have {free} left: remove what you do not need."})
+            room(used)
 
-        return admit
+        return self.db.admit_dataset(made, admit)
 
     def upload_url(self, actor: Actor, key: str) -> str:
         """Where to send the bytes of a data set with PUT, without anything that says who one is; good for five days."""

@@ -21,7 +21,9 @@ from codabench.leaderboard.standings import Standings
 from codabench.leaderboard.table import Table
 from codabench.leaderboard.values import Aggregation
 
-_KEPT = 8
+_KEPT, _KEPT_ROWS = 256, 200_000
+"""Boards that are kept, and submissions on all of them but the last: a site looks at many small ones in turn."""
+
 _MANY = 500
 """After more events than this a board is worked out anew, which is faster."""
 
@@ -70,9 +72,15 @@ class Boards:
             if kept is None or not known or not self._refreshed(kept, competition, phase):
                 kept = self._loaded(competition, phase, spec, options)
             self._kept[key] = kept
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            self._forget()
             yield kept.standings
+
+    def _forget(self) -> None:
+        """Keep no more than there is room for: what was looked at longest ago goes first."""
+        rows = sum(len(kept.standings.table) for kept in self._kept.values())
+        while len(self._kept) > 1 and (len(self._kept) > _KEPT or rows > _KEPT_ROWS):
+            _, gone = self._kept.popitem(last=False)
+            rows -= len(gone.standings.table)
 
     def _loaded(self, competition: str, phase: PhaseSpec, spec: LeaderboardSpec, options: dict[str, Any]) -> _Kept:
         with _no_collection():

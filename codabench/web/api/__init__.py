@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from codabench.web.api import acts, boards, submissions
+from codabench.web.api import acts, boards, competitions, datasets, organizing, people, phases, submissions
 
-ROUTERS: tuple[APIRouter, ...] = (acts.router, submissions.router, boards.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    people.router,
+    organizing.router,
+    competitions.router,
+    phases.router,
+    datasets.router,
+    acts.router,
+    submissions.router,
+    boards.router,
+)
 """What an application includes, in this order."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -205,6 +207,26 @@ def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
 
     made: dict[str, Any] = plain(schema)
     return made
+
+
+def picture(field: str, text: str) -> bytes | None:
+    """The bytes in a text ``{"file_name": ..., "data": base64}``, as clients send pictures; None: it is another text.
+
+    Raises
+    ------
+    Invalid
+        ``CB802``: there are none in it.
+    """
+    if not text.lstrip().startswith("{"):
+        return None
+    said = parsed(text)
+    data = said.get("data") if isinstance(said, dict) else None
+    if not isinstance(data, str):
+        raise Invalid({field: 'Give a picture as {"file_name": ..., "data": base64}.'})
+    try:
+        return base64.b64decode(data.rpartition(",")[2], validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid({field: "The data of the picture are not base64."}) from None
 
 
 # ---------------------------------------------------------------------- moments

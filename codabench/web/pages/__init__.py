@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from codabench.web.pages import entering, front, lists, people
+from codabench.web.pages import datasets, entering, front, lists, people
 
 ROUTERS = (
     front.router,
     entering.router,
     lists.router,
     people.router,
+    datasets.router,
 )
