@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting_lab import bundle, zipped
-from site_lab import Clock, person
+from hosting_lab import bundle, hosted, zipped
+from site_lab import QUICK, Clock, close_site, person
 from upload_lab import ZIP, announced, fetched, pieces, sent, ticket_of
 
-from codabench.core.errors import ArchiveError, Invalid, NotFound, NotSignedIn, StateError, TooMany
+import codabench as cb
+from codabench.core.competition import DataRole
+from codabench.core.errors import ArchiveError, Invalid, NotFound, NotSignedIn, Refused, StateError, TooMany
 from codabench.core.hosting import JobState
+from codabench.core.people import ParticipationStatus
 from codabench.core.trees import BlobRef, TreeRef
+from codabench.db.naming import named_digests
 from codabench.db.resources import WantedDatasets
 from codabench.site.actors import ANONYMOUS, OPERATOR, Actor
 from codabench.site.receiving import AT_ONCE
+from codabench.site.settings import SiteSettings
 from codabench.site.site import Site
 
 
@@ -221,3 +227,188 @@ def test_what_never_came_is_forgotten(site: Site, clock: Clock) -> None:
     with pytest.raises(NotFound):
         site.datasets.get(alice, made.key)
     assert site.datasets.get(alice, kept.key)
+
+
+# ---------------------------------------------------------------------- found
+def test_ones_own_and_what_others_share(site: Site) -> None:
+    alice, robert = person(site, "alice"), person(site, "robert")
+    first = sent(site, alice, role="input_data", name="Capitals", description="of Europe")
+    second = sent(site, alice, role="public_data", name="Rivers", is_public=True, license="MIT")
+    third = sent(site, robert, role="public_data", name="Lakes", is_public=True)
+    announced(site, alice, role="public_data", name="Not there yet", is_public=True)
+    sent(site, robert, role="input_data", name="Secret")
+
+    def names(actor: Actor, **wanted: Any) -> list[str]:
+        return [d.name for d in site.datasets.list(actor, WantedDatasets(**wanted)).items]
+
+    assert names(alice) == ["Not there yet", "Rivers", "Capitals"]
+    assert names(alice, or_public=True, uploaded=True) == ["Lakes", "Rivers", "Capitals"]
+    assert names(alice, text="euro%") == []
+    assert names(alice, text="EURO", order="oldest") == ["Capitals"]
+    assert names(alice, types=(DataRole.INPUT_DATA,)) == names(alice, is_public=False) == ["Capitals"]
+    assert names(alice, key=first.key) == names(alice, name="Capitals") == ["Capitals"]
+    assert names(alice, has_license=True) == ["Rivers"]
+    assert names(robert, or_public=True, has_license=False, types=(DataRole.PUBLIC_DATA,), uploaded=True) == ["Lakes"]
+    with pytest.raises(NotSignedIn):
+        site.datasets.list(ANONYMOUS)
+    page = site.datasets.list(alice, page=2, size=2)
+    assert ([d.name for d in page.items], page.total, page.pages) == (["Capitals"], 3, 2)
+
+    root = person(site, "admin", is_superuser=True)
+    site.datasets.verify(root, third.key)
+    for _ in range(2):
+        assert fetched(site, site.datasets.download(ANONYMOUS, second.id)) == ZIP
+    found = [[d.name for d in site.datasets.public(ANONYMOUS, **how).items] for how in (
+        {}, {"order": "downloads"}, {"licensed": True}, {"verified": True}, {"text": "lak"},
+    )]  # fmt: skip
+    assert found == [["Lakes", "Rivers"], ["Rivers", "Lakes"], ["Rivers"], ["Lakes"], ["Lakes"]]
+
+
+def test_who_sees_and_changes_data_sets(site: Site) -> None:
+    """platform.md section 6, 1 and 7."""
+    alice, mallory = person(site, "alice"), person(site, "mallory")
+    root = person(site, "admin", is_superuser=True)
+    mine = sent(site, alice, role="public_data", name="Mine")
+    for who in (mallory, root, ANONYMOUS):
+        for which in (mine.id, mine.key):
+            with pytest.raises(NotFound):
+                site.datasets.get(who, which)
+            with pytest.raises(NotFound):
+                site.datasets.download(who, which)
+        with pytest.raises((NotFound, NotSignedIn)):
+            site.datasets.delete(who, mine.key)
+    changed = site.datasets.edit(alice, mine.id, {"is_public": True, "description": "x", "license": " MIT "})
+    assert (changed.is_public, changed.description, changed.license, changed.name) == (True, "x", "MIT", "Mine")
+    for who, error in ((mallory, Refused), (ANONYMOUS, NotSignedIn)):
+        for change in (
+            lambda who: site.datasets.edit(who, mine.key, {"name": "Theirs"}),
+            lambda who: site.datasets.delete(who, mine.key),
+            lambda who: site.datasets.upload_url(who, mine.key),
+            lambda who: site.datasets.verify(who, mine.key),
+        ):
+            with pytest.raises(error):
+                change(who)
+    assert site.datasets.edit(root, mine.key, {"name": "Better"}).name == "Better"
+    with pytest.raises((Refused, NotFound)):
+        site.datasets.completed(root, mine.key)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "Taken"}, "name"),
+        ({"name": 3}, "name"),
+        ({"description": "x" * 10_001}, "description"),
+        ({"is_public": 1}, "is_public"),
+        ({"owner": 1, "name": "ok"}, "owner"),
+        ({"is_verified": True}, "is_verified"),
+        ({"content": None}, "content"),
+    ],
+)
+def test_edits_that_are_refused_change_nothing(changes: dict[str, Any], field: str, site: Site) -> None:
+    alice = person(site, "alice")
+    announced(site, alice, name="Taken")
+    mine = announced(site, alice, name="Mine")
+    with pytest.raises(Invalid) as caught:
+        site.datasets.edit(alice, mine.key, changes)
+    assert list(fields(caught)) == [field]
+    assert site.datasets.get(alice, mine.key) == mine
+
+
+# ---------------------------------------------------------------------- offered by competitions
+def offered(site: Site, actor: Actor, id: str) -> list[str]:
+    return [each.offer.role for each in site.datasets.files(actor, id)]
+
+
+def test_what_a_competition_gives_to_whom(site: Site) -> None:
+    """platform.md section 6, 1: what participants may have, and nothing else, also by key."""
+    alice, robert, mallory = person(site, "alice"), person(site, "robert"), person(site, "mallory")
+    id = hosted(site, alice, published=True)
+    site.registrations.register(robert, id)
+    waiting = person(site, "waiting")
+    site.registrations.register(waiting, id)
+    (entry,) = [p.participation for p in site.registrations.participants(alice, id) if p.account.id == robert.account]
+    site.registrations.decide(alice, entry.id, ParticipationStatus.APPROVED)
+    everything = [
+        "scoring_program", "reference_data", "scoring_program", "input_data", "reference_data", "public_data",
+        "starting_kit", "solution",
+    ]  # fmt: skip
+    assert sorted(offered(site, alice, id)) == sorted(everything)
+    assert sorted(offered(site, robert, id)) == ["public_data", "solution", "starting_kit"]
+    assert offered(site, waiting, id) == offered(site, mallory, id) == offered(site, ANONYMOUS, id) == []
+    keys = {each.offer.role: each.dataset.key for each in site.datasets.files(alice, id)}
+
+    def downloadable(actor: Actor) -> set[str]:
+        found = set()
+        for role, key in keys.items():
+            try:
+                site.datasets.download(actor, key)
+            except NotFound:
+                continue
+            found.add(role)
+        return found
+
+    assert downloadable(alice) == set(everything)
+    assert downloadable(robert) == {"public_data", "starting_kit", "solution"}
+    assert downloadable(waiting) == downloadable(mallory) == downloadable(ANONYMOUS) == set()
+    site.competitions.edit(alice, id, {"make_programs_available": True, "make_input_data_available": True})
+    assert downloadable(robert) == set(everything) - {"reference_data"}
+    assert downloadable(mallory) == set()
+    site.registrations.decide(alice, entry.id, ParticipationStatus.DENIED)
+    assert downloadable(robert) == set()
+    assert {each.id for each in site.datasets.used_by(mallory, list(keys.values()))[keys["input_data"]]} == {id}
+    site.competitions.publish(alice, id, False)
+    assert site.datasets.used_by(mallory, [keys["input_data"]]) == {keys["input_data"]: []}
+
+
+# ---------------------------------------------------------------------- deleted
+def test_what_is_needed_is_not_deleted(site: Site) -> None:
+    """platform.md section 6, 14: starting kits, public data and solutions are in use, too."""
+    alice = person(site, "alice")
+    id = hosted(site, alice)
+    used = [d for d in site.db.datasets(competition=id) if d.type is not DataRole.COMPETITION_BUNDLE]
+    assert {d.type.value for d in used} >= {
+        "scoring_program",
+        "reference_data",
+        "input_data",
+        "public_data",
+        "solution",
+    }
+    free = sent(site, alice)
+    for dataset in used:
+        with pytest.raises(Refused, match="in use"):
+            site.datasets.delete(alice, dataset.id)
+        with pytest.raises(Refused):
+            site.datasets.delete_many(alice, [free.key, dataset.key])
+    assert site.datasets.get(alice, free.key)
+    site.competitions.delete(alice, id)
+    for task in site.tasks.list(alice).items:
+        site.tasks.delete(alice, task.id)
+    assert site.datasets.delete_many(alice, [free.key, *(d.id for d in used)]) == len(used) + 1
+    assert site.datasets.list(alice, WantedDatasets(types=tuple({d.type for d in used}))).total == 0
+
+
+def test_bytes_of_what_was_deleted_may_go(site: Site) -> None:
+    alice = person(site, "alice")
+    gone, kept = sent(site, alice), sent(site, alice, zipped({"other.csv": b""}))
+    site.datasets.delete(alice, gone.key)
+    named = named_digests(site.db)
+    assert gone.blob is not None
+    assert kept.blob is not None
+    assert gone.blob.sha256 not in named
+    assert kept.blob.sha256 in named
+
+
+def test_a_backup_has_what_people_uploaded(tmp_path: Path, clock: Clock) -> None:
+    ws = cb.Workspace(tmp_path / "lab", backend="process", dispatch=False)
+    site = Site(ws, SiteSettings.model_validate(QUICK), now=clock)
+    alice = person(site, "alice")
+    keys = [sent(site, alice).key, sent(site, alice, b"1,2\n", "input_data", file_name="x.csv").key]
+    assert ("", "u1", "data") in {(row.competition, row.user, row.kind) for row in ws.usage().rows}
+    ws.backup(tmp_path / "copy")
+    close_site(site)
+    again = cb.Workspace.restore(tmp_path / "copy", tmp_path / "new", backend="process", dispatch=False)
+    with Site(again, SiteSettings.model_validate(QUICK), now=clock) as restored:
+        assert [fetched(restored, restored.datasets.download(alice, key)) for key in keys] == [ZIP, b"1,2\n"]
+    again.close()
