@@ -7,13 +7,15 @@ from typing import Any, TypeAlias
 
 from codabench.bundle.fact_sheet import check_answers
 from codabench.core.errors import Invalid, NotFound
+from codabench.core.posted import Posting
 from codabench.core.records import Status
 from codabench.db.postings import Sought
 from codabench.leaderboard.exports import table
 from codabench.site import submitting
 from codabench.site.acting import Acts
 from codabench.site.actors import Actor
-from codabench.site.finding import find, score_of
+from codabench.site.facts import SubmissionFacts
+from codabench.site.finding import Looked, find, score_of
 from codabench.site.numbers import Kind
 from codabench.site.policy import Action
 from codabench.site.showing import Item, Showing, Shown, ShownScore, items_of
@@ -22,6 +24,9 @@ from codabench.site.submitting import Allowance
 from codabench.site.watching import Told, watch
 
 Listed: TypeAlias = list[Shown]
+
+_MOST = 1000
+"""Submissions that are looked at for a stranger who names no competition."""
 
 
 class Submissions(Acts):
@@ -99,7 +104,8 @@ class Submissions(Acts):
         """The submissions that the actor may see in lists, newest first.
 
         Everybody finds their own and those to competitions that they organize; staff, and robots where they are
-        allowed, all; who is not signed in what stands on boards that everybody sees (platform.md section 2.2).
+        allowed, all; who is not signed in what stands on boards that everybody sees (platform.md section 2.2) and,
+        where no competition is named, of what finished lately.
 
         Parameters
         ----------
@@ -126,13 +132,12 @@ class Submissions(Acts):
             ``CB802``: there is no such status.
         """
         wanted = None if status is None else _status(status)
-        stranger = actor.is_anonymous
-        everything = actor.is_superuser or actor.is_staff
+        stranger, everything = actor.is_anonymous, actor.is_superuser or actor.is_staff
         sought = Sought(
             competition=competition,
             phase=phase,
-            status=wanted or (Status.FINISHED if stranger else None),
-            of_runs=children,
+            status=Status.FINISHED if stranger else wanted,
+            of_runs=children and not stranger,
             text=search or None,
             owner=owner,
             deleted=deleted,
@@ -140,19 +145,27 @@ class Submissions(Acts):
             robots=actor.is_bot,
             published=stranger and not key,
         )
-        # What stands on boards is not known to the database.
-        postings = self.db.sought(sought) if stranger else self.db.sought(sought, offset=offset, limit=limit)
-        showing = Showing(self.site, actor, postings, key=key)
-        allowed = [
-            posting
-            for posting in postings
-            if posting.submission.id in showing.facts
-            and self.site.policy.allows(actor, Action.SUBMISSION_LIST, showing.facts[posting.submission.id])
-        ]
         if stranger:
-            allowed = allowed[offset : None if limit is None else offset + limit]
-        items = [item for posting in allowed for item in items_of(posting, children=children)]
+            # What stands on boards is not known to the database.
+            candidates = self.db.sought(sought, limit=_MOST if competition is None else None)
+            statuses = {each.submission.id: Status.FINISHED for each in candidates}
+            postings = self._listed(actor, candidates, Looked(self.site, actor, key=key).facts(candidates, statuses))
+            postings = postings[offset : None if limit is None else offset + limit]
+            showing = Showing(self.site, actor, postings, key=key)
+        else:
+            candidates = self.db.sought(sought, offset=offset, limit=limit)
+            showing = Showing(self.site, actor, candidates, key=key)
+            postings = self._listed(actor, candidates, showing.facts)
+        items = [item for posting in postings for item in items_of(posting, children=children)]
         return showing.make([item for item in items if wanted is None or showing.status(item) is wanted])
+
+    def _listed(
+        self, actor: Actor, candidates: Sequence[Posting], facts: Mapping[str, SubmissionFacts]
+    ) -> Sequence[Posting]:
+        """Those that are in lists for this actor; what belongs to a competition that is gone has no facts."""
+        known = ((each, facts.get(each.submission.id)) for each in candidates)
+        allows = self.site.policy.allows
+        return [each for each, of in known if of is not None and allows(actor, Action.SUBMISSION_LIST, of)]
 
     def to_csv(
         self,
