@@ -99,11 +99,13 @@ class Standings:
 
     @property
     def fingerprint(self) -> str:
-        """The same as long as what is shown is the same: the columns, the order, the values."""
-        columns = [c for c in self.shown_as.columns if not c.hidden]
-        names, values = self.table.submission, [self._values[c.key] for c in columns]
-        rows = [(names[n], self._incomplete[n], *(column[n] for column in values)) for n in self._order]
-        return hashlib.sha256(repr(([c.model_dump() for c in columns], rows)).encode()).hexdigest()[:16]
+        """The same as long as the board is the same: its definition, the order, the values of every task."""
+        table, keys = self.table, sorted(self._values)
+        raw = sorted(((task, key) for task in table.raw for key in table.raw[task]), key=repr)
+        values = [*(self._values[key] for key in keys), *(table.raw[task][key] for task, key in raw)]
+        rows = [(table.submission[n], self._incomplete[n], *(column[n] for column in values)) for n in self._order]
+        said = (self.shown_as.model_dump_json(), keys, raw, rows)
+        return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
     @property
     def scored(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -140,58 +140,76 @@ class ShownBoard(NamedTuple):
     state: str
 
 
-class Rows:
-    """Makes rows of a board for one reader; what they need is read for all of them at once.
+class Ranked(NamedTuple):
+    """A board, or a piece of it, with rows for nobody in particular: names and answers are filled in at each look."""
+
+    board: Board
+    rows: tuple[ShownRow, ...]
+    state: str
+
+
+# ---------------------------------------------------------------------- rows
+def rows_of(site: Site, found: Found, phase: PhaseSpec, board: Board, *, pages: bool) -> tuple[ShownRow, ...]:
+    """The rows of a board, whose numbers and values are read for all of them at once.
 
     Parameters
     ----------
     pages
         Whether there are links to pages with details.
     """
+    tasks, ids = found.spec.tasks_of(phase), [row.submission for row in board.rows]
+    tasks_of = site.db.submitted_for(ids)
+    linked = _pages(site, ids, tasks_of) if pages else {}
+    numbers = site.numbers.many(Kind.SUBMISSION, [*ids, *(key for known in linked.values() for key in known.values())])
 
-    def __init__(self, site: Site, actor: Actor, found: Found, phase: PhaseSpec, board: Board, *, pages: bool) -> None:
-        self.actor, self.board, self.tasks = actor, board, found.spec.tasks_of(phase)
-        self.asked = [q for q in found.spec.fact_sheet if q.is_on_leaderboard]
-        ids = [row.submission for row in board.rows]
-        accounts = {account for row in board.rows if (account := account_of(row.participant)) is not None}
-        self.usernames = site.db.usernames(accounts)
-        self.names = site.accounts.shown_names(accounts)
-        self.called = site.db.called(found.id, phase.index, ids) if self.asked else {}
-        self.tasks_of = site.db.submitted_for(ids)
-        self.pages = _pages(site, ids, self.tasks_of) if pages else {}
-        keys = [key for known in self.pages.values() for key in known.values()]
-        self.numbers = site.numbers.many(Kind.SUBMISSION, [*ids, *keys])
+    def cells(scores: Mapping[str, float | None]) -> dict[str, Cell]:
+        values = ((c, scores.get(c.key)) for c in board.columns)
+        return {c.key: Cell(value, display(value, c.precision)) for c, value in values}
 
-    def __iter__(self) -> Iterator[ShownRow]:
-        return (self._row(row) for row in self.board.rows)
-
-    def _row(self, row: Row) -> ShownRow:
-        account = account_of(row.participant)
-        sheet = self.called[row.submission][1] if row.submission in self.called else None
+    def made(row: Row) -> ShownRow:
         # With one task, what is computed over the whole board belongs to that task, too.
-        per_task = {self.tasks[0].index: row.scores} if len(self.tasks) == 1 else row.per_task
+        per_task = {tasks[0].index: row.scores} if len(tasks) == 1 else row.per_task
         return ShownRow(
             rank=row.rank,
-            number=self.numbers[row.submission],
+            number=numbers[row.submission],
             submission=row.submission,
-            owner=account,
-            username=row.participant if account is None else self.usernames.get(account, row.participant),
-            name=self.names.get(row.participant, row.participant),
-            is_mine=account is not None and account == self.actor.account,
+            owner=account_of(row.participant),
+            username=row.participant,
+            name=row.participant,
+            is_mine=False,
             created_at=row.created_at,
-            answers={q.key: (sheet or {}).get(q.key) for q in self.asked},
-            cells=self._cells(row.scores),
-            per_task={task.index: self._cells(per_task.get(task.index, {})) for task in self.tasks},
-            places={task: place for place, task in enumerate(self.tasks_of.get(row.submission, ()))},
-            pages={task: self.numbers[key] for task, key in self.pages.get(row.submission, {}).items()},
+            answers={},
+            cells=cells(row.scores),
+            per_task={task.index: cells(per_task.get(task.index, {})) for task in tasks},
+            places={task: place for place, task in enumerate(tasks_of.get(row.submission, ()))},
+            pages={task: numbers[key] for task, key in linked.get(row.submission, {}).items()},
             incomplete=row.incomplete,
             tied=row.tied,
             tie_break=row.tie_break,
         )
 
-    def _cells(self, scores: Mapping[str, float | None]) -> dict[str, Cell]:
-        values = ((c, scores.get(c.key)) for c in self.board.columns)
-        return {c.key: Cell(value, display(value, c.precision)) for c, value in values}
+    return tuple(map(made, board.rows))
+
+
+def addressed(
+    site: Site, actor: Actor, found: Found, phase: PhaseSpec, rows: Sequence[ShownRow]
+) -> tuple[ShownRow, ...]:
+    """Rows for one reader, with what people change at any time: what they are called, and what they answered."""
+    accounts = {row.owner for row in rows if row.owner is not None}
+    usernames, names = site.db.usernames(accounts), site.accounts.shown_names(accounts)
+    asked = [q.key for q in found.spec.fact_sheet if q.is_on_leaderboard]
+    called = site.db.called(found.id, phase.index, [row.submission for row in rows]) if asked else {}
+
+    def made(row: ShownRow) -> ShownRow:
+        sheet = called[row.submission][1] if row.submission in called else None
+        return row._replace(
+            username=usernames.get(row.owner or 0, row.username),
+            name=names.get(row.name, row.name),
+            is_mine=row.owner is not None and row.owner == actor.account,
+            answers={key: (sheet or {}).get(key) for key in asked},
+        )
+
+    return tuple(map(made, rows))
 
 
 def _pages(

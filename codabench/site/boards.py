@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
@@ -16,13 +14,23 @@ from codabench.leaderboard import exports
 from codabench.leaderboard.board import Board
 from codabench.leaderboard.standings import Standings
 from codabench.site.actors import Actor, account_of
-from codabench.site.board_rows import BoardHead, Rows, ShownBoard, ShownColumn, head_of, shown_tasks
+from codabench.site.board_rows import (
+    BoardHead,
+    Ranked,
+    ShownBoard,
+    ShownColumn,
+    addressed,
+    head_of,
+    rows_of,
+    shown_tasks,
+)
 from codabench.site.competitions import Found
 from codabench.site.facts import BoardFacts, SubmissionFacts
 from codabench.site.finding import score_key
 from codabench.site.numbers import Kind
 from codabench.site.part import Part
 from codabench.site.policy import Action
+from codabench.site.recent import Recent
 from codabench.workspace.admission import choose_phase
 
 if TYPE_CHECKING:
@@ -35,8 +43,11 @@ _MEDIA: dict[Format, str] = {
     "zip": "application/x-zip-compressed",
 }
 
-_KEPT = 64
-"""States and drawings of boards that are kept."""
+Score = tuple[str, int | str, str]
+"""A submission, a task, the key of a column."""
+
+_BOARDS, _DRAWINGS, _ROWS = 1000, 64, 20_000
+"""What is kept to be shown again: states of boards, drawings, rows."""
 
 _PAUSE = 2.0
 """Seconds between two looks at a board that somebody follows."""
@@ -81,9 +92,10 @@ class Boards(Part):
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self._lock = threading.Lock()
-        self._seen: OrderedDict[tuple[str, int, int], _Seen] = OrderedDict()
-        self._drawn: OrderedDict[tuple[Any, ...], str] = OrderedDict()
+        self._seen: Recent[tuple[str, int, int], _Seen] = Recent(_BOARDS)
+        self._drawn: Recent[tuple[Any, ...], str] = Recent(_DRAWINGS)
+        self._rows: Recent[tuple[Any, ...], Ranked] = Recent(_ROWS)
+        self._scores: Recent[tuple[Any, ...], dict[Score, int]] = Recent(_ROWS)
 
     # ------------------------------------------------------------------ looking
     def list(self, actor: Actor, competition: str, *, key: str = "") -> tuple[BoardHead, ...]:
@@ -137,27 +149,30 @@ class Boards(Part):
             The board is hidden from the actor.
         """
         looked = self._look(actor, competition, board, phase, key)
-        found, spec, period = looked.found, looked.found.spec, looked.phase
-        ranked, seen = self._ranked(looked, max(start, 0), stop), self._state(looked)
-        rows = Rows(self.site, actor, found, period, ranked, pages=self._links_pages(actor, found))
+        found, period = looked.found, looked.phase
+        ranked = self._shown(looked, max(start, 0), stop, pages=self._links_pages(actor, found))
         head = self._head(actor, found, looked.place, looked.spec)
         numbers = {column.spec.key: column.number for column in head.columns}
         return ShownBoard(
             head=head,
             phase=period,
             phase_number=self.site.numbers.of(Kind.PHASE, found.id, period.index),
-            columns=tuple(ShownColumn(numbers[c.key], c) for c in ranked.columns),
-            tasks=shown_tasks(self.site, spec, period),
-            questions=tuple((q.key, q.title) for q in spec.fact_sheet if q.is_on_leaderboard),
-            rows=tuple(rows),
+            columns=tuple(ShownColumn(numbers[c.key], c) for c in ranked.board.columns),
+            tasks=shown_tasks(self.site, found.spec, period),
+            questions=tuple((q.key, q.title) for q in found.spec.fact_sheet if q.is_on_leaderboard),
+            rows=addressed(self.site, actor, found, period, ranked.rows),
             start=max(start, 0),
-            total=ranked.total,
-            notes=ranked.notes,
-            state=seen.state,
+            total=ranked.board.total,
+            notes=ranked.board.notes,
+            state=ranked.state,
         )
 
-    def score_numbers(self, actor: Actor, board: ShownBoard) -> dict[tuple[str, int | str, str], int]:
+    def score_numbers(self, actor: Actor, board: ShownBoard) -> dict[Score, int]:
         """The number of each value that rows show, by submission, task and key of the column."""
+        which = (board.head.number, board.phase_number, board.state, board.start, len(board.rows))
+        found = self._scores.get(which)
+        if found is not None:
+            return found
         keys = {
             (row.submission, task, column.spec.key): score_key(row.submission, place, column.spec.key)
             for row in board.rows
@@ -165,7 +180,7 @@ class Boards(Part):
             for column in board.columns
         }
         numbers = self.site.numbers.many(Kind.SCORE, keys.values())
-        return {which: numbers[key] for which, key in keys.items()}
+        return self._scores.put(which, {score: numbers[key] for score, key in keys.items()}, len(board.rows))
 
     # ------------------------------------------------------------------ drawn
     def svg(
@@ -190,14 +205,8 @@ class Boards(Part):
         ranked = self._ranked(looked, 0, MOST_ROWS)
         people = self.site.accounts.shown_names(_accounts(ranked))
         names = {row.submission: people.get(row.participant, row.participant) for row in ranked.rows}
-        what = (looked.found.id, looked.spec.title, looked.phase.index, self._state(looked).state, *names.items())
-        with self._lock:
-            drawn = self._drawn.get(what)
-        if drawn is None:
-            drawn = board_plot(ranked, names, {}).svg()
-            with self._lock:
-                _keep(self._drawn, what, drawn)
-        return drawn
+        what = (looked.found.id, looked.spec.title, looked.phase.index, ranked.model_dump_json(), *names.values())
+        return self._drawn.get(what) or self._drawn.put(what, board_plot(ranked, names, {}).svg())
 
     # ------------------------------------------------------------------ exported
     def export(
@@ -315,14 +324,27 @@ class Boards(Part):
         """Worked out again only where something of the database says that it may be another."""
         place = (looked.found.id, looked.place, looked.phase.index)
         mark = self.db.board_mark(looked.found.id, looked.phase.index)
-        with self._lock:
-            seen = self._seen.get(place)
-        if seen is None or seen[:3] != (mark, looked.spec, looked.phase.tasks):
-            with self._standings(looked) as standings:
-                seen = _Seen(mark, looked.spec, looked.phase.tasks, standings.fingerprint, len(standings))
-            with self._lock:
-                _keep(self._seen, place, seen)
-        return seen
+        seen = self._seen.get(place)
+        if seen is not None and seen[:3] == (mark, looked.spec, looked.phase.tasks):
+            return seen
+        with self._standings(looked) as standings:
+            seen = _Seen(mark, looked.spec, looked.phase.tasks, standings.fingerprint, len(standings))
+        return self._seen.put(place, seen)
+
+    def _shown(self, looked: _Looked, start: int, stop: int | None, *, pages: bool) -> Ranked:
+        """The board as it is now, with rows for nobody in particular."""
+
+        def key(state: str) -> tuple[Any, ...]:
+            return (looked.found.id, looked.place, looked.phase.index, looked.phase.tasks, state, start, stop, pages)
+
+        known = self._rows.get(key(self._state(looked).state))
+        if known is not None:
+            return known
+        with self._standings(looked) as standings:
+            # Since it was looked at there may be another one.
+            board, state = standings.board(start, stop), standings.fingerprint
+        rows = rows_of(self.site, looked.found, looked.phase, board, pages=pages)
+        return self._rows.put(key(state), Ranked(board, rows, state), len(rows) + 1)
 
     # ------------------------------------------------------------------ what it rests on
     def _look(self, actor: Actor, competition: str, board: int | str | None, phase: int | None, key: str) -> _Looked:
@@ -367,10 +389,3 @@ def _phase_of(found: Found, place: int) -> PhaseSpec:
 def _accounts(board: Board) -> set[int]:
     """Those whose submissions are on a board."""
     return {account for row in board.rows if (account := account_of(row.participant)) is not None}
-
-
-def _keep(kept: OrderedDict[Any, Any], what: Any, value: Any) -> None:
-    kept[what] = value
-    kept.move_to_end(what)
-    while len(kept) > _KEPT:
-        kept.popitem(last=False)

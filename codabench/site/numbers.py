@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from codabench.core.errors import NotFound
 from codabench.site.part import Part
+
+if TYPE_CHECKING:
+    from codabench.site.site import Site
+
+_KEPT = 100_000
+"""Numbers that a process remembers."""
 
 
 class Kind(StrEnum):
@@ -23,16 +30,32 @@ class Kind(StrEnum):
 
 
 class Numbers(Part):
-    """Given out at the first look, and never twice. A number says nothing, and opens nothing."""
+    """Given out at the first look, and never twice. A number says nothing, and opens nothing.
+
+    Since a number is for ever, what was asked for is not asked for again.
+    """
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._numbers: dict[tuple[Kind, str], int] = {}
 
     def of(self, kind: Kind, *parts: object) -> int:
         """The number of one thing, such as ``of(Kind.PHASE, competition, 0)``."""
         key = joined(*parts)
-        return self.db.numbers(kind.value, [key])[key]
+        return self.many(kind, [key])[key]
 
     def many(self, kind: Kind, keys: Iterable[str]) -> dict[str, int]:
         """The numbers of many things by their keys; those of several parts are made with `joined`."""
-        return self.db.numbers(kind.value, keys)
+        wanted = list(keys)
+        found = {key: number for key in wanted if (number := self._numbers.get((kind, key))) is not None}
+        missing = [key for key in wanted if key not in found]
+        if not missing:
+            return found
+        new = self.db.numbers(kind.value, missing)
+        if len(self._numbers) + len(new) > _KEPT:
+            self._numbers = {}
+        self._numbers.update({(kind, key): number for key, number in new.items()})
+        return {**found, **new}
 
     def key(self, kind: Kind, number: int) -> str:
         """What has that number; `NotFound` if nothing of this kind has."""

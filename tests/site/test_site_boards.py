@@ -86,6 +86,31 @@ def test_a_board_of_two_tasks(site: Site, people: tuple[Actor, Actor, Actor]) ->
             site.boards.read(ann, id, **wrong)
 
 
+def test_what_people_change_is_seen_at_once(site: Site, people: tuple[Actor, Actor, Actor]) -> None:
+    ann, bob, eve = people
+    id = hosted(site, ann, board(), published=True)
+    entered(site, id, bob, eve)
+    sheet = {"method": "a", "phone": ""}
+    made = scored(site, id, bob, {"score": 0.5, "time": 3}, {"score": 0.75, "time": 1}, fact_sheet=sheet)
+
+    def seen(who: Actor) -> list[tuple[str, bool, Any, str]]:
+        shown = site.boards.read(who, id).rows
+        return [(r.name, r.is_mine, r.answers["method"], r.per_task[0]["time"].text) for r in shown]
+
+    assert seen(bob) == [("bobby", True, "a", "3.00")]
+    assert seen(eve) == [("bobby", False, "a", "3.00")]
+    site.accounts.edit(bob, bob.account or 0, display_name="Bob the Great")
+    site.submissions.answer(bob, number(site, made), {**sheet, "method": "b"})
+    site.submissions.set_score(ann, number(site, made, 0), "time", 2.0)
+    assert seen(eve) == [("Bob the Great", False, "b", "2.00")]
+    # What one of several tasks has is part of the board also where the mean stays.
+    before = site.boards.state(eve, id)
+    site.submissions.set_score(ann, number(site, made, 0), "time", 1.0)
+    site.submissions.set_score(ann, number(site, made, 1), "time", 2.0)
+    assert site.boards.state(eve, id).id != before.id
+    assert seen(eve)[0][3] == "1.00"
+
+
 def test_numbers_stay(site: Site, people: tuple[Actor, Actor, Actor]) -> None:
     ann, bob, _ = people
     id = hosted(site, ann, board(), published=True)
