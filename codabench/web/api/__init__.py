@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from codabench.web.api import acts, boards, competitions, datasets, organizing, people, phases, submissions
+from codabench.web.api import (
+    acts,
+    boards,
+    competitions,
+    datasets,
+    document,
+    organizing,
+    people,
+    phases,
+    submissions,
+    tasks,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     people.router,
@@ -12,8 +23,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     competitions.router,
     phases.router,
     datasets.router,
+    tasks.router,
     acts.router,
     submissions.router,
     boards.router,
+    document.router,
 )
 """What an application includes, in this order."""

@@ -26,7 +26,12 @@ _SECURITY = {
         "name": "Authorization",
         "description": "`Token` and 40 hexadecimal digits",
     },
-    "session": {"type": "apiKey", "in": "cookie", "name": "codabench", "description": "what a browser got by signing in"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "codabench",
+        "description": "what a browser got by signing in",
+    },
 }
 _ABOUT = """\
 The calls of Codabench, at the root of the host. Bodies are JSON or forms; paths may end without their slash, or in

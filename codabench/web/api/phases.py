@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from codabench.core.errors import Invalid, NotFound
 from codabench.site.actors import Actor
-from codabench.site.numbers import Kind
 from codabench.site.overview import overview
 from codabench.site.policy import Action
 from codabench.site.site import Site
 from codabench.web.api import competition_bodies as bodies
+from codabench.web.api import numbered
 from codabench.web.api.common import Id, Number, body, takes
 from codabench.web.api.competition_shapes import Phase, phase_of
 from codabench.web.api.competitions import SecretKey, competition_of
@@ -43,18 +43,6 @@ class Migrated(BaseModel):
     count: int
 
 
-def place_of(site: Site, number: int) -> tuple[str, int]:
-    """The competition of a phase, and its place there.
-
-    Raises
-    ------
-    NotFound
-        Nothing has that number.
-    """
-    competition, index = site.numbers.parts(Kind.PHASE, number)
-    return competition, int(index)
-
-
 @router.get("/", openapi_extra=open_to_all("it is empty"))
 def phases(actor: Who) -> list[PhaseItem]:
     """Nothing: phases are found in their competitions."""
@@ -64,7 +52,7 @@ def phases(actor: Who) -> list[PhaseItem]:
 @router.get("/{id}/", openapi_extra=decides(Action.COMPETITION_READ))
 def phase(request: Request, actor: Who, id: Number, secret_key: SecretKey = "") -> PhaseItem:
     """A phase."""
-    return _shown(site_of(request), actor, *place_of(site_of(request), id), key=secret_key)
+    return _shown(site_of(request), actor, *numbered.phase_of(site_of(request), id), key=secret_key)
 
 
 @router.post("/", status_code=201, openapi_extra=decides(Action.COMPETITION_EDIT, **takes(New)))
@@ -95,7 +83,7 @@ def edit(
 ) -> PhaseItem:
     """Change a phase; what is not named stays."""
     site = site_of(request)
-    competition, place = place_of(site, id)
+    competition, place = numbered.phase_of(site, id)
     said = given.in_words()
     _change(
         site, actor, competition, lambda phases: [*phases[:place], phases[place] | said, *phases[place + 1 :]], place
@@ -107,7 +95,7 @@ def edit(
 def delete(request: Request, actor: Somebody, id: Number) -> Response:
     """Take a phase away that has no submissions."""
     site = site_of(request)
-    competition, place = place_of(site, id)
+    competition, place = numbered.phase_of(site, id)
     _change(site, actor, competition, lambda phases: [*phases[:place], *phases[place + 1 :]], place)
     return Response(status_code=204)
 
@@ -116,7 +104,7 @@ def delete(request: Request, actor: Somebody, id: Number) -> Response:
 def manually_migrate(request: Request, actor: Somebody, id: Number) -> Migrated:
     """Take what stands on the board of a phase to the next one."""
     site = site_of(request)
-    made = site.competitions.migrate(actor, *place_of(site, id))
+    made = site.competitions.migrate(actor, *numbered.phase_of(site, id))
     return Migrated(count=len(made.submissions))
 
 

@@ -29,7 +29,7 @@ router = APIRouter(tags=["tasks"])
 _ANY = 2**62
 _BESIDE = 64 * 1024
 """Bytes of a form that are not its file."""
-_UPLOAD = {
+_FORM = {
     "requestBody": {
         "required": True,
         "content": {
@@ -228,15 +228,16 @@ def _fits(request: Request) -> None:
         raise Refused("this request did not come from a page of this site", code="CB810", hint="load the page again")
 
 
-@router.post("/api/tasks/upload_task/", status_code=201, max_body_size=_ANY, openapi_extra=decides(Action.TASK_CREATE, **_UPLOAD))
-@router.post("/tasks/upload_task/", status_code=201, max_body_size=_ANY, openapi_extra=decides(Action.TASK_CREATE, **_UPLOAD))
-async def upload_task(
-    request: Request, fits: Annotated[None, Depends(_fits)], actor: Somebody
-) -> Response:
+_UPLOADS = decides(Action.TASK_CREATE, **_FORM)
+
+
+@router.post("/api/tasks/upload_task/", status_code=201, max_body_size=_ANY, openapi_extra=_UPLOADS)
+@router.post("/tasks/upload_task/", status_code=201, max_body_size=_ANY, openapi_extra=_UPLOADS)
+async def upload_task(request: Request, fits: Annotated[None, Depends(_fits)], actor: Somebody) -> Response:
     """Make a task of an archive with a ``task.yaml``, all of it or nothing."""
     file = (await request.form(max_files=1, max_fields=10)).get("file")
     if not isinstance(file, UploadFile):
-        return JSONResponse({"error": "Send the archive as the part \"file\" of a form."}, 400)
+        return JSONResponse({"error": 'Send the archive as the part "file" of a form.'}, 400)
     tasks = site_of(request).tasks
     try:
         made = await run_in_threadpool(tasks.upload, actor, file.file, file.filename or "task.zip")
