@@ -61,10 +61,31 @@ class Accounts(SigningUp):
         )
         return [self._seen(actor, each) for each in found]
 
-    def all(self, actor: Actor, *, flag: str | None = None, deleted: bool = False) -> list[Account]:
-        """Every account, oldest first."""
+    def all(
+        self,
+        actor: Actor,
+        *,
+        flag: str | None = None,
+        deleted: bool = False,
+        text: str | None = None,
+        limit: int | None = None,
+    ) -> list[Account]:
+        """Every account, oldest first.
+
+        Parameters
+        ----------
+        flag
+            ``is_staff``, ``is_superuser``, ``is_bot``: only those.
+        deleted
+            Also those that were deleted.
+        text
+            A part of the name or of the address.
+        limit
+            No more than so many.
+        """
         self.site.policy.require(actor, Action.SITE_ADMINISTER)
-        return self.db.accounts(flag=flag, deleted=deleted)
+        words = storable(text or "").strip().lower() or None
+        return self.db.accounts(flag=flag, deleted=deleted, containing=words, email_containing=words, limit=limit)
 
     def shown_names(self, accounts: Collection[int]) -> dict[str, str]:
         """What boards show for the participants of a workspace: display names, else names (platform.md P34)."""

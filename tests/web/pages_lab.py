@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx
+from page_rules import wrong_with
 from starlette.testclient import TestClient
 from web_lab import browser
 
@@ -123,14 +124,25 @@ class Browser:
     Attributes
     ----------
     answer
-        The page that is shown.
+        The page that is shown; each is looked at for what has to hold for all (`page_rules`).
     """
 
-    answer: httpx.Response
+    _answer: httpx.Response
 
     def __init__(self, site: Site, actor: Actor | None = None) -> None:
         self.client: TestClient = browser(site, actor)
         self.client.headers.pop(HEADER, None)  # only what stands in a form shows where it came from
+
+    @property
+    def answer(self) -> httpx.Response:
+        return self._answer
+
+    @answer.setter
+    def answer(self, answer: httpx.Response) -> None:
+        self._answer = answer
+        if answer.headers.get("content-type", "").startswith("text/html"):
+            wrong = wrong_with(answer.text)
+            assert not wrong, f"{answer.url}: {wrong}"
 
     @property
     def text(self) -> str:

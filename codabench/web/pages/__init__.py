@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codabench.web.pages import datasets, entering, front, lists, people
+from codabench.web.pages import administering, datasets, entering, front, lists, people
 
 ROUTERS = (
     front.router,
@@ -10,4 +10,5 @@ ROUTERS = (
     lists.router,
     people.router,
     datasets.router,
+    administering.router,
 )
