@@ -11,6 +11,7 @@ from codabench.cli.backup import backup, database, restore
 from codabench.cli.check import check
 from codabench.cli.cluster import certs, preflight, scheduler, worker
 from codabench.cli.competitions import add, competitions
+from codabench.cli.config import config
 from codabench.cli.convert import convert
 from codabench.cli.deciding import choose, delete, score
 from codabench.cli.demo import demo
@@ -27,6 +28,7 @@ from codabench.cli.revising import revise, revisions, update
 from codabench.cli.rule import rule
 from codabench.cli.run import run
 from codabench.cli.schema import schema
+from codabench.cli.serve import serve
 from codabench.cli.show import logs, show
 from codabench.cli.status import status
 from codabench.cli.submit import submit
@@ -41,7 +43,7 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "Decide": (choose, score, delete, migrate),
     "Check scores": (receipt, verify, reevaluate),
     "Look after a workspace": (dispatch, status, tick, gc, usage, backup, restore, database),
-    "Host it": (user,),
+    "Host it": (serve, config, user),
     "A cluster": (scheduler, worker, certs, preflight),
     "Look after this machine": (doctor, prune),
 }

@@ -8,11 +8,12 @@ import re
 HIDDEN = "(hidden)"
 _SECRET = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{40}(?![0-9A-Fa-f])")
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]*(?=@)")
+_TICKET = re.compile(r"(/(?:uploads|files)/)[\w.-]+")
 _QUERY = re.compile(r"(?i)\b(secret_key|signature|password|token)=[^\s&\"']+")
 
 
 class Redacting(logging.Filter):
-    """Hides tokens, sessions and links (40 hexadecimal digits), passwords in URLs, and secrets in queries.
+    """Hides tokens, sessions and links (40 hexadecimal digits), signed links, passwords in URLs, secrets in queries.
 
     A filter of a handler sees what every logger writes, one of a logger only what is written to it.
     """
@@ -32,5 +33,5 @@ class Redacting(logging.Filter):
 
 def redacted(text: str) -> str:
     """A text without what lets people in."""
-    text = _PASSWORD.sub(rf"\1:{HIDDEN}", _SECRET.sub(HIDDEN, text))
+    text = _TICKET.sub(rf"\1{HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}", _SECRET.sub(HIDDEN, text)))
     return _QUERY.sub(rf"\1={HIDDEN}", text)

@@ -15,10 +15,15 @@ from sqlalchemy.exc import ArgumentError
 
 from codabench.core.errors import UsageError
 from codabench.core.text import did_you_mean
+from codabench.site.redaction import HIDDEN
 from codabench.site.settings import SiteSettings
 
 FILE = "codabench.toml"
 PREFIX = "CODABENCH__"
+PLACE, DATABASE = "CODABENCH_WORKSPACE", "CODABENCH_DB"
+
+_PLAIN = ("endpoint_url", "region_name", "anon", "use_ssl", "profile", "project")
+"""Options of storages that are no secrets; of the others nobody knows."""
 
 
 class _Section(BaseModel):
@@ -134,6 +139,11 @@ class Loaded(NamedTuple):
     settings: Settings
     origins: dict[str, str]
 
+    def origin(self, name: str) -> str | None:
+        """Where a value came from, or the values in it; None: it is the usual one."""
+        within = {origin for each, origin in self.origins.items() if each == name or each.startswith(f"{name}.")}
+        return ", ".join(sorted(within)) or None
+
 
 def load(
     file: str | os.PathLike[str] | None = None,
@@ -157,8 +167,11 @@ def load(
     UsageError
         ``CB820``: there is no such file, or it is no TOML. ``CB821``: what it says cannot be; all of it at once.
     """
-    layers = [_of_file(file), *_of_environment(os.environ if environment is None else environment)]
+    environment = os.environ if environment is None else environment
+    layers = [_of_file(file), *_of_environment(environment)]
     layers.append(("the command line", _nested({k: v for k, v in (given or {}).items() if v is not None})))
+    if not any(name == "storage.url" for _, values in layers for name, _ in leaves(values)):
+        layers[:0] = _of_workspace(environment)
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, values in layers:
@@ -198,6 +211,14 @@ def _of_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, dict[
             text = environment[name]
             value = _json(name, text) if text.lstrip()[:1] in ("[", "{") else text
             yield f"${name}", _nested({name[len(PREFIX) :].lower().replace("__", "."): value})
+
+
+def _of_workspace(environment: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """The workspace that the environment names for every command, and its database, which belongs to no other."""
+    if not environment.get(PLACE):
+        return []
+    named = {PLACE: "storage.url", DATABASE: "db.url"}
+    return [(f"${name}", _nested({of: environment[name]})) for name, of in named.items() if environment.get(name)]
 
 
 def _json(name: str, text: str) -> Any:
@@ -241,6 +262,21 @@ def _said(error: ValidationError, origins: Mapping[str, str]) -> str:
             text = f"there is no such setting{f'; did you mean {guess}?' if guess else ''}"
         lines.append(f"{origin + ': ' if origin else ''}{name}: {text}")
     return "\n".join(lines)
+
+
+def shown(settings: Settings) -> list[tuple[str, Any]]:
+    """(name, value) of every setting, as JSON has it; of what is secret only whether it is set."""
+    return [(name, _hidden(name, value)) for name, value in leaves(settings.model_dump(mode="json"))]
+
+
+def _hidden(name: str, value: Any) -> Any:
+    if value in (None, ""):
+        return None
+    last = name.rpartition(".")[2]
+    if name == "db.url":
+        return make_url(value).render_as_string(hide_password=True)
+    secret = name in ("site.mail_url", "db.password") or (name.startswith("storage.options.") and last not in _PLAIN)
+    return HIDDEN if secret else value
 
 
 def known_names() -> list[str]:
