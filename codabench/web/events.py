@@ -55,6 +55,21 @@ async def board_events(
     )
 
 
+@router.get("/api/submissions/{number}/events", openapi_extra=decides(Action.SUBMISSION_LIVE), responses=_STREAM)
+async def submission_events(request: Request, number: Number, actor: Who, last: Last = None) -> Response:
+    """What a submission reports until it is over: see `Submissions.live` for the kinds; the last event is ``over``."""
+    submissions = site_of(request).submissions
+    look = partial(submissions.live, number=number)
+    await run_in_threadpool(look, actor)
+    return _hub(request).stream(
+        ("submission", number),  # who may look at all is told the same
+        lambda after: submissions.live(actor, number, after),
+        last,
+        may_go_on=_still(request, look),
+        says_over=True,
+    )
+
+
 def _hub(request: Request) -> Hub:
     hub: Hub = request.app.state.live
     return hub

@@ -32,7 +32,7 @@ class JsonLines(logging.Formatter):
 class Lines(logging.Formatter):
     """A record as text; line breaks that somebody sent are shown as such."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its name
         record.message = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in record.message)

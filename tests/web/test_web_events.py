@@ -1,11 +1,12 @@
-"""Live events of boards, as browsers read them."""
+"""Live events of boards and submissions, as browsers read them."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
-from board_lab import scored
+from board_lab import number, over, scored, submitted
 from hosting_lab import YAML, bundle, hosted
 from site_lab import person
 from web_lab import browser, streamed, token
@@ -75,6 +76,59 @@ def test_who_may_not_see_a_board_does_not_hear_of_it(site: Site) -> None:
             f"/api/leaderboards/{2**70}/events",
         ):
             assert (await streamed(app, wrong, until=lambda _text: False))[0] == 404
+
+    asyncio.run(scenario())
+
+
+def test_a_submission_tells_what_it_reports_until_it_is_over(site: Site) -> None:
+    annie, bobby = person(site, "annie"), person(site, "bobby")
+    id = hosted(site, annie, bundle(AUTO), published=True)
+    site.registrations.register(bobby, id)
+    made = submitted(site, id, bobby)
+    app, path = browser(site).app, f"/api/submissions/{number(site, made)}/events"
+
+    async def scenario() -> None:
+        reading = [
+            asyncio.create_task(streamed(app, path, until=lambda _text: False, headers=shows(who, site)))
+            for who in (annie, bobby)
+        ]
+        await asyncio.sleep(0.3)
+        first, second = site.db.runs_of(made)
+        await asyncio.to_thread(over, site, first, {"score": 1.0, "time": 1})
+        await asyncio.to_thread(over, site, second, None)
+        (status, text), other = await asyncio.gather(*reading)
+        assert (status, text) == other
+        assert status == 200
+        assert text.endswith("id: over\nevent: over\ndata: {}\n\n")
+        told = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+        whole = [each["status"] for each in told if each.get("submission") == number(site, made)]
+        assert (whole[0], whole[-1]) == ("Submitted", "Finished")
+        middle = ids(text)[2]
+        _, rest = await streamed(
+            app, path, until=lambda _text: False, headers={**shows(bobby, site), "last-event-id": middle}
+        )
+        assert ids(rest) == ids(text)[len(ids(text)) - ids(text)[::-1].index(middle) :]
+        ended, _ = await streamed(
+            app, path, until=lambda _text: False, headers={**shows(bobby, site), "last-event-id": "over"}
+        )
+        assert ended == 204
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.row("W16")
+def test_who_may_not_see_a_submission_does_not_hear_it(site: Site) -> None:
+    annie, bobby, carol = (person(site, name) for name in ("annie", "bobby", "carol"))
+    id = hosted(site, annie, bundle(AUTO), published=True)
+    site.registrations.register(bobby, id)
+    site.registrations.register(carol, id)
+    app, path = browser(site).app, f"/api/submissions/{number(site, submitted(site, id, bobby))}/events"
+
+    async def scenario() -> None:
+        for headers in ({}, shows(carol, site)):
+            status, _ = await streamed(app, path, until=lambda _text: False, headers=headers)
+            assert status == 404
+        assert (await streamed(app, path, until=bool, headers=shows(bobby, site)))[0] == 200
 
     asyncio.run(scenario())
 
