@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from codabench.cli.completing import complete_competition, complete_phase
 from codabench.cli.output import handled, print_json, say, tell
+from codabench.cli.sites import CONFIG, site_at
 from codabench.cli.workspaces import DB, JSON, WORKSPACE, opened
 
 if TYPE_CHECKING:
@@ -33,13 +35,17 @@ def migrate(
 
 
 @handled
-def tick(workspace: str | None = WORKSPACE, db: str | None = DB, as_json: bool = JSON) -> None:
+def tick(
+    config: Path | None = CONFIG, workspace: str | None = WORKSPACE, db: str | None = DB, as_json: bool = JSON
+) -> None:
     """Do what is due by the clock: phases that have begun get the submissions of those before, where they say so.
 
-    To be called about once a minute, by cron or a timer.
+    For a site also: mails are sent, what nobody came back to is removed. To be called about once a minute, by cron or
+    a timer, where neither `codabench dispatch` nor `codabench serve` runs; they do it, too.
     """
-    with opened(workspace, db, dispatch=False) as ws:
-        made = ws.tick()
+    with site_at(workspace, db, config=config) as site:
+        made = site.workspace.tick()
+        site.tick()
         if as_json:
             print_json({"ok": True, "migrations": [_document(each) for each in made]})
         else:

@@ -41,20 +41,20 @@ def serve(
     _needs_extra()
     from codabench.web.logs import written_down
     from codabench.web.opening import database_of, opened, refuse_exposed, refuse_old
-    from codabench.web.serve import listen
+    from codabench.web.serve import listen, told_to_stop
     from codabench.web.serve import serve as serve_site
 
     refuse_exposed(found)
     revision = refuse_old(database_of(found.settings), migrate=migrate)
-    with listen(found.settings.server) as listening:
+    with told_to_stop() as told, listen(found.settings.server) as listening:
         settings = _reached(found, listening.getsockname()[1])
         with written_down(settings.server.log_level, as_json=settings.server.json_logs), opened(settings) as site:
             _tell_what_is_there(site, found, revision)
             say(f"open {settings.site.url}")
             if (link := site.accounts.first_link()) is not None:
                 say(f"the first administrator: {link}  (works once, for {settings.site.link_hours:g} hours)")
-            serve_site(site, settings, listening)
-            tell("stopped; what ran is queued again")
+            serve_site(site, settings, listening, told)
+        tell("stopped; what ran is queued again")
 
 
 def _needs_extra() -> None:

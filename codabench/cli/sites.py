@@ -1,17 +1,20 @@
-"""The settings of a site that a command works on."""
+"""The site that a command works on, and its settings."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from codabench.site.site import Site
     from codabench.web.config import Loaded
 
 CONFIG = typer.Option(
-    None, "--config", "-c", metavar="FILE", help="Its settings; default: codabench.toml, if it is here."
+    None, "--config", "-c", metavar="FILE", help="Settings of a site; default: codabench.toml, if it is here."
 )
 
 
@@ -26,8 +29,8 @@ def loaded(config: Path | None, workspace: str | None = None, db: str | None = N
     Raises
     ------
     UsageError
-        ``CB820``, ``CB821``: they cannot be read, or cannot be. ``CB356``: the line names a place, and the database is
-        that of another.
+        ``CB820``, ``CB821``: they cannot be read, or cannot be. ``CB356``: the line names a place, and the settings
+        the database of another.
     """
     from codabench.core.errors import UsageError
     from codabench.web.config import load
@@ -39,3 +42,26 @@ def loaded(config: Path | None, workspace: str | None = None, db: str | None = N
         hint = "name its database, too: --db"
         raise UsageError(f"--workspace names a place, and {origin} the database of another", code="CB356", hint=hint)
     return found
+
+
+@contextmanager
+def site_at(
+    workspace: str | None, db: str | None, *, config: Path | None = None, new: bool = False, **more: Any
+) -> Iterator[Site]:
+    """The site that is meant. It has to be there, unless it may be `new`.
+
+    Raises
+    ------
+    UsageError
+        ``CB357``: there is none. See `loaded`.
+    """
+    from codabench.core.errors import UsageError
+    from codabench.db.schema import look
+    from codabench.web.opening import database_of, opened
+
+    settings = loaded(config, workspace, db, **more).settings
+    if not new and look(database_of(settings)) is None:
+        hint = "name the directory or URL that it was made with, and its database (--db) if that lies elsewhere"
+        raise UsageError(f"there is no workspace in {settings.storage.url}", code="CB357", hint=hint)
+    with opened(settings) as site:
+        yield site

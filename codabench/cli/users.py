@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from codabench.cli.deciding import ask
 from codabench.cli.output import handled, print_json, say, tell
-from codabench.cli.workspaces import DB, JSON, WORKSPACE, opened
+from codabench.cli.sites import site_at
+from codabench.cli.workspaces import DB, JSON, WORKSPACE
 
 if TYPE_CHECKING:
     from codabench.core.people import Account
@@ -22,16 +21,6 @@ OFF = typer.Option(False, "--off", help="The other way round.")
 URL = typer.Option(None, "--url", metavar="URL", help="Where people reach the site; default: http://127.0.0.1:8000.")
 
 user = typer.Typer(name="user", help="The accounts of a site.")
-
-
-@contextmanager
-def site_of(workspace: str | None, db: str | None, *, url: str | None = None, new: bool = False) -> Iterator[Site]:
-    """The site around the workspace that is meant."""
-    from codabench.site.settings import SiteSettings
-    from codabench.site.site import Site
-
-    with opened(workspace, db, new=new, dispatch=False) as ws:
-        yield Site(ws, SiteSettings(url=url) if url else None)
 
 
 @user.command()
@@ -51,7 +40,7 @@ def add(
     from codabench.site.actors import OPERATOR
 
     given = sys.stdin.readline().rstrip("\r\n") if password else None
-    with site_of(workspace, db, new=True) as site:
+    with site_at(workspace, db, new=True) as site:
         flags = {"is_superuser": superuser, "is_staff": staff or superuser, "is_bot": bot}
         _tell(site.accounts.add(OPERATOR, username, email=email, password=given, **flags), as_json, "made")
 
@@ -72,7 +61,7 @@ def list_(
 
     if flag not in (None, "staff", "superuser", "bot"):
         raise UsageError(f"no flag {flag!r}", code="CB353", hint="staff, superuser or bot")
-    with site_of(workspace, db) as site:
+    with site_at(workspace, db) as site:
         found = site.accounts.all(OPERATOR, flag=flag and f"is_{flag}", deleted=deleted)
     if as_json:
         print_json({"ok": True, "accounts": [_document(each) for each in found]})
@@ -91,7 +80,7 @@ def show(username: str = NAME, workspace: str | None = WORKSPACE, db: str | None
     from codabench.core.text import human_size, plural, printable
     from codabench.site.actors import OPERATOR
 
-    with site_of(workspace, db) as site:
+    with site_at(workspace, db) as site:
         found = _account(site, username)
         owned, held = site.db.owned_by(found.id), site.credentials.held(OPERATOR, found.id)
         quota = site.settings.quota if found.quota is None else found.quota
@@ -156,7 +145,7 @@ def quota(
         many = None if size == "none" else parse_size(size)
     except ValueError as error:
         raise UsageError(str(error), code="CB353") from None
-    with site_of(workspace, db) as site:
+    with site_at(workspace, db) as site:
         account = site.accounts.set_quota(OPERATOR, _account(site, username).id, many)
         _tell(account, as_json, f"may store {size if many is not None else 'what everybody may'}")
 
@@ -169,7 +158,7 @@ def ban(
     """Keep somebody out, whatever they show. What is theirs stays."""
     from codabench.site.actors import OPERATOR
 
-    with site_of(workspace, db) as site:
+    with site_at(workspace, db) as site:
         change = site.accounts.unban if off else site.accounts.ban
         _tell(change(OPERATOR, _account(site, username).id), as_json, "may enter again" if off else "is banned")
 
@@ -186,7 +175,7 @@ def delete(
     """Delete an account: everything personal is removed, what it owns stays without a name."""
     from codabench.site.actors import OPERATOR
 
-    with site_of(workspace, db) as site:
+    with site_at(workspace, db) as site:
         account = _account(site, username)
         for what, names in site.db.owned_by(account.id).items():
             tell(f"{account.username} owns {len(names)} {what}")
@@ -201,7 +190,7 @@ def restore(username: str = NAME, workspace: str | None = WORKSPACE, db: str | N
     """Have an account that was deleted be one again. What was removed stays removed."""
     from codabench.site.actors import OPERATOR
 
-    with site_of(workspace, db) as site:
+    with site_at(workspace, db) as site:
         _tell(site.accounts.restore(OPERATOR, _account(site, username).id), as_json, "is an account again")
 
 
@@ -219,7 +208,7 @@ def token(
     """Print a token of an account. It is shown once: whoever has it is taken for the account."""
     from codabench.site.actors import OPERATOR
 
-    with site_of(workspace, db) as site:
+    with site_at(workspace, db) as site:
         scope: Any = "read" if read else "write"
         id = _account(site, username).id
         made = site.credentials.make_token(OPERATOR, id, name=name, scope=scope, days=days)
@@ -242,7 +231,7 @@ def link(
     from codabench.core.errors import UsageError
     from codabench.core.people import CredentialKind
 
-    with site_of(workspace, db, url=url, new=username is None) as site:
+    with site_at(workspace, db, site__url=url, new=username is None) as site:
         if username is None:
             made = site.accounts.first_link()
             if made is None:
@@ -272,7 +261,7 @@ def _account(site: Site, word: str) -> Account:
 def _flag(workspace: str | None, db: str | None, username: str, as_json: bool, **flags: bool) -> None:
     from codabench.site.actors import OPERATOR
 
-    with site_of(workspace, db) as site:
+    with site_at(workspace, db) as site:
         account = site.accounts.set_flags(OPERATOR, _account(site, username).id, **flags)
         _tell(account, as_json, f"is now: {_is(account)}")
 

@@ -139,6 +139,16 @@ class Site:
                 raise
             log.warning("scheduled work failed: %s", error)
 
+    def alive(self) -> None:
+        """Ask the database something.
+
+        Raises
+        ------
+        StorageError
+            It does not answer.
+        """
+        self.db.account_named("")
+
     # ------------------------------------------------------------------ its end
     def close(self) -> None:
         """Let go of what is its own, and take on no more work; the workspace stays open."""

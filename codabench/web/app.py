@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
 from codabench._version import __version__
-from codabench.web import api, events, failures, pages, transfer
+from codabench.web import api, events, failures, health, pages, transfer
 from codabench.web.api.common import Spelling
 from codabench.web.config import ServerSettings
 from codabench.web.rendering import STATIC
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BODY = 16 * 1024**2
 """Bytes of a request, unless its route says ``max_body_size``."""
 
-ROUTERS: tuple[APIRouter, ...] = (transfer.router, events.router, *api.ROUTERS, *pages.ROUTERS)
+ROUTERS: tuple[APIRouter, ...] = (health.router, transfer.router, events.router, *api.ROUTERS, *pages.ROUTERS)
 """The routes, by subject. A route that two of them have is that of the first."""
 
 _HERE = ("127.0.0.1", "localhost", "::1")

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from codabench.core.errors import EngineError, UsageError
+from codabench.core.errors import EngineError, StorageError, UsageError
 from codabench.site.site import Site
 from codabench.web.app import create_app
 from codabench.web.config import ServerSettings, Settings
@@ -49,33 +49,60 @@ def listen(settings: ServerSettings) -> socket.socket:
     return made
 
 
-def serve(site: Site, settings: Settings, listening: socket.socket) -> None:
-    """Serve a site until SIGTERM or Ctrl-C.
+class Stop:
+    """How often the process was told to stop, and who wants to hear of it."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.then: Callable[[], None] = lambda: None
+
+    def hear(self, *_signal: object) -> None:
+        """SIGTERM or Ctrl-C."""
+        self.times += 1
+        self.then()
+
+
+@contextmanager
+def told_to_stop() -> Iterator[Stop]:
+    """Take SIGTERM and Ctrl-C, also while the workspace is closed: nothing is left half done."""
+    stop, before = Stop(), dict[int, Any]()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, stop.hear)
+    try:
+        yield stop
+    finally:
+        for heard, handler in before.items():
+            signal.signal(heard, handler)
+
+
+def serve(site: Site, settings: Settings, listening: socket.socket, told: Stop) -> None:
+    """Serve a site until the process is told to stop.
 
     Then requests are answered that came, live events end, and what runs goes back to the queue when the workspace is
-    closed. A second signal waits for no request.
+    closed. Who says it twice waits for no request.
     """
-    app, stop = create_app(site, settings.server), threading.Event()
+    app, over = create_app(site, settings.server), threading.Event()
     server = _Server(_config(app, settings.server))
 
-    def ends(*_signal: object) -> None:
-        server.force_exit = server.should_exit
-        server.should_exit = True
+    def end() -> None:
+        server.should_exit, server.force_exit = True, told.times > 1
         app.state.live.close()
 
-    works: list[Callable[[], None]] = [lambda: site.attend(stop)]
+    works: list[Callable[[], None]] = [lambda: site.attend(over)]
     if settings.runs.jobs != 0:
-        works.append(lambda: _carry_out(site, stop))
+        works.append(lambda: _carry_out(site, over))
     threads = [threading.Thread(target=work, name="codabench-serve", daemon=True) for work in works]
-    with _on_signals(ends):
+    told.then = end
+    try:
         for each in threads:
             each.start()
-        try:
+        if not told.times:
             server.run(sockets=[listening])
-        finally:
-            stop.set()
-            site.mail.waiting.set()
-            threads[0].join(GRACE)
+    finally:
+        over.set()
+        site.mail.waiting.set()
+        threads[0].join(GRACE)
 
 
 def _config(app: Any, settings: ServerSettings) -> uvicorn.Config:
@@ -99,30 +126,15 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _carry_out(site: Site, stop: threading.Event) -> None:
+def _carry_out(site: Site, over: threading.Event) -> None:
     """Carry out runs. As long as no engine answers they wait: others may have one, or somebody starts it."""
     workspace, said = site.workspace, ""
-    while not stop.is_set():
+    while not over.is_set():
         try:
             workspace.places.get().info()
-        except EngineError as error:
-            if (why := str(error)) != said:
+            workspace.dispatch(stop=over)
+        except (EngineError, StorageError) as error:
+            if (why := str(error)) != said and not over.is_set():
                 log.warning("submissions wait, because nothing here can carry them out: %s", why)
                 said = why
-            stop.wait(_ENGINE_AGAIN)
-        else:
-            workspace.dispatch(stop=stop)
-            return
-
-
-@contextmanager
-def _on_signals(told: Callable[..., None]) -> Iterator[None]:
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, told)
-    try:
-        yield
-    finally:
-        for heard, handler in before.items():
-            signal.signal(heard, handler)
+            over.wait(_ENGINE_AGAIN)

@@ -95,8 +95,10 @@ def test_what_is_in_it(wheel: Path) -> None:
     assert {f"codabench/_templates/{layer}" for layer in ("common", "training", "results", "code", "inverted")} <= {
         "/".join(n.split("/")[:3]) for n in names
     }
-    tracked = {p.relative_to(ROOT).as_posix() for p in ROOT.glob("codabench/**/*.py")}
-    assert tracked <= set(names), "a module is missing"
+    files = (p for p in ROOT.glob("codabench/**/*") if p.is_file() and "__pycache__" not in p.parts)
+    tracked = {p.relative_to(ROOT).as_posix() for p in files}
+    assert "codabench/web/templates/base.html" in tracked
+    assert tracked <= set(names), "a module, a template or a file for browsers is missing"
     assert [n for n in names if "__pycache__" in n or n.endswith(".pyc")] == []
     assert {n.split("/")[0] for n in names if not n.split("/")[0].endswith(".dist-info")} == {"codabench"}
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-sys.path.append(str(Path(__file__).parent.parent / "site"))  # its people and its clock are those of the tests there
+# The people, clocks and tiny competitions of other tests.
+sys.path += [str(Path(__file__).parent.parent / other) for other in ("site", "workspace")]
 
 from site_lab import Clock, close_site, make_site
 from web_lab import browser

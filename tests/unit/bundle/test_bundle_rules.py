@@ -330,6 +330,7 @@ APART = {
     "tests/site/test_site_signing.py": "CB809 CB822",
     "tests/web/test_web_core.py": "CB810",
     "tests/web/test_web_config.py": "CB820 CB821",
+    "tests/web/test_web_serve.py": "CB823 CB824 CB825",
     "tests/unit/test_archive_sources.py": "CB037 CB038 CB707",
     "tests/unit/bundle/test_bundle_fact_sheet.py": "CB125 CB126 CB127 CB128 CB129",
     "tests/unit/bundle/test_bundle_writer.py": "CB150 CB151 CB152 CB153 CB155 CB156 CB157 CB158 CB159 CB160 CB704",
