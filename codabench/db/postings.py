@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, case, exists, false, or_, select, update
+from sqlalchemy import ColumnElement, Select, String, and_, case, exists, false, func, or_, select, update
 from sqlalchemy import cast as as_type
 
 from codabench.core.base import Record
@@ -100,11 +100,16 @@ class Postings(Connected):
     # ------------------------------------------------------------------ lists
     def sought(self, sought: Sought, *, offset: int = 0, limit: int | None = None) -> list[Posting]:
         """The submissions of a list, newest first."""
-        query = _POSTINGS.where(_THERE, COMPETITION.c.deleted_at.is_(None), *_conditions(sought))
-        query = query.join(COMPETITION, SUBMISSION.c.competition == COMPETITION.c.id)
+        query = _within(_POSTINGS, sought)
         with self._read() as db:
             rows = db.execute(query.order_by(SUBMISSION.c.sequence.desc()).offset(offset).limit(limit))
             return [_posting_from(row) for row in rows]
+
+    def count_sought(self, sought: Sought) -> int:
+        """How many submissions a list has."""
+        found = _within(_joined(select(SUBMISSION.c.id)), sought).subquery()
+        with self._read() as db:
+            return int(db.execute(select(func.count()).select_from(found)).scalar_one())
 
     def runs_shown(self, submissions: Collection[str]) -> dict[str, list[Run]]:
         """The runs of submissions that boards show, whole, in the order of the tasks."""
@@ -142,7 +147,19 @@ class Postings(Connected):
 
 
 # ---------------------------------------------------------------------- what is asked
-_POSTINGS = (
+def _joined(query: Select[Any]) -> Select[Any]:
+    """Of submissions, with what a site knows of them."""
+    known = query.outerjoin(POSTED, POSTED.c.submission == SUBMISSION.c.id)
+    return known.outerjoin(DATASET, and_(DATASET.c.key == POSTED.c.dataset, DATASET.c.deleted_at.is_(None)))
+
+
+def _within(query: Select[Any], sought: Sought) -> Select[Any]:
+    """Those of a list, of competitions that are there."""
+    there = query.join(COMPETITION, SUBMISSION.c.competition == COMPETITION.c.id)
+    return there.where(_THERE, COMPETITION.c.deleted_at.is_(None), *_conditions(sought))
+
+
+_POSTINGS = _joined(
     select(
         SUBMISSION,
         POSTED.c.dataset,
@@ -151,8 +168,6 @@ _POSTINGS = (
         DATASET.c.file_name,
         DATASET.c.size,
     )
-    .outerjoin(POSTED, POSTED.c.submission == SUBMISSION.c.id)
-    .outerjoin(DATASET, and_(DATASET.c.key == POSTED.c.dataset, DATASET.c.deleted_at.is_(None)))
 )
 _BRIEFS = select(
     *(RUN.c[name] for name in ("id", "submission", "task", "position", "status", "scores", "fault")),

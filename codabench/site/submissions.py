@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from codabench.bundle.fact_sheet import check_answers
 from codabench.core.errors import Invalid, NotFound
-from codabench.core.posted import Posting
-from codabench.core.records import Status
-from codabench.db.postings import Sought
-from codabench.leaderboard.exports import table
 from codabench.site import submitting
 from codabench.site.acting import Acts
 from codabench.site.actors import Actor
-from codabench.site.facts import SubmissionFacts
-from codabench.site.finding import Looked, find, score_of
+from codabench.site.finding import find, score_of
+from codabench.site.listing import Listings
 from codabench.site.numbers import Kind
 from codabench.site.policy import Action
-from codabench.site.showing import Item, Showing, Shown, ShownScore, items_of
+from codabench.site.showing import Item, Showing, Shown, ShownScore
 from codabench.site.submission_files import Details, FileTicket, details_of, page_of
 from codabench.site.submitting import Allowance
 from codabench.site.watching import Told, watch
 
-Listed: TypeAlias = list[Shown]
 
-_MOST = 1000
-"""Submissions that are looked at for a stranger who names no competition."""
-
-
-class Submissions(Acts):
+class Submissions(Acts, Listings):
     """Every method takes the number of a submission, or of what it is on one of several tasks; see `finding`."""
 
     # ------------------------------------------------------------------ making
@@ -86,105 +77,6 @@ class Submissions(Acts):
         return Showing(self.site, actor, [posting], key=key).make([Item(posting)])[0]
 
     # ------------------------------------------------------------------ looking
-    def list(
-        self,
-        actor: Actor,
-        *,
-        competition: str | None = None,
-        phase: int | None = None,
-        status: Status | str | None = None,
-        search: str | None = None,
-        owner: int | None = None,
-        deleted: bool = False,
-        children: bool = False,
-        offset: int = 0,
-        limit: int | None = None,
-        key: str = "",
-    ) -> Listed:
-        """The submissions that the actor may see in lists, newest first.
-
-        Everybody finds their own and those to competitions that they organize; staff, and robots where they are
-        allowed, all; who is not signed in what stands on boards that everybody sees (platform.md section 2.2) and,
-        where no competition is named, of what finished lately.
-
-        Parameters
-        ----------
-        competition, phase
-            Only those to it: an id, and the place of a phase.
-        status
-            Such as ``"Finished"``.
-        search
-            A part of the file name, or of the name of who submitted it.
-        owner
-            Only of this account.
-        deleted
-            Also those that their owners deleted.
-        children
-            After a submission on several tasks, also what it is on each of them.
-        offset, limit
-            So many submissions are left out at the beginning, and so many at most are listed.
-        key
-            Of the secret link of the competition.
-
-        Raises
-        ------
-        Invalid
-            ``CB802``: there is no such status.
-        """
-        wanted = None if status is None else _status(status)
-        stranger, everything = actor.is_anonymous, actor.is_superuser or actor.is_staff
-        sought = Sought(
-            competition=competition,
-            phase=phase,
-            status=Status.FINISHED if stranger else wanted,
-            of_runs=children and not stranger,
-            text=search or None,
-            owner=owner,
-            deleted=deleted,
-            visible_to=None if everything or stranger else actor.account,
-            robots=actor.is_bot,
-            published=stranger and not key,
-        )
-        if stranger:
-            # What stands on boards is not known to the database.
-            candidates = self.db.sought(sought, limit=_MOST if competition is None else None)
-            statuses = {each.submission.id: Status.FINISHED for each in candidates}
-            postings = self._listed(actor, candidates, Looked(self.site, actor, key=key).facts(candidates, statuses))
-            postings = postings[offset : None if limit is None else offset + limit]
-            showing = Showing(self.site, actor, postings, key=key)
-        else:
-            candidates = self.db.sought(sought, offset=offset, limit=limit)
-            showing = Showing(self.site, actor, candidates, key=key)
-            postings = self._listed(actor, candidates, showing.facts)
-        items = [item for posting in postings for item in items_of(posting, children=children)]
-        return showing.make([item for item in items if wanted is None or showing.status(item) is wanted])
-
-    def _listed(
-        self, actor: Actor, candidates: Sequence[Posting], facts: Mapping[str, SubmissionFacts]
-    ) -> Sequence[Posting]:
-        """Those that are in lists for this actor; what belongs to a competition that is gone has no facts."""
-        known = ((each, facts.get(each.submission.id)) for each in candidates)
-        allows = self.site.policy.allows
-        return [each for each, of in known if of is not None and allows(actor, Action.SUBMISSION_LIST, of)]
-
-    def to_csv(
-        self,
-        actor: Actor,
-        *,
-        competition: str | None = None,
-        phase: int | None = None,
-        status: Status | str | None = None,
-        search: str | None = None,
-        deleted: bool = False,
-    ) -> str:
-        """What `list` gives, as a table for spreadsheets (platform.md O51)."""
-        shown = self.list(actor, competition=competition, phase=phase, status=status, search=search, deleted=deleted)
-        rows = [
-            (s.number, s.file_name or "", s.owner_name, s.created_at.isoformat(), s.status.value, s.phase_name)
-            for s in shown
-        ]
-        return table([("Submission ID", "File Name", "Owner", "Created When", "Status", "Phase"), *rows])
-
     def get(self, actor: Actor, number: int, *, key: str = "") -> Shown:
         """One of them.
 
@@ -288,11 +180,3 @@ class Submissions(Acts):
                 self.db.change_dataset(found.posted.dataset, is_public=public)
             except NotFound:
                 return  # the file is gone, and can be shown to nobody
-
-
-def _status(word: Status | str) -> Status:
-    try:
-        return Status(word)
-    except ValueError:
-        known = ", ".join(Status)
-        raise Invalid({"status": f"There is no status {word!r:.40}; there are: {known}."}) from None

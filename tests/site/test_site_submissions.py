@@ -284,6 +284,18 @@ def test_lists_are_filtered(site: Site, people: tuple[Actor, Actor, Actor]) -> N
     assert ids(offset=1, limit=2) == [waits, failed]
     with pytest.raises(Invalid, match="there are: Submitting"):
         ids(status="finished; --")
+    pages = [site.submissions.page(ann, competition=id, number=n, size=2) for n in (1, 3, 4)]
+    assert [([s.id for s in page.items], page.pages, page.total) for page in pages] == [
+        ([late, waits], 3, 5),
+        ([first], 3, 5),
+        ([], 3, 5),
+    ]
+    assert site.submissions.page(ann, competition=id, search="CAR", status="Failed").total == 1
+    strangers = {word: site.submissions.page(ANONYMOUS, competition=id, status=word) for word in ("Finished", "Failed")}
+    assert {word: (page.total, len(page.items)) for word, page in strangers.items()} == {
+        "Finished": (1, 1),
+        "Failed": (0, 0),
+    }
     # With children each counts by its own status.
     rows = site.submissions.list(ann, competition=id, status="Failed", children=True)
     assert [(s.id, s.task and s.task.name) for s in rows] == [
