@@ -124,7 +124,7 @@ class Jobs(Part):
         except Interrupted:
             return  # somebody else has it
         except CodabenchError as error:
-            state, details, result, competition = JobState.FAILED, _said(error), None, None
+            state, details, result, competition = JobState.FAILED, said(error), None, None
         except Exception:
             # The outermost frame of a thread: whoever waits is told, and those who run the site find the rest here.
             log.exception("job %s failed", job.id)
@@ -175,7 +175,7 @@ class Jobs(Part):
             self._thread.join(timeout=_BEAT_SECONDS)
 
 
-def _said(error: CodabenchError) -> str:
+def said(error: CodabenchError) -> str:
     """What somebody reads who waits for a job that failed: every problem of a bundle, with its place."""
     if isinstance(error, BundleError) and error.report is not None and error.report.errors:
         return "\n".join(_line(problem) for problem in error.report.errors)

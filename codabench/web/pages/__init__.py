@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from codabench.web.pages import administering, datasets, entering, front, lists, people
+from codabench.web.pages import administering, cleaning, datasets, entering, front, lists, people, tasks
 
 ROUTERS = (
     front.router,
     entering.router,
     lists.router,
     people.router,
+    cleaning.router,
     datasets.router,
+    tasks.router,
     administering.router,
 )

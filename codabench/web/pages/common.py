@@ -23,6 +23,7 @@ from codabench.core.errors import (
 )
 from codabench.core.people import CredentialKind
 from codabench.core.text import storable
+from codabench.site.jobs import said
 from codabench.web.failures import described
 from codabench.web.identity import session_of, site_of
 from codabench.web.messages import Kind, tell
@@ -153,7 +154,7 @@ def again(
     if isinstance(error, Invalid):
         errors: Mapping[str, Iterable[str]] = error.fields
     else:
-        errors = {"": [f"{error.message}: {error.hint}" if error.hint else error.message]}
+        errors = {"": said(error).splitlines()}
     status, _, headers = described(error, request.method)
     answer = render(request, template, {**values, "form": Filled(fields, errors)}, status=status)
     answer.headers.update(headers)
