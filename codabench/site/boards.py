@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -46,8 +46,8 @@ _MEDIA: dict[Format, str] = {
 Score = tuple[str, int | str, str]
 """A submission, a task, the key of a column."""
 
-_BOARDS, _DRAWINGS, _ROWS = 1000, 64, 20_000
-"""What is kept to be shown again: states of boards, drawings, rows."""
+_BOARDS, _DRAWINGS, _ROWS, _BYTES = 1000, 64, 20_000, 32 << 20
+"""What is kept to be shown again: states of boards, drawings, rows, bytes that were written of them."""
 
 _PAUSE = 2.0
 """Seconds between two looks at a board that somebody follows."""
@@ -95,6 +95,7 @@ class Boards(Part):
         self._seen: Recent[tuple[str, int, int], _Seen] = Recent(_BOARDS)
         self._drawn: Recent[tuple[Any, ...], str] = Recent(_DRAWINGS)
         self._rows: Recent[tuple[Any, ...], Ranked] = Recent(_ROWS)
+        self._written: Recent[tuple[Any, ...], bytes] = Recent(_BYTES)
         self._scores: Recent[tuple[Any, ...], dict[Score, int]] = Recent(_ROWS)
 
     # ------------------------------------------------------------------ looking
@@ -181,6 +182,23 @@ class Boards(Part):
         }
         numbers = self.site.numbers.many(Kind.SCORE, keys.values())
         return self._scores.put(which, {score: numbers[key] for score, key in keys.items()}, len(board.rows))
+
+    def written(self, actor: Actor, board: ShownBoard, form: str, write: Callable[[ShownBoard], bytes]) -> bytes:
+        """A board in some form, which is written once for all who see the same.
+
+        Parameters
+        ----------
+        form
+            What `write` makes, of nothing but the board.
+        """
+        rows = tuple((r.username, r.name, r.is_mine, tuple(r.pages.items()), repr(r.answers)) for r in board.rows)
+        about = (board.head.number, board.phase, board.tasks, board.questions, board.columns, board.start)
+        which = (form, board.state, board.phase_number, repr(about), rows)
+        found = self._written.get(which)
+        if found is None:
+            found = write(board)
+            self._written.put(which, found, len(found))
+        return found
 
     # ------------------------------------------------------------------ drawn
     def svg(

@@ -18,6 +18,7 @@ from codabench.core.errors import Invalid, NotFound, NotSignedIn, Refused
 from codabench.core.people import ParticipationStatus
 from codabench.core.trees import BlobRef
 from codabench.site.actors import ANONYMOUS, Actor
+from codabench.site.board_rows import ShownBoard
 from codabench.site.numbers import Kind
 from codabench.site.site import Site
 
@@ -97,12 +98,25 @@ def test_what_people_change_is_seen_at_once(site: Site, people: tuple[Actor, Act
         shown = site.boards.read(who, id).rows
         return [(r.name, r.is_mine, r.answers["method"], r.per_task[0]["time"].text) for r in shown]
 
+    def write(shown: ShownBoard) -> bytes:
+        return repr(shown.rows).encode()
+
+    def written(who: Actor) -> bytes:
+        shown = site.boards.read(who, id)
+        again = [site.boards.written(who, shown, "test", write) for _ in range(2)]
+        assert again[0] is again[1]
+        assert again[0] == write(shown)
+        return again[0]
+
+    before_all = written(eve)
+    assert written(bob) != before_all
     assert seen(bob) == [("bobby", True, "a", "3.00")]
     assert seen(eve) == [("bobby", False, "a", "3.00")]
     site.accounts.edit(bob, bob.account or 0, display_name="Bob the Great")
     site.submissions.answer(bob, number(site, made), {**sheet, "method": "b"})
     site.submissions.set_score(ann, number(site, made, 0), "time", 2.0)
     assert seen(eve) == [("Bob the Great", False, "b", "2.00")]
+    assert b"Bob the Great" in written(eve)
     # What one of several tasks has is part of the board also where the mean stays.
     before = site.boards.state(eve, id)
     site.submissions.set_score(ann, number(site, made, 0), "time", 1.0)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from codabench.core.errors import Invalid
+from codabench.site.board_rows import ShownBoard
 from codabench.site.boards import Format
 from codabench.site.numbers import Kind
 from codabench.site.policy import Action
@@ -27,9 +28,12 @@ def get_leaderboard(request: Request, actor: Who, number: Number) -> Response:
     site = site_of(request)
     competition, phase = phase_of(site, number)
     board = site.boards.read(actor, competition, phase=phase, key=secret_of(request))
+
     # Written at once: to have thousands of values checked a second time takes longer than all the rest.
-    made = board_of(board, site.boards.score_numbers(actor, board))
-    return Response(made.model_dump_json(), media_type="application/json")
+    def write(shown: ShownBoard) -> bytes:
+        return board_of(shown, site.boards.score_numbers(actor, shown)).model_dump_json().encode()
+
+    return Response(site.boards.written(actor, board, "json", write), media_type="application/json")
 
 
 @router.get("/api/leaderboards/", openapi_extra=open_to_all("nothing is listed: leaderboards belong to competitions"))
