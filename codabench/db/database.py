@@ -3,7 +3,8 @@
 The subjects are in modules of their own: `competitions`, `submissions`, `runs`, `waiting` (the queue and its leases),
 `standing` (who does what where), `batches` (steps that are reused, re-evaluations), `finding` (what people call
 things), `boards` (what is ranked); for a site `people`, `credentials`, `outbox` (mails), `hosting`,
-`participations`, `resources` (data sets), `shared_tasks`, `uses` (what needs them), `quotas`, `jobs`, `numbers`.
+`participations`, `postings`, `resources` (data sets), `shared_tasks`, `uses` (what needs them), `quotas`, `jobs`,
+`numbers`, `overviews`.
 `connection` opens, `schema` brings older tables up to date.
 """
 
@@ -28,6 +29,7 @@ from codabench.db.hosting import Hosting
 from codabench.db.jobs import Jobs
 from codabench.db.numbers import Numbers
 from codabench.db.outbox import Outbox
+from codabench.db.overviews import Overviews
 from codabench.db.participations import Participations
 from codabench.db.people import People
 from codabench.db.postings import Postings
@@ -45,7 +47,7 @@ from codabench.db.waiting import Queue
 class Database(
     Competitions, Submissions, Queue, Batches, Finding, Boards, Standing,
     People, Credentials, Outbox, Hosting, Participations, Postings, Resources, SharedTasks,
-    Uses, Quotas, Jobs, Numbers,
+    Uses, Quotas, Jobs, Numbers, Overviews,
 ):  # fmt: skip
     """The rows of one workspace, and of the site around it where there is one.
 

@@ -63,6 +63,9 @@ class SiteSettings(Record):
         So long nobody signs up with the address of an account that was deleted.
     password_memory
         Bytes of memory for one check of a password (Argon2id); less for small machines.
+    sweep_days
+        Every so many days what nothing needs any more is removed from the storage, where it is older than a day; None:
+        never, ``codabench gc`` does it.
     secret_file
         Where the key is kept that signs what has to be signed; None: beside the storage, if that is on this host.
     """
@@ -87,6 +90,7 @@ class SiteSettings(Record):
     link_hours: Annotated[float, Field(gt=0, le=168)] = 4
     forget_days: Days = 30
     password_memory: Size = 64 * 1024**2
+    sweep_days: Days | None = 1
     secret_file: Path | None = None
 
     @property

@@ -201,6 +201,10 @@ class Showing:
         run = self._run(item)
         return run.status if run is not None else self._statuses[item.posting.submission.id]
 
+    def runs(self, item: Item) -> list[RunBrief]:
+        """Those that are meant: of a whole submission all that boards show."""
+        return self._meant(item)
+
     def make(self, items: Sequence[Item]) -> list[Shown]:
         """What is shown of these, in this order; whoever calls has asked the policy."""
         self._number(items)

@@ -27,6 +27,7 @@ from codabench.site.policy import Policy
 from codabench.site.quota import Quota
 from codabench.site.registrations import Registrations
 from codabench.site.settings import SiteSettings
+from codabench.site.status import Status
 from codabench.site.submissions import Submissions
 from codabench.site.tasks import Tasks
 from codabench.workspace.dispatcher import utc_now
@@ -58,7 +59,7 @@ class Site:
     policy
         What decides who may do what.
     accounts, credentials, mail, numbers, jobs, links, quota, datasets, tasks, competitions, registrations, submissions,
-    boards
+    boards, status
         The parts; each asks the policy before it does anything.
     """
 
@@ -82,6 +83,7 @@ class Site:
         self.registrations = Registrations(self)
         self.submissions = Submissions(self)
         self.boards = Boards(self)
+        self.status = Status(self)
 
     # ------------------------------------------------------------------ scheduled work
     def tick(self, now: datetime | None = None) -> bool:
@@ -104,6 +106,7 @@ class Site:
             self.datasets.purge,
             self.mail.purge,
             self.mail.deliver,
+            self.status.sweep,
         )
         try:
             for work in works:
