@@ -25,8 +25,8 @@ from codabench.site.numbers import Kind
 if TYPE_CHECKING:
     from codabench.site.site import Site
 
-PAUSE = 0.2
-"""Seconds between two looks at what goes on."""
+PAUSE, LONGEST = 0.1, 0.5
+"""Seconds between two looks at what goes on: more of them where nothing comes for long."""
 
 _KINDS = {"page": "detailed_result"}
 
@@ -36,15 +36,18 @@ Told = tuple[str, str, dict[str, Any]]
 
 def watch(site: Site, found: FoundSubmission, after: str | None) -> Iterator[Told | None]:
     """What a submission reports; see `Submissions.live`."""
-    watched = _Watched(site, found, after)
+    watched, pause = _Watched(site, found, after), PAUSE
     while True:
         fresh = list(watched.fresh())
         yield from fresh
         if watched.over:
             return
-        if not fresh:
+        if fresh:
+            pause = PAUSE
+        else:
             yield None
-            time.sleep(PAUSE)
+            pause = min(pause * 1.2, LONGEST)
+        time.sleep(pause)
 
 
 class _Watched:
