@@ -8,6 +8,31 @@ from html.parser import HTMLParser
 _VOID = frozenset(
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
 )
+_BLOCKS = frozenset(
+    [
+        "address",
+        "article",
+        "aside",
+        "details",
+        "div",
+        "dl",
+        "fieldset",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "hr",
+        "main",
+        "nav",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "table",
+        "ul",
+    ]
+)
+"""Before each of these a browser ends the paragraph in which it stands."""
 _OPTIONAL = frozenset(["li", "dd", "dt", "option", "p", "tr", "td", "th", "thead", "tbody"])
 
 
@@ -28,6 +53,8 @@ class Looked(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
+        if tag in _BLOCKS and self._open and self._open[-1] == "p":
+            self.wrong.append(f"a paragraph that <{tag} {found}> ends before its </p>")
         if tag not in _VOID:
             self._open.append(tag)
         if "id" in found:

@@ -141,6 +141,7 @@ def test_pages_of_failures(site: Site) -> None:
         ("<h1>x</h1><script>x()</script>", "not ours"),
         ("<h1>x</h1><img src=x>", "without words"),
         ("<h1>x</h1><ul><li>x</ul></div>", "closes"),
+        ("<h1>x</h1><p><form></form></p>", "ends before"),
         ("<p>x</p>", "0 headings"),
     ],
 )
