@@ -177,6 +177,14 @@ def bwrap() -> str:
 
 
 @pytest.fixture(scope="session")
+def chromium_program() -> str:
+    """The browser of this machine."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    return found or unavailable("there is no Chromium: scripts/testbed up")
+
+
+@pytest.fixture(scope="session")
 def make_engine_called(request: pytest.FixtureRequest) -> Callable[[str], Any]:
     """A new engine by its word. The sandbox takes every name of an image for the root file system of the tests."""
     from codabench.backends.sandbox import SandboxEngine

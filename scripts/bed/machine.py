@@ -36,8 +36,9 @@ PROGRAMS = {
     "setpriv": "util-linux",
     "useradd": "passwd",
     "bash": "bash",
+    "chromium": "chromium",
 }
-PACKAGES = ["busybox-static", "python3", "python3-venv"]
+PACKAGES = ["busybox-static", "fonts-liberation", "python3", "python3-venv"]
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -58,6 +59,8 @@ def find(program: str) -> str | None:
     """Like which, but sees the directories of daemons also when PATH does not name them."""
     if program == "docker-init" and Path("/usr/libexec/docker/docker-init").exists():
         return "/usr/libexec/docker/docker-init"
+    if program == "chromium":  # on Ubuntu it is a snap, or somebody has installed Chrome
+        return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: float(each.parent.name), reverse=True)
     for extra in ("/usr/lib/podman", "/usr/libexec/podman", *versions):
         if os.access(f"{extra}/{program}", os.X_OK):

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from codabench.web.pages import administering, cleaning, datasets, entering, front, lists, people, tasks
+from codabench.web.pages import (
+    administering,
+    cleaning,
+    competition,
+    creating,
+    datasets,
+    editing,
+    entering,
+    front,
+    lists,
+    organizing,
+    people,
+    results,
+    submissions,
+    tasks,
+)
 
 ROUTERS = (
     front.router,
@@ -13,4 +28,10 @@ ROUTERS = (
     datasets.router,
     tasks.router,
     administering.router,
+    creating.router,
+    editing.router,
+    organizing.router,
+    submissions.router,
+    competition.router,
+    results.router,
 )

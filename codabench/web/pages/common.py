@@ -87,6 +87,10 @@ class Given:
         """Several."""
         return {name: self.text(name) for name in names}
 
+    def names(self) -> list[str]:
+        """Of all fields that are no files."""
+        return list(dict.fromkeys(name for name, value in self._data.multi_items() if isinstance(value, str)))
+
     def ticked(self, name: str) -> bool:
         """Whether a box was ticked."""
         return bool(self.text(name))
