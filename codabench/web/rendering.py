@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -105,13 +106,19 @@ def moment(at: datetime | None) -> Markup:
     )
 
 
+_HEADING = re.compile(r"(</?h)([1-5])(?=[ >])")
+
+
 @lru_cache
 def _markdown() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
 def markdown(text: str | None) -> Markup:
-    """What organizers wrote, as HTML of which only what cannot do harm is left (security.md H05)."""
+    """What organizers wrote, as HTML of which only what cannot do harm is left (security.md H05).
+
+    Its headings are one order lower: the first one is that of the page.
+    """
     import nh3
 
     made = nh3.clean(
@@ -124,4 +131,5 @@ def markdown(text: str | None) -> Markup:
             "img": {"src", "alt", "title", "width", "height"},
         },
     )
-    return Markup(made)  # noqa: S704 - it was cleaned
+    lower = _HEADING.sub(lambda tag: f"{tag[1]}{int(tag[2]) + 1}", made)
+    return Markup(lower)  # noqa: S704 - it was cleaned
