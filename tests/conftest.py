@@ -24,6 +24,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rows", metavar="FILE", type=Path, help="write down which rows of the threat table were shown")
     parser.addoption("--bundles", metavar="DIR", type=Path, help="folder of acceptance bundles (marker: bundles)")
+    robots = "folder of robot client scripts, which are run unmodified instead of our own"
+    parser.addoption("--robots", metavar="DIR", type=Path, help=robots)
     cluster = "run examples and acceptance bundles on workers of a Dask cluster"
     parser.addoption("--cluster", action="store_true", help=cluster)
     kinds = ["sqlite", "postgres"]

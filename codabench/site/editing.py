@@ -14,13 +14,15 @@ from codabench.bundle.document import to_document
 from codabench.bundle.keys import parts_of, with_keys
 from codabench.bundle.load import Bundle, read_tree
 from codabench.core.competition import ColumnSpec, CompetitionSpec, DataSpec, LeaderboardSpec, PhaseSpec, TaskSpec
-from codabench.core.errors import Invalid, StateError
+from codabench.core.errors import Invalid, NotFound, StateError
 from codabench.core.hosting import Hosted
 from codabench.core.people import Account
 from codabench.site.actors import Actor
 from codabench.site.documents import OF_SITE, Written, check_fields, phases_of, texts_of, written
 from codabench.site.given import Given
+from codabench.site.offers import task_facts
 from codabench.site.pictures import narrow
+from codabench.site.policy import Action
 from codabench.site.unpacking import host
 from codabench.storage.sources import Content, Overlay, TreeSource
 from codabench.workspace.competition import Competition
@@ -89,12 +91,14 @@ def adopted(site: Site, actor: Actor, hosted: Hosted, key: str) -> int | str:
 
     Raises
     ------
-    Invalid
-        ``CB802``: there is no such task, or not for the actor.
+    NotFound
+        There is no such task, or not for the actor.
     """
     spec = site.db.competition(hosted.competition)
     known = {task.key: task.index for task in spec.tasks}
     if key not in known:
+        if not any(site.policy.allows(actor, Action.TASK_USE, task_facts(task)) for task in site.db.tasks([key])):
+            raise NotFound("No Task matches the given query.")  # what clients know word by word
         _persist(lambda: _rewrite(site, actor, hosted, {}, also=key))
         spec = site.db.competition(hosted.competition)
         known = {task.key: task.index for task in spec.tasks}

@@ -129,6 +129,8 @@ class Decision:
 
     Attributes
     ----------
+    reason
+        Nothing where it would tell something of a thing that the actor may not know of.
     hidden
         The actor may not even know that the thing is there.
     sign_in
@@ -341,12 +343,14 @@ def decide(actor: Actor, action: Action, facts: Facts = SITE) -> Decision:
     if type(facts) is not rule.facts:
         raise TypeError(f"{action} is decided by {rule.facts.__name__}, not by {type(facts).__name__}")
     if action is Action.SUBMISSION_DETAILED_RESULT and not getattr(facts, "detailed_results", False):
-        return Decision(False, "Detailed results are disabled for this competition!", hidden=True)
+        told = "Detailed results are disabled for this competition!" if _may_know(actor, action, facts) else ""
+        return Decision(False, told, hidden=True)
     roles = facts.roles(actor)
     conditions = [condition for role, condition in rule.cells.items() if role in roles]
     if not any(condition.holds(facts) for condition in conditions):
         reason = conditions[-1].otherwise if conditions else _REASONS.get(action, "You may not do that.")
-        return Decision(False, reason, hidden=not _may_know(actor, action, facts), sign_in=actor.is_anonymous)
+        hidden = not _may_know(actor, action, facts)
+        return Decision(False, "" if hidden else reason, hidden=hidden, sign_in=actor.is_anonymous)
     if not rule.reads and actor.scope == "read":
         return Decision(False, "This token only reads.")
     return Decision(True)
@@ -385,5 +389,5 @@ class Policy:
         if decision.allowed:
             return
         if decision.hidden:
-            raise NotFound(f"there is no such {action.partition('.')[0]}, or not for you")
+            raise NotFound(decision.reason or f"there is no such {action.partition('.')[0]}, or not for you")
         raise (NotSignedIn if decision.sign_in else Refused)(decision.reason)

@@ -1,6 +1,6 @@
 """All checks and tests, in parts that run whatever became of the parts before them.
 
-    scripts/test [unit|engines|soaks|all] [--bundles DIR] [PYTEST-OPTION...]
+    scripts/test [unit|engines|soaks|all] [--bundles DIR] [--robots DIR] [PYTEST-OPTION...]
 
 unit      ruff, mypy, import rules and tests/unit: seconds, without engine and without root
 engines   all other tests: those with real engines as root and again as an ordinary user (rootless Podman), those
@@ -8,6 +8,7 @@ engines   all other tests: those with real engines as root and again as an ordin
 soaks     a tenth of every soak (scripts/soak)
 all       all of these (default)
 --bundles also the acceptance bundles of that folder
+--robots  also the robot client scripts of that folder, unmodified, against a server
 
 Everything needed is installed on first use: packages (as root, Debian or Ubuntu) and a virtual environment .venv.
 What this command started it stops; a test bed that ran before (scripts/testbed up) keeps running.
@@ -111,7 +112,7 @@ def unit(parts: Parts, python: Path) -> None:
     parts.pytest("unit tests", python, ["tests/unit", "-n", "auto", "-m", "not bundles"])
 
 
-def engines(parts: Parts, python: Path, bundles: Path | None) -> None:
+def engines(parts: Parts, python: Path, bundles: Path | None, robots: Path | None) -> None:
     """Everything beyond tests/unit, on the engines of the test bed."""
     started: list[str] = []
     bed = {**cli.environment(), "CODABENCH_TEST_REQUIRE_ENGINES": "1"}
@@ -132,6 +133,9 @@ def engines(parts: Parts, python: Path, bundles: Path | None) -> None:
         if bundles is not None:
             chosen = ["tests", "-m", "bundles", "--bundles", str(bundles), "-n", "auto"]
             parts.pytest(f"bundles as {me}", python, chosen, env={**environment(), **bed})
+        if robots is not None:
+            chosen = ["tests/web/test_web_robots.py", "--robots", str(robots)]
+            parts.pytest(f"robots as {me}", python, chosen, env={**environment(), **bed})
     except BedError as error:
         parts.fail(
             "test bed", error if is_root() else f"{error}\nOr name engines of your own in {', '.join(OWN_ENGINES)}."
@@ -183,9 +187,12 @@ def main() -> int:
     )
     parser.add_argument("what", nargs="?", choices=["unit", "engines", "soaks", "all"], default="all")
     parser.add_argument("--bundles", metavar="DIR", type=Path)
+    parser.add_argument("--robots", metavar="DIR", type=Path)
     asked, options = parser.parse_known_args()
-    if asked.bundles is not None and not asked.bundles.is_dir():
-        parser.error(f"--bundles: no such folder: {asked.bundles}")
+    for option in ("bundles", "robots"):
+        folder = getattr(asked, option)
+        if folder is not None and not folder.is_dir():
+            parser.error(f"--{option}: no such folder: {folder}")
     parts = Parts(options)
     try:
         python = venvs.ensure(ROOT)
@@ -195,7 +202,7 @@ def main() -> int:
     if asked.what in ("unit", "all"):
         unit(parts, python)
     if asked.what in ("engines", "all"):
-        engines(parts, python, asked.bundles.resolve() if asked.bundles else None)
+        engines(parts, python, *(folder and folder.resolve() for folder in (asked.bundles, asked.robots)))
     if asked.what in ("soaks", "all"):
         soaks(parts, python)
     return parts.summary()

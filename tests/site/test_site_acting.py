@@ -125,7 +125,7 @@ def test_rerun_on_any_task(site: Site, people: tuple[Actor, Actor, Actor]) -> No
     assert again.task is not None
     assert (again.task.key, again.owner, again.is_task_rerun) == (key, bob.account, True)
     for wrong in (site.db.competition(hosted(site, ann)).tasks[0].key, "nothing", ""):
-        with pytest.raises(Invalid):
+        with pytest.raises(NotFound):
             site.submissions.rerun(robot, number(site, mine), task=wrong)
     # The same task as before is somebody's choice as well, and so is what is done once more of that.
     single = scored(site, id, bob, GOOD, task=[0], board=False)

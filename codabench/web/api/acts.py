@@ -123,6 +123,13 @@ def rerun_submissions(request: Request, actor: ByToken, number: Number) -> Count
 
 
 # ---------------------------------------------------------------------- deleted
+@router.delete("/api/submissions/delete_many/", openapi_extra=decides(Action.SUBMISSION_HARD_DELETE, **takes(Ids)))
+def delete_many(request: Request, actor: Somebody, given: Annotated[Ids, body(Ids)]) -> Nothing:
+    """Take each of these away; if one of them may not be, none is."""
+    site_of(request).submissions.delete_many(actor, given.root)
+    return Nothing()
+
+
 @router.delete(_SUBMISSION + "/", status_code=204, openapi_extra=decides(Action.SUBMISSION_HARD_DELETE))
 def delete(request: Request, actor: Somebody, number: Number) -> Response:
     """Take it away with its files."""
@@ -134,13 +141,6 @@ def delete(request: Request, actor: Somebody, number: Number) -> Response:
 def soft_delete(request: Request, actor: Somebody, number: Number) -> Nothing:
     """Take its files away; that it was there stays, and counts against limits."""
     site_of(request).submissions.soft_delete(actor, number)
-    return Nothing()
-
-
-@router.delete("/api/submissions/delete_many/", openapi_extra=decides(Action.SUBMISSION_HARD_DELETE, **takes(Ids)))
-def delete_many(request: Request, actor: Somebody, given: Annotated[Ids, body(Ids)]) -> Nothing:
-    """Take each of these away; if one of them may not be, none is."""
-    site_of(request).submissions.delete_many(actor, given.root)
     return Nothing()
 
 

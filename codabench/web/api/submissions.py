@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from codabench.core.errors import Invalid, NotFound, Refused
 from codabench.site.links import HOUR
+from codabench.site.listing import Filters
 from codabench.site.numbers import Kind
 from codabench.site.policy import Action
 from codabench.web.api.common import Body, Id, Number, Text, body, format_of, takes
@@ -113,13 +114,17 @@ def submissions(
         if competition not in (None, of):
             return []
         competition, place = of, int(index)
-    deleted = show_is_soft_deleted or bool(is_soft_deleted)
-    wanted: dict[str, Any] = {"competition": competition, "phase": place, "search": search or None, "deleted": deleted}
+    filters = Filters(
+        competition=competition,
+        phase=place,
+        status=status or None,
+        search=search or None,
+        deleted=show_is_soft_deleted or bool(is_soft_deleted),
+    )
     if format_of(request) == "csv":
         head = {"content-disposition": 'attachment; filename="submissions.csv"'}
-        text = site.submissions.to_csv(actor, **wanted, status=status or None)
-        return Response(text, media_type="text/csv; charset=utf-8", headers=head)
-    found = site.submissions.list(actor, **wanted, status=status or None, children=True)
+        return Response(site.submissions.to_csv(actor, **filters), media_type="text/csv; charset=utf-8", headers=head)
+    found = site.submissions.list(actor, **filters, children=True)
     if is_soft_deleted is not None:
         found = [each for each in found if each.is_deleted == is_soft_deleted]
     return submissions_of(site, found)
