@@ -140,12 +140,14 @@ class Channel:
         self._ring()
 
     def place(self, after: str | None) -> int | None:
-        """Where a reader goes on who knows that event and all before it; None: that is not here any more."""
+        """Where a reader goes on who knows that event and all before it; None: that is not here any more.
+
+        Several events may have one id, where a later one only follows from the first: it is told again.
+        """
         if after == self._after and self._first == 0:
             return 0
-        found = (n for n, event in enumerate(reversed(self._events)) if event.id == after)
-        back = next(found, None)
-        return None if back is None else self._first + len(self._events) - back
+        found = next((n for n, event in enumerate(self._events, 1) if event.id == after), None)
+        return None if found is None else self._first + found
 
     def since(self, place: int) -> tuple[bytes, int] | None:
         """What came from there on, and where that ends; None: it is not here any more."""
