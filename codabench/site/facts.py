@@ -139,9 +139,10 @@ class SubmissionFacts(Facts):
         found = self.competition.roles(actor)
         if actor.account is not None and actor.account == self.owner:
             found.add("Ow")
-        if self.is_public and not self.is_deleted and (self.competition.is_open or "Ap" in found):
+        enters = self.competition.is_open or "Ap" in found
+        if self.is_public and not self.is_deleted and enters:
             found.add("Pu")
-        return found if self.competition.allows_robots else found - {"Bo"}
+        return found if self.competition.allows_robots and enters else found - {"Bo"}
 
 
 @dataclass(frozen=True)
