@@ -131,6 +131,12 @@ class People(Connected):
         with self._read() as db:
             return {row.id: row.display_name or row.username for row in db.execute(query)}
 
+    def called_so(self, ids: Collection[int]) -> dict[int, tuple[str, str]]:
+        """Both: the names that accounts sign in with, and what others see of them."""
+        query = select(ACCOUNT.c.id, ACCOUNT.c.username, ACCOUNT.c.display_name).where(ACCOUNT.c.id.in_(ids))
+        with self._read() as db:
+            return {row.id: (row.username, row.display_name or row.username) for row in db.execute(query)}
+
     def usernames(self, ids: Collection[int]) -> dict[int, str]:
         """The names that accounts sign in with."""
         query = select(ACCOUNT.c.id, ACCOUNT.c.username).where(ACCOUNT.c.id.in_(ids))

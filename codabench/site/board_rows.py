@@ -196,15 +196,16 @@ def addressed(
 ) -> tuple[ShownRow, ...]:
     """Rows for one reader, with what people change at any time: what they are called, and what they answered."""
     accounts = {row.owner for row in rows if row.owner is not None}
-    usernames, names = site.db.usernames(accounts), site.accounts.shown_names(accounts)
+    called_so = site.db.called_so(accounts)
     asked = [q.key for q in found.spec.fact_sheet if q.is_on_leaderboard]
     called = site.db.called(found.id, phase.index, [row.submission for row in rows]) if asked else {}
 
     def made(row: ShownRow) -> ShownRow:
         sheet = called[row.submission][1] if row.submission in called else None
+        username, name = called_so.get(row.owner or 0, (row.username, row.name))
         return row._replace(
-            username=usernames.get(row.owner or 0, row.username),
-            name=names.get(row.name, row.name),
+            username=username,
+            name=name,
             is_mine=row.owner is not None and row.owner == actor.account,
             answers={key: (sheet or {}).get(key) for key in asked},
         )
@@ -230,7 +231,7 @@ def _pages(
 def shown_tasks(site: Site, spec: CompetitionSpec, phase: PhaseSpec) -> tuple[ShownTask, ...]:
     """The tasks of a phase with their numbers."""
     tasks = spec.tasks_of(phase)
-    numbers = {task.key: task.id for task in site.db.tasks([task.key for task in tasks if task.key])}
+    numbers = site.numbers.tasks(task.key for task in tasks if task.key)
     return tuple(ShownTask(t.index, numbers.get(t.key or ""), t.key, t.name) for t in tasks)
 
 

@@ -38,6 +38,8 @@ class Numbers(Part):
     def __init__(self, site: Site) -> None:
         super().__init__(site)
         self._numbers: dict[tuple[Kind, str], int] = {}
+        self._keys: dict[tuple[Kind, int], str] = {}
+        self._tasks: dict[str, int] = {}
 
     def of(self, kind: Kind, *parts: object) -> int:
         """The number of one thing, such as ``of(Kind.PHASE, competition, 0)``."""
@@ -59,10 +61,20 @@ class Numbers(Part):
 
     def key(self, kind: Kind, number: int) -> str:
         """What has that number; `NotFound` if nothing of this kind has."""
-        found = self.db.numbered(kind.value, number)
+        found = self._keys.get((kind, number)) or self.db.numbered(kind.value, number)
         if found is None:
             raise NotFound(f"there is no such {kind.value}, or not for you")
+        if len(self._keys) >= _KEPT:
+            self._keys = {}
+        self._keys[kind, number] = found
         return found
+
+    def tasks(self, keys: Iterable[str]) -> dict[str, int]:
+        """The numbers of tasks by their keys, also of deleted ones; keys that no task has are left out."""
+        wanted = set(keys)
+        if not wanted <= self._tasks.keys():
+            self._tasks.update({task.key: task.id for task in self.db.tasks_ever(wanted)})
+        return {key: self._tasks[key] for key in wanted if key in self._tasks}
 
     def parts(self, kind: Kind, number: int) -> list[str]:
         """The same, in its parts."""
