@@ -7,7 +7,9 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from typing import Any
 from codabench.core.errors import Refused, UsageError
 
 _BYTES = 32
+_DIGITS = re.compile(rb"[0-9a-f]{64}")
+_SHORTEST = 48
 
 
 def secret_of(file: Path) -> bytes:
@@ -23,7 +27,7 @@ def secret_of(file: Path) -> bytes:
     Raises
     ------
     UsageError
-        ``CB822``: others can read it, it is too short, or it can neither be read nor made.
+        ``CB822``: others can read it, it is not 64 random hexadecimal digits, or it can neither be read nor made.
     """
     try:
         if file.exists():
@@ -51,7 +55,8 @@ def _read(file: Path) -> bytes:
         key = kept.read(4096).strip()
     if mode & 0o077:
         raise UsageError(f"others can read the key of the site in {file}", code="CB822", hint=f"chmod 600 {file}")
-    if len(key) < _BYTES or len(set(key)) < 8:
+    # What is random cannot be told more shortly.
+    if not _DIGITS.fullmatch(key) or len(zlib.compress(key, 9)) < _SHORTEST:
         hint = "remove the file: a new one is made, and links that were given out work no more"
         raise UsageError(f"the key of the site in {file} can be guessed", code="CB822", hint=hint)
     return key
