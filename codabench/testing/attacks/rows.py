@@ -152,7 +152,11 @@ D07 | a result that is delivered twice, or late | a token for each attempt
 D08 | encryption that is off | refused beyond loopback
 W05 | planting a session, or using one that was ended | a new secret at each sign-in, ended on the server
 W06 | guessing passwords, finding out who has an account | Argon2id, growing pauses, equal answers in equal time
+W07 | a key for links that others know or guess | made at random for its owner only; any other is refused
 W08 | tokens in a stolen database, in logs | SHA-256 of random bits, links made as they are sent, a filter for logs
+W09 | uploads without number at the same time | few of one account are taken at once
+W10 | uploads that are larger than they say, beyond a quota | counted as they come, whole or not there
+W11 | paths where an id belongs | links are signed, name keys and digests, and what is stored has its digest
 """
 
 
