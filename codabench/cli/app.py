@@ -20,6 +20,7 @@ from codabench.cli.doctor import doctor
 from codabench.cli.gc import gc, usage
 from codabench.cli.init import init
 from codabench.cli.listing import runs, submissions
+from codabench.cli.maintenance import maintenance
 from codabench.cli.phases import migrate, tick
 from codabench.cli.prune import prune
 from codabench.cli.reevaluate import reevaluate
@@ -43,7 +44,7 @@ SECTIONS: dict[str, tuple[Any, ...]] = {
     "Decide": (choose, score, delete, migrate),
     "Check scores": (receipt, verify, reevaluate),
     "Look after a workspace": (dispatch, status, tick, gc, usage, backup, restore, database),
-    "Host it": (serve, config, user),
+    "Host it": (serve, config, user, maintenance),
     "A cluster": (scheduler, worker, certs, preflight),
     "Look after this machine": (doctor, prune),
 }

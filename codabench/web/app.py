@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 from codabench._version import __version__
 from codabench.web import api, events, failures, health, pages, transfer
 from codabench.web.api.common import Spelling
+from codabench.web.closing import Door
 from codabench.web.config import ServerSettings
 from codabench.web.rendering import STATIC
 from codabench.web.routing import refuse_undecided
@@ -56,6 +57,7 @@ def create_app(site: Site, settings: ServerSettings | None = None) -> FastAPI:
         max_body_size=BODY,
     )
     app.state.site, app.state.server, app.state.signer, app.state.live = site, settings, site.links.signer, Hub()
+    app.state.door = Door(site)
     failures.install(app)
     base = urlsplit(site.settings.url)
     hosts = {base.hostname or "", *_HERE, *settings.hosts}

@@ -66,8 +66,11 @@ def who(request: Request, shown: Annotated[str, Depends(shown)]) -> Actor:
         What was shown is worth nothing; whoever it is may not come in.
     Refused
         ``CB810``: a browser sent this for another site.
+    HTTPException
+        503: the site is closed for maintenance.
     """
     request.state.actor = actor = _who(request, shown)
+    request.app.state.door.enter(actor, request.url.path)
     return actor
 
 

@@ -18,7 +18,7 @@ from codabench.site.actors import OPERATOR
 from codabench.site.policy import Action
 from codabench.site.site import Site
 from codabench.web import app as application
-from codabench.web import identity
+from codabench.web import closing, identity
 from codabench.web.app import create_app
 from codabench.web.identity import HEADER, Somebody, Who, drop_session, set_session
 from codabench.web.rendering import STATIC, asset, environment, markdown, moment, render
@@ -182,6 +182,31 @@ def test_pages_of_this_site_may(site: Site) -> None:
         assert client.post("/api/me/", headers=headers).status_code == 200
     behind = {"host": "localhost:8000", "origin": "http://127.0.0.1:8000"}
     assert client.post("/api/me/", headers=behind).status_code == 200, "under the name that people know"
+
+
+# ---------------------------------------------------------------------- maintenance
+def test_a_site_that_is_worked_on_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closing, "LOOK", 0.0)
+    alice, root = person(site, "alice"), person(site, "rooty", is_superuser=True)
+    client = browser(site, alice)
+    assert client.get("/me/").status_code == 200
+    site.status.close_for_maintenance(OPERATOR, "Back at <noon>.")
+    shown = client.get("/me/")
+    assert (shown.status_code, "Back at &lt;noon&gt;." in shown.text) == (503, True)
+    told = robot(site, alice).get("/api/me/")
+    assert (told.status_code, told.json(), told.headers["retry-after"]) == (503, {"detail": "Back at <noon>."}, "120")
+    assert browser(site, root).get("/me/").status_code == 200, "who works on it comes in"
+    assert browser(site).get("/accounts/login/").status_code == 200, "and signs in"
+    for path in ("/api/health/", "/static/site.css"):
+        assert client.get(path).status_code == 200
+    site.status.open_again(OPERATOR)
+    assert client.get("/me/").status_code == 200
+
+
+def test_whether_a_site_is_open_is_asked_now_and_then(client: TestClient, site: Site) -> None:
+    client.get("/api/me/")
+    site.status.close_for_maintenance(OPERATOR)
+    assert client.get("/api/me/").status_code == 200, "not at each request"
 
 
 # ---------------------------------------------------------------------- every answer
@@ -365,7 +390,7 @@ def test_what_organizers_write_cannot_do_harm(text: str) -> None:
 
 def test_what_organizers_write_is_shown() -> None:
     made = str(markdown("# Title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<b>bold</b> [x](https://example.org) ~~no~~"))
-    for part in ("<h1>Title</h1>", "<td>1</td>", "<b>bold</b>", 'href="https://example.org"', "<s>no</s>"):
+    for part in ("<h2>Title</h2>", "<td>1</td>", "<b>bold</b>", 'href="https://example.org"', "<s>no</s>"):
         assert part in made
     assert markdown(None) == ""
 

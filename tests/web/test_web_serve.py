@@ -194,6 +194,15 @@ def test_tick_does_what_is_due_on_a_site(here: Path) -> None:
     assert cli("tick", "--workspace", "nowhere")[0] == 2
 
 
+def test_maintenance_is_a_word_of_the_operator(here: Path) -> None:
+    assert cli("user", "add", "alice")[0] == 0
+    assert cli("maintenance")[1] == "the site is open\n"
+    assert cli("maintenance", "Back at noon.")[1] == "the site is closed: Back at noon.\n"
+    assert json.loads(cli("maintenance", "--json")[1]) == {"ok": True, "text": "Back at noon."}
+    assert cli("maintenance", "x", "--off")[0] == 2
+    assert cli("maintenance", "--off")[1] == "the site is open\n"
+
+
 # ---------------------------------------------------------------------- what is believed, what is written down
 def test_only_proxies_that_are_named_say_who_asks() -> None:
     asked: list[tuple[str, str]] = []
