@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from codabench.core.errors import StorageError, UsageError
+from codabench.core.errors import NotFound, StorageError, UsageError
 from codabench.core.text import printable
 from codabench.db.places import network_file_system
 
@@ -119,6 +119,9 @@ class Connected:
             raise StorageError(f"the database {self.url} is closed", code="CB723")
         try:
             yield
+        except OverflowError as error:
+            # SQLite refuses to compare; PostgreSQL finds nothing.
+            raise NotFound("nothing has a number of so many digits") from error
         except UnicodeEncodeError as error:
             # Bytes that are no text come in file names and on command lines.
             message = f"'{printable(error.object)[:200]}' is no text: it is not valid Unicode"

@@ -97,24 +97,42 @@ def _headers(made: World, role: str) -> dict[str, str]:
 
 
 def _known(made: World) -> dict[str, list[Any]]:
-    """Things that there are, by the names of what asks for them."""
+    """Things that there are: by the part of a path that they belong to, and by the names of what asks for them."""
     detail = made.annie.get(made.path).json()
+    phases = [phase["id"] for phase in detail["phases"]]
     tasks = [task for phase in detail["phases"] for task in phase["tasks"]]
-    submissions = [each["id"] for each in made.suzie.get("/api/submissions/").json()]
     datasets = made.annie.get("/api/datasets/").json()["results"]
-    numbers = [1, made.number, *(phase["id"] for phase in detail["phases"]), *submissions, *(t["id"] for t in tasks)]
+    keys = [each["key"] for each in datasets]
     return {
-        "id": numbers,
-        "number": numbers,
-        "phase": [phase["id"] for phase in detail["phases"]],
+        "competitions": [made.number],
         "competition": [made.number],
-        "key": [each["key"] for each in datasets],
-        "data": [each["key"] for each in datasets],
+        "phases": phases,
+        "phase": phases,
+        "submissions": [each["id"] for each in made.suzie.get("/api/submissions/").json()],
+        "leaderboards": [board["id"] for board in detail["leaderboards"]],
+        "datasets": [each["id"] for each in datasets],
+        "tasks": [task["id"] for task in tasks],
+        "participants": [each["id"] for each in made.annie.get(f"/api/participants/?competition={made.number}").json()],
+        "users": [actor.account for actor in made.actors.values()],
+        "key": keys,
+        "data": keys,
+        "scoring_program": keys,
+        "input_data": keys,
         "task_key": [task["key"] for task in tasks],
-        "tasks": [[task["id"]] for task in tasks],
-        "scoring_program": [each["key"] for each in datasets],
-        "user": [1, 2],
     }
+
+
+def _aim(case: Any, known: dict[str, list[Any]], chance: Any) -> None:
+    """Have a call be for things that there are, more often than not."""
+    kind = next((part for part in case.operation.path.split("/") if part in known), "")
+    for values in (case.path_parameters, case.query, case.body):
+        if not isinstance(values, dict):
+            continue
+        for name in values:
+            named = kind if name in ("id", "number") else name
+            if named in known and chance.random() < 0.7:
+                found = chance.choice(known[named])
+                values[name] = [found] if isinstance(values[name], list) else found
 
 
 def _call(
@@ -137,11 +155,7 @@ def _call(
     )
     @hypothesis.given(made, st.randoms(use_true_random=False))
     def call(case: Any, chance: Any) -> None:
-        for values in (case.path_parameters, case.query, case.body):
-            if isinstance(values, dict):
-                for name in known.keys() & values.keys():
-                    if chance.random() < 0.6:
-                        values[name] = chance.choice(known[name])
+        _aim(case, known, chance)
         for role, shown in headers.items():
             status = _status(case, shown)
             tried.statuses[role][status] += 1

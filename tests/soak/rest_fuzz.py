@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 SEED = 20_261_124
-LIMIT = 1800
+LIMIT = 240
 EXAMPLES = 100
 """Of each call, for each role."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, RootModel
 from starlette.responses import Response
 
 from codabench.site.links import HOUR
 from codabench.site.policy import Action
-from codabench.web.api.common import Body, ByToken, Id, Number, Text, body, takes
+from codabench.web.api.common import Asked, Body, ByToken, Id, Number, Text, body, takes
 from codabench.web.api.numbered import phase_of
 from codabench.web.api.shapes import Score
 from codabench.web.api.submission_shapes import score_of
@@ -193,7 +193,7 @@ def download_many(request: Request, actor: Somebody, given: Annotated[Chosen, bo
 
 # ---------------------------------------------------------------------- scores by hand
 @router.get("/api/submission_scores/", openapi_extra=decides(Action.SUBMISSION_READ))
-def scores(request: Request, actor: Who, submission: Annotated[int | None, Query(ge=0)] = None) -> list[Score]:
+def scores(request: Request, actor: Who, submission: Asked = None) -> list[Score]:
     """The scores of a submission; where none is named, nothing."""
     if submission is None:
         return []

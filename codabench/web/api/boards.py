@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import cast
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from codabench.core.errors import Invalid
@@ -13,7 +13,7 @@ from codabench.site.board_rows import ShownBoard
 from codabench.site.boards import Format
 from codabench.site.numbers import Kind
 from codabench.site.policy import Action
-from codabench.web.api.common import Number, format_of
+from codabench.web.api.common import Asked, Number, format_of
 from codabench.web.api.numbered import phase_of, secret_of
 from codabench.web.api.shapes import Board, Entries, Leaderboard, board_of, leaderboard_of, rows_of
 from codabench.web.identity import Who, site_of
@@ -61,7 +61,7 @@ def leaderboard(request: Request, actor: Who, number: Number) -> Entries:
     response_class=Response,
     responses={200: {"content": {kind: {} for kind in ("application/json", "text/csv", "application/zip")}}},
 )
-def results(request: Request, actor: Who, number: Number, phase: Annotated[int | None, Query(ge=0)] = None) -> Response:
+def results(request: Request, actor: Who, number: Number, phase: Asked = None) -> Response:
     """Everything that leaderboards have, as ``results.json``, ``results.csv`` or ``results.zip``."""
     site = site_of(request)
     competition, place = site.numbers.key(Kind.COMPETITION, number), None

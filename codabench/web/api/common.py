@@ -30,15 +30,18 @@ _LIVE = "/events"
 _SUFFIXES = frozenset({"json", "csv", "zip", "html"})
 _FORMAT = "codabench.format"
 _DEEPEST = 40
-_LARGEST = 2**31 - 1
+LARGEST = 2**31 - 1
+"""Numbers beyond it are no database's."""
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
-Id = Annotated[int, Field(ge=0, le=_LARGEST)]
+Id = Annotated[int, Field(ge=0, le=LARGEST)]
 """A number that a client names, as every database takes it."""
-Number = Annotated[int, Path(ge=0, le=_LARGEST)]
+Number = Annotated[int, Path(ge=0, le=LARGEST)]
 """The same in a path: what is none is not found."""
+Asked = Annotated[int | None, Query(ge=0, le=LARGEST)]
+"""The same in a query, if it is said."""
 Text = Annotated[str, AfterValidator(storable)]
 
 
@@ -293,7 +296,7 @@ def paging(usual: int) -> Any:
     """A parameter that says which page is wanted; `usual`: so many items it has, where nobody says how many."""
 
     def read(
-        page: Annotated[int, Query(ge=1, le=_LARGEST)] = 1, page_size: Annotated[int, Query(ge=1, le=_LARGEST)] = usual
+        page: Annotated[int, Query(ge=1, le=LARGEST)] = 1, page_size: Annotated[int, Query(ge=1, le=LARGEST)] = usual
     ) -> Paging:
         return Paging(page, min(page_size, 1000))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from codabench.core.people import ParticipationStatus
 from codabench.site.policy import Action
 from codabench.site.registrations import Participant
 from codabench.site.site import Site
-from codabench.web.api.common import Body, Number, Text, body, format_of, takes, wire
+from codabench.web.api.common import Asked, Body, Number, Text, body, format_of, takes, wire
 from codabench.web.api.competitions import competition_of
 from codabench.web.identity import Somebody, site_of
 from codabench.web.routing import decides
@@ -27,7 +27,6 @@ _STATES = {
     JobState.FINISHED: "Finished",
     JobState.FAILED: "Failed",
 }
-_LARGEST = 2**31 - 1
 
 
 class Message(Body):
@@ -168,7 +167,7 @@ def email_all(request: Request, actor: Somebody, id: Number, given: Annotated[Me
 def participants(
     request: Request,
     actor: Somebody,
-    competition: Annotated[int | None, Query(ge=0, le=_LARGEST)] = None,
+    competition: Asked = None,
     status: Text = "",
     search: Text = "",
     user__username: Text = "",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import field_validator
 from starlette.responses import JSONResponse, Response
 
@@ -16,7 +16,7 @@ from codabench.site.links import HOUR
 from codabench.site.listing import Filters
 from codabench.site.numbers import Kind
 from codabench.site.policy import Action
-from codabench.web.api.common import Body, Id, Number, Text, body, format_of, takes
+from codabench.web.api.common import Asked, Body, Id, Number, Text, body, format_of, takes
 from codabench.web.api.numbered import chosen, phase_of, secret_of
 from codabench.web.api.submission_shapes import (
     Allowed,
@@ -31,8 +31,6 @@ from codabench.web.identity import Somebody, Who, site_of
 from codabench.web.routing import decides
 
 router = APIRouter(tags=["submissions"])
-
-Asked = Annotated[int | None, Query(ge=0)]
 
 
 class New(Body):

@@ -35,6 +35,13 @@ def at_once(work: Callable[[], object], many: int = 4) -> list[object]:
     return ends
 
 
+def test_nothing_has_a_number_of_many_digits(db: Database) -> None:
+    for number in (2**31, 2**63, 2**70):
+        for find in (db.account, db.job, db.dataset_numbered, db.task_numbered, db.participation_numbered):
+            with pytest.raises(NotFound):
+                find(number)
+
+
 def test_an_account_comes_back_as_it_was(db: Database) -> None:
     alice = add(db, "alice", is_active=True, is_bot=True)
     profile, wants = Profile(biography="Größe\n🙂"), Notifications(forum=False)
