@@ -15,6 +15,7 @@ from codabench.web.pages import (
     organizing,
     people,
     results,
+    status,
     submissions,
     tasks,
 )
@@ -27,6 +28,7 @@ ROUTERS = (
     cleaning.router,
     datasets.router,
     tasks.router,
+    status.router,
     administering.router,
     creating.router,
     editing.router,

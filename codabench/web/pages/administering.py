@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from codabench.core.errors import Invalid
 from codabench.core.people import Account
 from codabench.core.text import parse_size
+from codabench.site.actors import ANONYMOUS
 from codabench.site.numbers import Kind
 from codabench.site.policy import Action
 from codabench.web.identity import Somebody, site_of
@@ -36,7 +37,13 @@ def _administers(request: Request, actor: Somebody) -> None:
 def overview(request: Request, actor: Somebody) -> HTMLResponse:
     """What there is to look after."""
     _administers(request, actor)
-    return render(request, "admin/overview.html", {"counters": site_of(request).competitions.counters(actor)})
+    site = site_of(request)
+    values = {
+        "counters": site.competitions.counters(actor),
+        "closed": site.status.maintenance(ANONYMOUS),
+        "form": Filled({"text": ""}),
+    }
+    return render(request, "admin/overview.html", values)
 
 
 # ---------------------------------------------------------------------- accounts
