@@ -220,7 +220,7 @@ class Robots:
     scratch: Path
 
     def __call__(self, script: str, *arguments: object, who: str | None = None, **settings: object) -> Ran:
-        """Run a script to its end; it has to end well, unless `Ran.code` is looked at.
+        """Run a script to its end.
 
         Parameters
         ----------
@@ -230,9 +230,10 @@ class Robots:
             Further lines to set.
         """
         text = (self.folder / f"{script}.py").read_text("utf-8")
-        lines = {"CODALAB_URL": f"{self.lab.url.rstrip('/')}/", **settings}
+        lines: dict[str, object] = {"CODALAB_URL": f"{self.lab.url.rstrip('/')}/"}
         if script != "get_competition_details":
             lines |= {"USERNAME": who or self.lab.bot, "PASSWORD": PASSWORD}
+        lines |= settings
         kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         done = subprocess.run(
             [sys.executable, "-", *map(str, arguments)], input=set_lines(text, lines), cwd=self.scratch, env=kept,
@@ -240,10 +241,12 @@ class Robots:
         )  # fmt: skip
         return Ran(done.returncode, done.stdout)
 
-    def submit(self, tasks: list[int]) -> Ran:
+    def submit(self, tasks: list[int], **more: object) -> Ran:
+        """Have the script submit that does; no tasks: all."""
         place = self.scratch / "submission.zip"
         place.write_bytes(self.lab.submission)
-        return self("example_submission", PHASE_ID=self.lab.phase, TASK_LIST=tasks, SUBMISSION_ZIP_PATH=str(place))
+        lines = {"PHASE_ID": self.lab.phase, "TASK_LIST": tasks, "SUBMISSION_ZIP_PATH": str(place)}
+        return self("example_submission", **lines, **more)  # type: ignore[arg-type]
 
 
 def set_lines(text: str, values: Mapping[str, object]) -> str:

@@ -141,6 +141,23 @@ def test_the_thirteen_runs(lying: tuple[Liar, Lab], scripts: Path, tmp_path: Pat
     play(Robots(scripts, lying[1], tmp_path))
 
 
+def test_scripts_say_what_was_refused(lying: tuple[Liar, Lab], scripts: Path, tmp_path: Path) -> None:
+    """By the codes that they exit with."""
+    liar, lab = lying
+    robots = Robots(scripts, lab, tmp_path)
+    assert robots.submit([], PASSWORD="wrong").code == 255
+    assert robots.submit([], USERNAME=STRANGER).code == 254
+    for path, verb, code in (("/api/datasets/", "POST", 253), ("/uploads/.*", "PUT", 252)):
+        liar.lie = Lie(verb, path, status(403))
+        try:
+            assert robots.submit([]).code == code
+        finally:
+            liar.lie = None
+    foreign = robots.submit([999_999])
+    foreign.says("Error submitting (400)")
+    assert foreign.code == 0
+
+
 def test_no_answer_that_is_wrong_is_taken_for_right(lying: tuple[Liar, Lab], tmp_path: Path) -> None:
     """Each run of ours fails where what it rests on is another than clients were written for."""
     liar, lab = lying
