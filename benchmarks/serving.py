@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import competition
-from dispatching import _schema
+from dispatching import _schema as schema
 from measure import Benchmark, CannotMeasureError, Side
 
 HERE = Path(__file__).resolve().parent
@@ -35,14 +35,39 @@ PAGE_P95: tuple[str, list[float]] = ("ms p95", [])
 
 
 # ---------------------------------------------------------------------- what is served
-def opened(url: str, folder: Path) -> Any:
-    """The site, in this process."""
+def opened(url: str, folder: Path, *, dispatch: bool = False) -> Any:
+    """The site, in this process; `dispatch`: which carries out what is submitted."""
     import codabench as cb
     from codabench.site.settings import SiteSettings
     from codabench.site.site import Site
 
-    ws = cb.Workspace(folder / "storage", db=url, backend="process", dispatch=False)
+    ws = cb.Workspace(folder / "storage", db=url, backend="process", dispatch=dispatch)
     return Site(ws, SiteSettings(secret_file=folder / "secret.key"))
+
+
+def host(site: Any, owner: Any, bundle: Path) -> str:
+    """The id of a published competition made of a bundle."""
+    from codabench.core.competition import DataRole
+    from codabench.core.hosting import Dataset
+
+    archive = bundle.with_suffix(".zip")
+    subprocess.run([sys.executable, "-m", "zipfile", "-c", str(archive), *map(str, bundle.iterdir())], check=True)
+    made = Dataset(
+        key=str(uuid.uuid4()),
+        owner=owner.account,
+        type=DataRole.COMPETITION_BUNDLE,
+        name="bundle",
+        file_name="bundle.zip",
+        size=archive.stat().st_size,
+        content=site.workspace.storage.put(archive.read_bytes()),
+        created_at=site.now(),
+    )
+    job = site.competitions.create(owner, site.db.add_dataset(made).key)
+    job = site.jobs.wait(owner, job.id, timeout=60)
+    if job.result is None:
+        raise CannotMeasureError(f"the bundle was not unpacked: {job.details}")
+    site.competitions.publish(owner, job.result, True)
+    return str(job.result)
 
 
 def fill(site: Any, folder: Path) -> tuple[str, list[str]]:
@@ -50,8 +75,6 @@ def fill(site: Any, folder: Path) -> tuple[str, list[str]]:
     from sqlalchemy import insert
 
     from codabench.bundle.defined.logo import placeholder_logo
-    from codabench.core.competition import DataRole
-    from codabench.core.hosting import Dataset
     from codabench.core.records import Outcome, Run, Status, Submission
     from codabench.core.trees import TreeRef
     from codabench.db.convert import run_row, submission_row
@@ -64,30 +87,13 @@ def fill(site: Any, folder: Path) -> tuple[str, list[str]]:
     columns = ", ".join(f"{{title: {key}, key: {key}, index: {n}}}" for n, key in enumerate(KEYS))
     (bundle / "competition.yaml").write_text(f"{text}    submission_rule: Force_Best\n    columns: [{columns}]\n")
     (bundle / "logo.png").write_bytes(placeholder_logo("board"))
-    archive = folder / "bundle.zip"
-    subprocess.run([sys.executable, "-m", "zipfile", "-c", str(archive), *map(str, bundle.iterdir())], check=True)
     people = [actor_of(site.accounts.add(OPERATOR, f"person{n}", email=None)) for n in range(ROWS)]
-    content = site.workspace.storage.put(archive.read_bytes())
-    made = Dataset(
-        key=str(uuid.uuid4()),
-        owner=people[0].account,
-        type=DataRole.COMPETITION_BUNDLE,
-        name="bundle",
-        file_name="bundle.zip",
-        size=archive.stat().st_size,
-        content=content,
-        created_at=site.now(),
-    )
-    job = site.competitions.create(people[0], site.db.add_dataset(made).key)
-    job = site.jobs.wait(people[0], job.id, timeout=60)
-    if job.result is None:
-        raise CannotMeasureError(f"the bundle was not unpacked: {job.details}")
-    site.competitions.publish(people[0], job.result, True)
+    id = host(site, people[0], bundle)
     tree = TreeRef(digest=f"sha256:{'a' * 64}", archive="b" * 64, size=3, files=1)
     submissions = [
         Submission(
             id=uuid.uuid4().hex,
-            competition=job.result,
+            competition=id,
             phase=0,
             name="answer.zip",
             participant=person.participant,
@@ -108,7 +114,7 @@ def fill(site: Any, folder: Path) -> tuple[str, list[str]]:
         rows.execute(insert(SUBMISSION), [submission_row(s) for s in submissions])
         of_run = zip(runs, submissions, scores, strict=True)
         rows.execute(insert(RUN), [run_row(r, s) | ended | {"scores": own} for r, s, own in of_run])
-    return job.result, [s.id for s in submissions]
+    return id, [s.id for s in submissions]
 
 
 def asked(site: Any, path: str) -> dict[str, Any]:
@@ -138,7 +144,7 @@ def asked(site: Any, path: str) -> dict[str, Any]:
 def serve_ours(url: str, folder: Path, port: int) -> None:
     from codabench.web.app import create_app
 
-    _serve(create_app(opened(url, folder)), port)
+    serve(create_app(opened(url, folder)), port)
 
 
 def serve_bare(url: str, folder: Path, port: int) -> None:
@@ -161,21 +167,22 @@ def serve_bare(url: str, folder: Path, port: int) -> None:
                     found.fetchall()
         return HTMLResponse(known["text"]) if known["document"] is None else JSONResponse(known["document"])
 
-    _serve(app, port)
+    serve(app, port)
 
 
-def _serve(app: Any, port: int) -> None:
+def serve(app: Any, port: int) -> None:
     import uvicorn
 
     uvicorn.run(app, host="127.0.0.1", port=port, lifespan="off", log_level="error", access_log=False)
 
 
 @contextmanager
-def _server(which: str, url: str, folder: Path) -> Iterator[int]:
+def served(script: str, which: str, url: str, folder: Path) -> Iterator[tuple[int, int]]:
+    """A server that a benchmark runs as a process of its own: its port and its process."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
-    process = subprocess.Popen([sys.executable, __file__, which, url, str(folder), str(port)], env=env)
+    process = subprocess.Popen([sys.executable, script, which, url, str(folder), str(port)], env=env)
     try:
         for _ in range(300):
             try:
@@ -183,7 +190,7 @@ def _server(which: str, url: str, folder: Path) -> Iterator[int]:
                 break
             except OSError:
                 time.sleep(0.1)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait(30)
@@ -219,7 +226,7 @@ def _board(page: bool, times: list[float]) -> Iterator[tuple[Side, Side]]:
     from codabench.site.numbers import Kind
 
     with ExitStack() as stack:
-        url = stack.enter_context(_schema())
+        url = stack.enter_context(schema())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="codabench-benchmark-")))
         site = opened(url, folder)
         stack.callback(site.workspace.close)
@@ -229,7 +236,7 @@ def _board(page: bool, times: list[float]) -> Iterator[tuple[Side, Side]]:
         board, own = f"/api/phases/{phase}/get_leaderboard/", f"/competitions/{site.competitions.number(id)}/results/"
         path = own if page else board
         (folder / "asked.json").write_text(json.dumps(asked(site, path), default=str))
-        ours, bare = (stack.enter_context(_server(which, url, folder)) for which in ("ours", "bare"))
+        ours, bare = (stack.enter_context(served(__file__, which, url, folder))[0] for which in ("ours", "bare"))
         last = site.numbers.of(Kind.SUBMISSION, submissions[0])
         for value in ("7.25", "8.75"):
             # What is committed here is in the next answer there.
