@@ -49,9 +49,9 @@ class Tried:
 
 
 @contextmanager
-def peopled() -> Iterator[World]:
-    """A site with a competition in which Bobby takes part, and one submission of his."""
-    site = make_site(Clock())
+def peopled(database: str | None = None) -> Iterator[World]:
+    """A site with a competition in which Bobby takes part, and one submission of his; None: a database in memory."""
+    site = make_site(Clock(), database)
     try:
         made = world(site)
         made.annie.patch(made.path, json={"registration_auto_approve": True})
@@ -68,7 +68,7 @@ def peopled() -> Iterator[World]:
         close_site(site)
 
 
-def fuzz(examples: int, *, seed: int, below: str = "/") -> Tried:
+def fuzz(examples: int, *, seed: int, below: str = "/", database: str | None = None) -> Tried:
     """Call everything that the document has, so often by each role; half of it has values that fit the document.
 
     Parameters
@@ -79,7 +79,7 @@ def fuzz(examples: int, *, seed: int, below: str = "/") -> Tried:
     import schemathesis
 
     tried = Tried({role: Counter() for role in ROLES})
-    with peopled() as made:
+    with peopled(database) as made:
         headers = {role: _headers(made, role) for role in ROLES}
         app = create_app(made.site, ServerSettings(hosts=("testserver",)))
         every = [found.ok() for found in schemathesis.openapi.from_asgi("/api/schema/", app).get_all_operations()]

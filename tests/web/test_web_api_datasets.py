@@ -70,6 +70,10 @@ def test_a_robot_uploads_in_two_calls(annie: TestClient) -> None:
             {"request_sassy_file_name": ["This field is required."]},
         ),
         ({"request_sassy_file_name": "a.zip", "file_size": "3"}, {"type": ["This field is required."]}),
+        (
+            {"type": "submission", "request_sassy_file_name": "a.zip", "file_size": "3", "competition": "99"},
+            {"competition": ['Invalid pk "99" - object does not exist.']},
+        ),
     ],
 )
 def test_what_is_wrong_with_an_announcement(annie: TestClient, sent: dict[str, str], answer: object) -> None:

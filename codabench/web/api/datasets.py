@@ -18,8 +18,8 @@ from codabench.site.actors import Actor
 from codabench.site.numbers import Kind
 from codabench.site.policy import Action
 from codabench.web.api.common import Body, Id, Listed, Number, Sized, Tens, Text, Twenties, body, listed, takes
-from codabench.web.api.competitions import competition_of
 from codabench.web.api.dataset_shapes import DatasetItem, Titled, Use, dataset_item
+from codabench.web.api.numbered import related
 from codabench.web.identity import Somebody, Who, site_of
 from codabench.web.routing import decides
 
@@ -95,7 +95,9 @@ def create(request: Request, actor: Somebody, given: Annotated[New, body(New)]) 
     if given.file_size in (None, ""):
         return JSONResponse({"file_size": _REQUIRED}, 400)  # a text: clients read it so
     datasets = site_of(request).datasets
-    competition = None if given.competition is None else competition_of(request, given.competition)
+    competition = None
+    if given.competition is not None:
+        competition = related(site_of(request), Kind.COMPETITION, "competition", given.competition)
     try:
         made = datasets.create(
             actor,

@@ -37,6 +37,20 @@ def chosen(site: Site, kind: Kind, field: str, number: int) -> str:
         raise Invalid({field: _CHOICE}) from None
 
 
+def related(site: Site, kind: Kind, field: str, number: int) -> str:
+    """The key of what a body names by its number.
+
+    Raises
+    ------
+    Invalid
+        ``CB802``: there is no such thing.
+    """
+    try:
+        return site.numbers.key(kind, number)
+    except NotFound:
+        raise Invalid({field: f'Invalid pk "{number}" - object does not exist.'}) from None
+
+
 def secret_of(request: Request) -> str:
     """The key of a secret link, if the request shows one."""
     return request.query_params.get("secret_key", "")

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from codabench.core.errors import Invalid, NotFound
+from codabench.core.errors import NotFound
 from codabench.site.actors import Actor
+from codabench.site.numbers import Kind
 from codabench.site.overview import overview
 from codabench.site.policy import Action
 from codabench.site.site import Site
@@ -18,7 +19,7 @@ from codabench.web.api import competition_bodies as bodies
 from codabench.web.api import numbered
 from codabench.web.api.common import Id, Number, body, takes
 from codabench.web.api.competition_shapes import Phase, phase_of
-from codabench.web.api.competitions import SecretKey, competition_of
+from codabench.web.api.competitions import SecretKey
 from codabench.web.identity import Somebody, Who, site_of
 from codabench.web.routing import decides, open_to_all
 
@@ -59,10 +60,7 @@ def phase(request: Request, actor: Who, id: Number, secret_key: SecretKey = "") 
 def create(request: Request, actor: Somebody, given: Annotated[New, body(New)]) -> PhaseItem:
     """Add a phase, at its index or behind the others."""
     site = site_of(request)
-    try:
-        competition = competition_of(request, given.competition)
-    except NotFound:
-        raise Invalid({"competition": f'Invalid pk "{given.competition}" - object does not exist.'}) from None
+    competition = numbered.related(site, Kind.COMPETITION, "competition", given.competition)
     places: list[int] = []
 
     def added(phases: list[dict[str, Any]]) -> list[dict[str, Any]]:
