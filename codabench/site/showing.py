@@ -99,7 +99,7 @@ class Shown:
     board
         The number of the leaderboard that it stands on.
     has_detailed_result
-        There may be one, and it may be seen.
+        There may be one, it may be seen, and the competition wants a link to it beside submissions.
     """
 
     number: int
@@ -246,7 +246,11 @@ class Showing:
         parent, account = is_parent(own), account_of(own.participant)
         children = [self._numbers[child_key(own.id, n)] for n in range(len(own.tasks))] if parent else []
         whole = item.position is None
-        page = self.status(item) is Status.FINISHED and run is not None
+        page = (
+            run is not None
+            and run.status is Status.FINISHED
+            and allows(self._actor, Action.SUBMISSION_DETAILED_RESULT, facts)
+        )
         return Shown(
             number=self._numbers[own.id] if whole else self._numbers[child_key(own.id, item.position or 0)],
             id=own.id,
@@ -278,7 +282,7 @@ class Showing:
             children=tuple(children) if whole else (),
             parent=None if whole else self._numbers[own.id],
             is_task_rerun=facts.is_task_rerun,
-            has_detailed_result=page and allows(self._actor, Action.SUBMISSION_DETAILED_RESULT, facts),
+            has_detailed_result=page and found.spec.show_detailed_results_in_submission_panel,
             auto_run=found.spec.auto_run_submissions,
             can_be_published=facts.can_be_published,
             hides=Hides(facts.hide_output, facts.hide_prediction_output, facts.hide_score_output),

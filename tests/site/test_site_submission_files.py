@@ -89,6 +89,11 @@ def test_pages_of_detailed_results(site: Site, people: tuple[Actor, Actor, Actor
     n = with_files(site, id, bob).number
     for who in (*people, dan, ANONYMOUS):
         assert link(site, site.submissions.detailed_result(who, n)) == b"<h1>page</h1>"
+    assert site.submissions.get(bob, n).has_detailed_result
+    # The switch takes away links, not pages.
+    site.competitions.edit(ann, id, {"show_detailed_results_in_submission_panel": False})
+    assert not site.submissions.get(bob, n).has_detailed_result
+    assert site.submissions.detailed_result(bob, n) is not None
     site.competitions.publish(ann, id, False)
     for who in people:
         assert site.submissions.detailed_result(who, n) is not None
