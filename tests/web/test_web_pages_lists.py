@@ -6,8 +6,9 @@ import pytest
 from hosting_lab import YAML, bundle, hosted
 from page_rules import wrong_with
 from pages_lab import Browser
-from site_lab import Clock, person
+from site_lab import Clock, close_site, make_site, person
 
+from codabench._version import __version__
 from codabench.site.actors import OPERATOR, Actor
 from codabench.site.site import Site
 
@@ -92,6 +93,18 @@ def test_logos_are_shown_to_whom_the_competition_is(site: Site, alice: Actor) ->
     nobody = Browser(site).client
     assert nobody.get(page).status_code == 404
     assert nobody.get(page, params={"secret_key": site.db.hosted(id).secret_key}).status_code == 200
+
+
+def test_the_foot_of_every_page(clock: Clock) -> None:
+    site = make_site(clock, contact="help@example.org", title="A lab")
+    me = Browser(site).open("/accounts/login/")
+    foot = me.text.partition("<footer")[2]
+    assert f"codabench {__version__}" in foot
+    assert 'href="mailto:help@example.org"' in foot
+    assert 'href="/api/docs/"' in foot
+    assert "About A lab" in me.follow("About").words
+    assert "Three cookies" in me.words
+    close_site(site)
 
 
 def test_colours_are_chosen_and_kept(site: Site) -> None:
