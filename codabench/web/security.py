@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +34,8 @@ HEADERS = {
     "x-frame-options": "DENY",
 }
 _HSTS = "max-age=31536000"
+STALLED = 60.0
+"""Seconds after which a request is given up of whose body nothing comes (security.md W09)."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -61,9 +65,28 @@ class Guard:
             await send(message)
 
         if _name(Headers(scope=scope).get("host", "")) in self._hosts:
-            await self._app(scope, receive, dressed)
+            await self._app(scope, _impatient(receive), dressed)
         else:
             await PlainTextResponse("this server has another name\n", 421)(scope, receive, dressed)
+
+
+def _impatient(receive: Receive) -> Receive:
+    """Wait for a body of which nothing comes no longer than `STALLED`; afterwards, for the client to go, for ever."""
+    whole = False
+
+    async def received() -> Message:
+        nonlocal whole
+        if whole:
+            return await receive()
+        try:
+            async with asyncio.timeout(STALLED):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, "Nothing came for a while. Send it again.") from None
+        whole = not message.get("more_body", False)
+        return message
+
+    return received
 
 
 def dress(headers: MutableHeaders, *, https: bool) -> None:

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,8 @@ GRACE = 10
 """Seconds in which requests may end after the server was told to stop."""
 KEEP_ALIVE = 20
 """Seconds for which a connection is kept that asks nothing."""
+UNASKED = 20.0
+"""Seconds in which a connection has to send a request to the end of its headers (security.md W09)."""
 _ENGINE_AGAIN = 30.0
 
 
@@ -84,6 +87,7 @@ def serve(site: Site, settings: Settings, listening: socket.socket, told: Stop) 
     """
     app, over = create_app(site, settings.server), threading.Event()
     server = _Server(_config(app, settings.server))
+    _more_files()
 
     def end() -> None:
         server.should_exit, server.force_exit = True, told.times > 1
@@ -120,10 +124,44 @@ def _config(app: Any, settings: ServerSettings) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
+    """Lets go of who connects and does not ask."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._unasked: dict[Any, float] = {}
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are heard by `serve`: here they would end the process before the workspace is closed."""
+        """Signals are heard by `told_to_stop`: here they would end the process before the workspace is closed."""
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second."""
+        if counter % 10 == 0:
+            now = time.monotonic()
+            waiting = filter(_asks_nothing, self.server_state.connections)
+            self._unasked = {each: self._unasked.get(each, now) for each in waiting}
+            for each, since in self._unasked.items():
+                if now - since > UNASKED:
+                    each.transport.close()
+        return await super().on_tick(counter)
+
+
+def _asks_nothing(connection: Any) -> bool:
+    """Whether no request is under way; uvicorn itself closes those that rest after one."""
+    cycle = connection.cycle
+    return (cycle is None or cycle.response_complete) and connection.timeout_keep_alive_task is None
+
+
+def _more_files() -> None:
+    """Let the process have as many connections and files as the system allows it."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - a system that has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _carry_out(site: Site, over: threading.Event) -> None:

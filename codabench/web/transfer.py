@@ -13,10 +13,8 @@ from functools import partial
 from typing import BinaryIO, TypeVar
 from urllib.parse import quote
 
-import anyio
 from anyio import CapacityLimiter, from_thread, to_thread
 from fastapi import APIRouter, Request
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
@@ -28,8 +26,6 @@ T = TypeVar("T")
 
 AT_ONCE = 32
 """Uploads that are taken at the same time; others wait. Pages have threads of their own."""
-STALLED = 60.0
-"""Seconds after which an upload of which nothing comes is given up."""
 CHUNK = 1 << 20
 SHOWN = ("text/html", "image/")
 """What a browser may show, in a frame that has no rights; everything else is saved."""
@@ -67,11 +63,7 @@ def _chunks(request: Request) -> Iterator[bytes]:
     stream = request.stream().__aiter__()
 
     async def following() -> bytes:
-        try:
-            with anyio.fail_after(STALLED):
-                return await anext(stream, b"")
-        except TimeoutError:
-            raise HTTPException(408, "Nothing came for a minute. Upload it again.") from None
+        return await anext(stream, b"")
 
     while chunk := from_thread.run(following):
         yield chunk

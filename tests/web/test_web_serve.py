@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import io
 import json
 import logging
 import os
 import signal
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -22,7 +24,7 @@ from typing import Any
 import pytest
 from board_lab import number
 from hosting_lab import hosted, zipped
-from site_lab import person
+from site_lab import Clock, close_site, make_site, person
 from tiny import FILES, answer, yaml
 from typer.testing import CliRunner
 
@@ -32,7 +34,8 @@ from codabench.core.hosting import Posted
 from codabench.core.policy import Network
 from codabench.db.schema import look
 from codabench.db.tables import HEAD
-from codabench.web import serve
+from codabench.web import security, serve
+from codabench.web.app import create_app
 from codabench.web.config import Loaded, RunSettings, ServerSettings, load
 from codabench.web.logs import written_down
 from codabench.web.opening import ceiling_of, database_of, opened, refuse_exposed, refuse_old
@@ -275,6 +278,70 @@ def test_without_an_engine_submissions_wait(here: Path, monkeypatch: pytest.Monk
         serve._carry_out(site, stop)
     assert tried >= 4
     assert said == ["submissions wait, because nothing here can carry them out: [CB601] no engine answers"]
+
+
+# ---------------------------------------------------------------------- slow clients (security.md W09)
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
+    """Where a server answers, in a thread of this process."""
+    monkeypatch.setattr(serve, "UNASKED", 1.0)
+    monkeypatch.setattr(serve, "KEEP_ALIVE", 1)
+    monkeypatch.setattr(security, "STALLED", 1.0)
+    site = make_site(Clock())
+    server = serve._Server(serve._config(create_app(site), ServerSettings()))
+    with serve.listen(ServerSettings(port=0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        waited(lambda: server.started)
+        yield listening.getsockname()
+        server.should_exit = True
+        thread.join(20)
+    close_site(site)
+
+
+def answered(connection: socket.socket) -> bytes:
+    """Everything that comes until the other side ends."""
+    connection.settimeout(20)
+    found = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            found += piece
+    connection.close()
+    return found
+
+
+HEALTH = b"GET /api/health/ HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.row("W09")
+def test_who_asks_slowly_keeps_nobody_waiting_and_is_let_go(answering: tuple[str, int]) -> None:
+    slow = [socket.create_connection(answering) for _ in range(200)]
+    for each in slow:
+        each.sendall(HEALTH)
+    took = []
+    for _ in range(30):
+        begun = time.monotonic()
+        with socket.create_connection(answering) as quick:
+            quick.sendall(HEALTH + b"Connection: close\r\n\r\n")
+            assert b"200 OK" in answered(quick)
+        took.append(time.monotonic() - begun)
+    assert sorted(took)[-2] < 1
+    assert {answered(each) for each in slow} == {b""}
+
+
+@pytest.mark.row("W09")
+def test_who_asks_once_and_then_slowly_is_let_go_too(answering: tuple[str, int]) -> None:
+    connection = socket.create_connection(answering)
+    connection.sendall(HEALTH + b"\r\n" + HEALTH)
+    assert answered(connection).count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.row("W09")
+def test_a_body_that_does_not_come_is_given_up(answering: tuple[str, int]) -> None:
+    connection = socket.create_connection(answering)
+    form = b"Host: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\nx"
+    connection.sendall(b"POST /accounts/login/ HTTP/1.1\r\n" + form)
+    assert answered(connection).startswith(b"HTTP/1.1 408")
 
 
 # ---------------------------------------------------------------------- really started

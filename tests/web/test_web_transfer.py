@@ -18,7 +18,7 @@ from codabench.core.trees import BlobRef
 from codabench.site import links
 from codabench.site.actors import Actor
 from codabench.site.site import Site
-from codabench.web import transfer
+from codabench.web import security, transfer
 from codabench.web.security import SANDBOX
 from codabench.web.transfer import disposition
 
@@ -108,7 +108,7 @@ def test_a_link_is_for_one_thing_one_verb_and_a_while(
 def test_an_upload_of_which_nothing_comes_is_given_up(
     site: Site, alice: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "STALLED", 0.05)
+    monkeypatch.setattr(security, "STALLED", 0.05)
     key, url = upload_url(site, alice)
     app = browser(site).app
 
