@@ -188,9 +188,12 @@ class Status(Part):
         return self.site.workspace.gc(dry_run=not delete, verify=verify)
 
     def sweep(self) -> Sweep | None:
-        """Remove such things every so many days; None: not now. The first time only begins to count."""
+        """Remove such things every so many days; None: not now. The first time only begins to count.
+
+        Where nobody has an account there is no site: others may keep something in the same storage.
+        """
         days, now = self.site.settings.sweep_days, self.site.now()
-        if days is None or self.site.workspace.forgets:
+        if days is None or self.site.workspace.forgets or not self.db.count_accounts():
             return None
         last = self.db.said(_SWEPT)
         if last is not None and now - datetime.fromisoformat(last) < timedelta(days=days):

@@ -177,9 +177,15 @@ def test_what_nobody_needs_goes_by_itself(tmp_path: Path, clock: Clock) -> None:
 
 
 def test_no_sweep_where_nobody_wants_it(site: Site) -> None:
+    site.tick()
+    assert site.db.said("swept") is None, "without accounts it is no site"
+    person(site, "alice")
     site.settings = site.settings.model_copy(update={"sweep_days": None})
     site.tick()
     assert site.db.said("swept") is None
+    site.settings = site.settings.model_copy(update={"sweep_days": 1})
+    site.tick()
+    assert site.db.said("swept")
 
 
 # ---------------------------------------------------------------------- maintenance
