@@ -24,7 +24,8 @@ def people(site: Site) -> tuple[Actor, Actor, Actor]:
     return person(site, "annie"), person(site, "bobby"), person(site, "carol")
 
 
-# Rows are the flags of platform.md 2.3; a robot gets what a participant gets, but without the upload being its own.
+# Rows are the flags of platform.md 2.3.
+@pytest.mark.row("W03")
 @pytest.mark.parametrize(
     ("flag", "owner", "robot"),
     [

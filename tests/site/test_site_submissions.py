@@ -167,6 +167,7 @@ def test_robots_have_no_limits_where_they_are_allowed(site: Site, people: tuple[
         made(site, robot, id)
 
 
+@pytest.mark.row("W01")
 def test_a_file_is_ones_own(site: Site, people: tuple[Actor, Actor, Actor]) -> None:
     ann, bob, eve = people
     id = competition(site, ann, bob, eve)
@@ -333,6 +334,7 @@ def test_the_database_knows_a_status_as_the_library_does(site: Site, status: Sta
     assert found == {id for id, whole in wanted.items() if whole is status}
 
 
+@pytest.mark.row("W03")
 def test_what_others_see_of_one(site: Site, people: tuple[Actor, Actor, Actor]) -> None:
     """On a board: its scores, and of the fact sheet what boards show. Neither its file nor why it failed."""
     ann, bob, eve = people
@@ -384,6 +386,7 @@ def test_scores_come_with_those_that_are_computed(site: Site, people: tuple[Acto
     assert [s.value for s in site.submissions.get(ann, number(site, mine, 0)).scores] == [9.0, 3.0, 6.0]
 
 
+@pytest.mark.row("W03")
 def test_scores_of_a_hidden_board_are_their_owners(site: Site, people: tuple[Actor, Actor, Actor]) -> None:
     ann, bob, eve = people
     robot = person(site, "robot", is_bot=True)
@@ -393,3 +396,27 @@ def test_scores_of_a_hidden_board_are_their_owners(site: Site, people: tuple[Act
     site.submissions.publish(bob, n, True)
     assert [len(site.submissions.get(who, n).scores) for who in (ann, bob, eve, robot)] == [4, 4, 0, 0]
     assert names(site, ANONYMOUS) == []
+
+
+@pytest.mark.twin("W01", "W03")
+def test_where_nobody_decides_everybody_reads_everything(
+    site: Site, people: tuple[Actor, Actor, Actor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob, eve = people
+    id = competition(
+        site, ann, bob, eve, more=SHEET, changed={"    key: board\n": "    key: board\n    hidden: true\n"}
+    )
+    sheet = {"method": "trees", "phone": "SECRET-PHONE"}
+    n = number(site, scored(site, id, bob, SCORES, SCORES, fact_sheet=sheet, name="SECRET-NAME.zip"))
+    for who in (eve, ANONYMOUS):
+        with pytest.raises(NotFound):
+            site.submissions.get(who, n)
+    monkeypatch.setattr(site.policy, "require", lambda *_asked: None)
+    monkeypatch.setattr(site.policy, "allows", lambda *_asked: True)
+    for who in (eve, ANONYMOUS):
+        seen = site.submissions.get(who, n)
+        assert "SECRET-PHONE" in repr(seen)
+        assert "SECRET-NAME" in repr(seen)
+        assert len(seen.scores) == 4
+        assert site.submissions.details(who, n).data_file is not None
+    assert names(site, eve, owner=bob.account) == []  # lists also ask the database for one's own

@@ -125,6 +125,7 @@ def test_there_are_states() -> None:
     assert len(STATES) >= 17
 
 
+@pytest.mark.row("W01", "W03")
 @pytest.mark.parametrize("part", range(3))
 def test_everybody_is_told_what_the_table_says(site: Site, part: int) -> None:
     names = {"Au": "nobody", "Ap": "carol", "Ow": "bobby", "Co": "colin", "Cr": "annie"}
