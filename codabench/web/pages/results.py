@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from codabench.core.competition import ColumnSpec, Sorting
@@ -15,6 +17,7 @@ from codabench.core.errors import NotFound, Refused
 from codabench.site.board_rows import Cell, ShownBoard, ShownRow
 from codabench.site.policy import Action
 from codabench.web.pages.view import Read
+from codabench.web.rendering import environment
 from codabench.web.routing import decides
 
 router = APIRouter(include_in_schema=False)
@@ -69,22 +72,36 @@ def results(
         shown = view.site.boards.read(view.actor, view.id, board, phase=chosen.index, key=view.key)
     except Refused:
         raise NotFound("there is no such leaderboard, or not for you") from None
-    headings = _headings(shown)
-    rows = _found(shown.rows, search)
-    rows = _sorted(rows, headings, sort)
-    pages = max(1, math.ceil(len(rows) / ROWS))
+    headings, found = _headings(shown), _found(shown.rows, search)
+    pages = max(1, math.ceil(len(found) / ROWS))
     page = min(page, pages)
+
+    def write(board: ShownBoard) -> bytes:
+        rows = _sorted(found, headings, sort)[(page - 1) * ROWS : page * ROWS]
+        values = {"view": view, "rows": rows, "headings": headings, "questions": board.questions}
+        return environment().get_template("competition/board_rows.html").render(values).encode()
+
+    # What somebody searches for, or comes to by a secret link, is seldom asked for again.
+    form = f"page {page} by {sort}"
+    seldom = search or view.key or (sort and sort.removeprefix("-") not in {each.sort for each in headings})
+    body = write(shown) if seldom else view.site.boards.written(view.actor, shown, form, write)
     known |= {
         "shown": shown,
         "headings": headings,
         "groups": _groups(shown, headings),
-        "rows": rows[(page - 1) * ROWS : page * ROWS],
-        "found": len(rows),
+        "body": Markup(body.decode()),  # noqa: S704 - written by a template, which escapes
+        "found": len(found),
         "number": page,
         "pages": pages,
-        "draws": bool(shown.rows) and all(find_spec(name) for name in ("altair", "vl_convert")),
+        "draws": bool(shown.rows) and _draws(),
     }
     return view.page("results.html", "results", **known)
+
+
+@lru_cache
+def _draws() -> bool:
+    """Whether this installation draws charts."""
+    return all(find_spec(name) for name in ("altair", "vl_convert"))
 
 
 def _headings(board: ShownBoard) -> list[Heading]:
