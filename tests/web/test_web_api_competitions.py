@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from api_lab import World, world
-from hosting_lab import FILES
+from hosting_lab import FILES, hosted, zipped
 from PIL import Image
-from web_lab import browser
+from site_lab import person
+from web_lab import browser, robot
 
 from codabench.core.people import ParticipationStatus
 from codabench.site.site import Site
@@ -128,6 +129,20 @@ def test_who_takes_part_is_told_of_kits_and_samples(made: World) -> None:
     assert named == {"public_data", "starting_kit", "solution", "scoring_program", "input_data"}
 
 
+def test_what_is_hidden_is_named_to_organizers_alone(made: World) -> None:
+    board = made.annie.get(made.path).json()["leaderboards"][0]
+    board["columns"][0] |= {"title": "Canary", "hidden": True}
+    assert made.annie.patch(made.path, json={"leaderboards": [board]}).status_code == 200
+    approved(made, "bobby")
+    for client in (made.nobody, made.bobby):
+        assert [each["title"] for each in client.get(made.path).json()["leaderboards"][0]["columns"]] == ["Time"]
+        assert "Canary" not in client.get(made.path).text
+    assert "Canary" in made.annie.get(made.path).text
+    made.annie.patch(made.path, json={"leaderboards": [board | {"hidden": True}]})
+    assert [client.get(made.path).json()["leaderboards"] for client in (made.nobody, made.bobby)] == [[], []]
+    assert made.suzie.get(made.path).json()["leaderboards"][0]["hidden"] is True
+
+
 def test_what_is_not_published_opens_with_its_key(site: Site) -> None:
     made = world(site, published=False)
     key = made.annie.get(made.path).json()["secret_key"]
@@ -160,6 +175,43 @@ def test_what_was_read_can_be_sent_back(made: World) -> None:
     answer = made.annie.put(made.path, json=before)
     assert answer.status_code == 200, answer.text
     assert answer.json() == before
+
+
+OLD = b"""\
+title: Weather
+description: Guess it
+image: logo.png
+html: {overview: page.html, evaluation: page.html, terms: page.html, data: page.html}
+phases:
+  0: {phasenumber: 1, label: One, start_date: 2026-01-01, max_submissions_per_day: 0, scoring_program: scoring.zip}
+leaderboard:
+  leaderboards:
+    Results: &RESULTS {label: Results, rank: 1}
+  columns:
+    rain: {leaderboard: *RESULTS, label: Rain, rank: 2, sort: asc}
+    mean: {leaderboard: *RESULTS, label: Mean, rank: 1, computed: {operation: Avg, fields: rain}}
+"""
+
+
+def test_so_can_what_an_old_bundle_said(site: Site) -> None:
+    """A computation of CodaLab, and a phase that takes nothing, have no words of today."""
+    annie = person(site, "annie")
+    files = {
+        "competition.yaml": OLD,
+        "logo.png": FILES["logo.png"],
+        "page.html": b"x",
+        "scoring.zip": zipped({"metadata": b"command: python $program/x.py\n"}),
+    }
+    number = site.competitions.number(hosted(site, annie, zipped(files)))
+    client, path = robot(site, annie), f"/api/competitions/{number}/"
+    before = client.get(path).json()
+    assert [column["computation"] for column in before["leaderboards"][0]["columns"]] == ["mean_rank", None]
+    assert before["phases"][0]["max_submissions_per_day"] == 0
+    answer = client.put(path, json=before | {"title": "Newer"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["leaderboards"] == before["leaderboards"]
+    assert answer.json()["phases"][0]["max_submissions_per_day"] == 0
+    assert answer.json()["title"] == "Newer"
 
 
 CHANGES: dict[str, Any] = {

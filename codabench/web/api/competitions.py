@@ -172,13 +172,15 @@ def create(
 def edit(
     request: Request, actor: Somebody, id: Number, given: Annotated[bodies.Competition, body(bodies.Competition)]
 ) -> CompetitionDetail:
-    """Change a competition; what is not named stays."""
+    """Change a competition; what is not named, or named as it is, stays."""
     site, known = site_of(request), competition_of(request, id)
-    site.competitions.edit(actor, known, given.in_words())
-    if given.published is not None:
-        found = site.competitions.look(actor, known)
-        if found.hosted.published != given.published:
-            site.competitions.publish(actor, known, given.published)
+    before = _detail(request, actor, known)
+    # Older bundles say things that cannot be said any more: they stay as long as nobody says otherwise.
+    same = bodies.Competition.model_validate(before.model_dump()).in_words()
+    said = given.in_words()
+    site.competitions.edit(actor, known, {name: said[name] for name in said if said[name] != same.get(name, ...)})
+    if given.published is not None and given.published != before.published:
+        site.competitions.publish(actor, known, given.published)
     return _detail(request, actor, known)
 
 
