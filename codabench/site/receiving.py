@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from codabench.core.competition import DataRole
-from codabench.core.errors import Invalid, StateError, StorageError, TooMany
+from codabench.core.errors import ArchiveError, Invalid, StateError, StorageError, TooMany
 from codabench.core.hosting import Dataset
 from codabench.core.text import plural
 from codabench.core.trees import BlobRef, TreeRef
@@ -148,9 +148,14 @@ def stored(site: Site, dataset: Dataset, came: Received) -> TreeRef | BlobRef:
     storage = site.workspace.storage
     kept: TreeRef | BlobRef
     if dataset.type is not DataRole.COMPETITION_BUNDLE and is_archive(dataset.type, dataset.file_name):
-        with open_source(came.path, limits=site.settings.archives) as tree:
-            tree.name = dataset.file_name
-            kept = storage.put_tree(tree)
+        try:
+            with open_source(came.path, limits=site.settings.archives) as tree:
+                tree.name = dataset.file_name
+                kept = storage.put_tree(tree)
+        except ArchiveError as error:
+            # Whoever uploaded it knows it by its name, and not where it lies here.
+            message = error.message.replace(str(came.path), dataset.file_name)
+            raise ArchiveError(message, code=error.code, hint=error.hint) from error
     else:
         # A bundle is read by the job that unpacks it, which tells of every problem at once.
         kept = storage.put(came.path)

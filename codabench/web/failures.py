@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from codabench.core.errors import (
@@ -45,6 +46,9 @@ _STATUS: tuple[tuple[type[CodabenchError], int], ...] = (
 )
 """The first that fits; what is not here is our fault."""
 
+GONE = 499
+"""For the log: whoever asked is gone, as where an upload is stopped."""
+
 WORDS = {
     400: "That cannot be done",
     403: "Not allowed",
@@ -63,6 +67,7 @@ def install(app: FastAPI) -> None:
     """Have an application answer failures this way."""
     for kind in (CodabenchError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, answered)
+    app.add_exception_handler(ClientDisconnect, lambda _request, _error: Response(status_code=GONE))  # nobody hears it
 
 
 def answered(request: Request, error: Exception) -> Response:

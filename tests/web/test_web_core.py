@@ -9,6 +9,7 @@ from typing import Annotated
 import pytest
 from fastapi import APIRouter, FastAPI, Form, Request
 from site_lab import Clock, close_site, make_site, person
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.testclient import TestClient
 from web_lab import browser, robot, sign_in, token
@@ -33,6 +34,7 @@ ERRORS = {
     "often": TooMany("wait", seconds=7.2),
     "broken": ZeroDivisionError("a secret of ours"),
     "disk": StorageError("a path of ours"),
+    "gone": ClientDisconnect(),
 }
 
 router = APIRouter()
@@ -267,6 +269,11 @@ def test_what_nobody_expected_tells_nothing_of_us(client: TestClient, path: str)
     assert answer.status_code == 500
     assert "of ours" not in answer.text
     assert "not your fault" in answer.text
+
+
+def test_who_is_gone_is_no_failure_of_ours(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    assert client.get("/failing/gone/").status_code == 499
+    assert caplog.records == []
 
 
 def test_a_database_that_is_away_is_said_to_be(client: TestClient, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

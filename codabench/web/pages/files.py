@@ -9,10 +9,11 @@ from typing import Any
 from starlette.datastructures import UploadFile
 
 from codabench.core.competition import DataRole
-from codabench.core.errors import CodabenchError, Invalid
+from codabench.core.errors import BundleError, CodabenchError, Invalid
 from codabench.core.hosting import Dataset
 from codabench.core.text import storable
 from codabench.site.actors import Actor
+from codabench.site.jobs import said
 from codabench.site.site import Site
 
 _PIECE = 2**20
@@ -30,7 +31,7 @@ def kept(site: Site, actor: Actor, role: DataRole, file: UploadFile | None, fiel
 
     Raises
     ------
-    Invalid, ArchiveError
+    Invalid
         No file was chosen, or it cannot be used as that.
     """
     if file is None:
@@ -46,6 +47,8 @@ def kept(site: Site, actor: Actor, role: DataRole, file: UploadFile | None, fiel
         site.datasets.delete(actor, made.key)
         if isinstance(error, Invalid):
             raise Invalid({field: [text for texts in error.fields.values() for text in texts]}) from None
+        if isinstance(error, BundleError):
+            raise Invalid({field: said(error).splitlines()}) from None
         raise
 
 
