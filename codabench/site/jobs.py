@@ -28,7 +28,8 @@ log = logging.getLogger("codabench.site")
 LEASE = timedelta(seconds=60)
 """After so long without a word a job is taken over by another process."""
 _BEAT_SECONDS = 15.0
-_LOOK_SECONDS = 0.2
+_SOON_SECONDS, _LOOK_SECONDS = 0.01, 0.2
+"""Between two looks at a job that is waited for: at first, and in the end."""
 
 Report = Callable[[float, str], None]
 """Told how far a job is, 0 to 1, and what it does; raises `Interrupted` where another process has taken it."""
@@ -90,10 +91,11 @@ class Jobs(Part):
 
     def wait(self, actor: Actor, id: int, timeout: float = 600.0) -> Job:
         """A job when it is over, or when the time is: for a command line and tests."""
-        until = time.monotonic() + timeout
+        until, pause = time.monotonic() + timeout, _SOON_SECONDS
         while not (job := self.get(actor, id)).state.is_final and time.monotonic() < until:
             self.resume()
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(pause)
+            pause = min(_LOOK_SECONDS, 1.5 * pause)
         return job
 
     # ------------------------------------------------------------------ carrying out
