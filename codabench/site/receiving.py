@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 """Uploads of one account that are taken at the same time (security.md W09)."""
 TYPES = frozenset({"application/zip", "application/x-zip-compressed", "application/octet-stream"})
-"""What an upload may say of its content; it decides nothing."""
+"""What a zip may say of itself; it decides nothing."""
 
 _ARCHIVES = frozenset(
     {DataRole.SUBMISSION, DataRole.SOLUTION, DataRole.SCORING_PROGRAM, DataRole.INGESTION_PROGRAM},
@@ -121,12 +121,12 @@ def check_before(dataset: Dataset, length: int | None, content_type: str | None)
     Raises
     ------
     Invalid
-        It has another size than was announced, or is no zip by its own words.
+        It has another size than was announced, or is no zip by its own words where it has to be one.
     """
     if length is not None and length != dataset.size:
         raise Invalid({"file": f"{plural(dataset.size, 'byte')} were announced, and {length} are to come."})
     kind = (content_type or "").partition(";")[0].strip().lower()
-    if kind and kind not in TYPES:
+    if kind and kind not in TYPES and is_archive(dataset.type, dataset.file_name):
         raise Invalid({"file": f"This link takes application/zip, not {kind}."})
 
 
@@ -147,6 +147,7 @@ def stored(site: Site, dataset: Dataset, came: Received) -> TreeRef | BlobRef:
     """
     storage = site.workspace.storage
     kept: TreeRef | BlobRef
+    # A bundle is read by the job that unpacks it, which tells of every problem at once.
     if dataset.type is not DataRole.COMPETITION_BUNDLE and is_archive(dataset.type, dataset.file_name):
         try:
             with open_source(came.path, limits=site.settings.archives) as tree:
@@ -157,7 +158,6 @@ def stored(site: Site, dataset: Dataset, came: Received) -> TreeRef | BlobRef:
             message = error.message.replace(str(came.path), dataset.file_name)
             raise ArchiveError(message, code=error.code, hint=error.hint) from error
     else:
-        # A bundle is read by the job that unpacks it, which tells of every problem at once.
         kept = storage.put(came.path)
     sha256 = kept.archive if isinstance(kept, TreeRef) else kept.sha256
     if (sha256, kept.size) != (came.ref.sha256, came.ref.size):

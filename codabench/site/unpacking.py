@@ -55,7 +55,7 @@ def unpack(site: Site, job: Job, report: Report) -> Done:
             _check(bundle)
             host(site, bundle, id, owner=job.account, given=given, source=dataset.file_name, report=report)
     except BundleError as error:
-        site.db.change_dataset(dataset.key, deleted_at=site.now())
+        site.db.drop_datasets([dataset.key], at=site.now())
         raise named(error, str(work / "bundle.zip"), dataset.file_name) from error
     finally:
         remove_tree(work)

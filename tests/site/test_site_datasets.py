@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 from hosting_lab import bundle, hosted, zipped
@@ -13,16 +13,31 @@ from upload_lab import ZIP, announced, fetched, pieces, sent, ticket_of
 
 import codabench as cb
 from codabench.core.competition import DataRole
-from codabench.core.errors import ArchiveError, Invalid, NotFound, NotSignedIn, Refused, StateError, TooMany
+from codabench.core.errors import (
+    ArchiveError,
+    Invalid,
+    NotFound,
+    NotSignedIn,
+    Refused,
+    StateError,
+    StorageError,
+    TooMany,
+)
 from codabench.core.hosting import JobState
 from codabench.core.people import ParticipationStatus
 from codabench.core.trees import BlobRef, TreeRef
 from codabench.db.naming import named_digests
 from codabench.db.resources import WantedDatasets
+from codabench.db.shared_tasks import WantedTasks
 from codabench.site.actors import ANONYMOUS, OPERATOR, Actor
-from codabench.site.receiving import AT_ONCE
+from codabench.site.facts import DatasetFacts
+from codabench.site.offers import task_facts
+from codabench.site.policy import Action
+from codabench.site.receiving import AT_ONCE, Incoming
 from codabench.site.settings import SiteSettings
 from codabench.site.site import Site
+
+SCORING = zipped({"metadata": b"command: python3 $program/score.py\n", "score.py": b"1"})
 
 
 def fields(caught: pytest.ExceptionInfo[Invalid]) -> dict[str, list[str]]:
@@ -172,6 +187,19 @@ def test_data_may_be_one_file_and_a_bundle_is_kept_as_it_is(site: Site) -> None:
         sent(site, alice, b"1,2\n", "input_data", file_name="x.zip")
 
 
+def test_what_a_browser_says_of_data(site: Site) -> None:
+    alice = person(site, "alice")
+    made = announced(site, alice, b"1,2\n", "input_data", file_name="x.csv")
+    ticket = ticket_of(site.datasets.upload_url(alice, made.key))
+    assert site.datasets.receive(ticket, [b"1,2\n"], 4, "text/csv; charset=utf-8").content is not None
+
+
+def test_a_disk_that_is_full_is_said_in_words() -> None:
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(StorageError) as caught:
+        Incoming(cast("BinaryIO", full), 10).write(b"x")
+    assert caught.value.code == "CB707"
+
+
 def test_uploads_at_the_same_time_are_counted(site: Site) -> None:
     alice, bob = person(site, "alice"), person(site, "robert")
 
@@ -214,6 +242,17 @@ def test_a_bundle_becomes_one_competition(site: Site) -> None:
     assert again.id == job.id
     with pytest.raises(NotFound):
         site.datasets.completed(person(site, "robert"), made.key)
+
+
+def test_a_bundle_that_cannot_be_used_leaves_nothing(site: Site) -> None:
+    alice = person(site, "alice")
+    made = sent(site, alice, b"broken", "competition_bundle")
+    job = site.datasets.completed(alice, made.key).job
+    assert job is not None
+    assert site.jobs.wait(alice, job.id, 60).state is JobState.FAILED
+    assert made.blob is not None
+    assert made.blob.sha256 not in named_digests(site.db)
+    assert site.quota.usage(alice).used == 0
 
 
 def test_what_never_came_is_forgotten(site: Site, clock: Clock) -> None:
@@ -262,6 +301,27 @@ def test_ones_own_and_what_others_share(site: Site) -> None:
         {}, {"order": "downloads"}, {"licensed": True}, {"verified": True}, {"text": "lak"},
     )]  # fmt: skip
     assert found == [["Lakes", "Rivers"], ["Rivers", "Lakes"], ["Rivers"], ["Lakes"], ["Lakes"]]
+
+
+def test_lists_are_what_the_policy_says(site: Site) -> None:
+    """The database finds what is listed; the table of permissions decides what should be."""
+    people = [person(site, name) for name in ("alice", "robert", "mallory")]
+    made = [sent(site, who, role="input_data", is_public=public) for who in people for public in (True, False)]
+    tasks = []
+    for who, other in zip(people, (*people[1:], people[0]), strict=True):
+        program = sent(site, who, SCORING, "scoring_program").key
+        for more in ({}, {"is_public": True}, {"shared_with": [other.account]}):
+            tasks.append(site.tasks.create(who, {"name": "a", "scoring_program": program, **more}))
+    for who in people:
+        wanted = WantedDatasets(or_public=True, types=(DataRole.INPUT_DATA,))
+        assert {d.key for d in site.datasets.list(who, wanted, size=100).items} == {
+            d.key
+            for d in made
+            if site.policy.allows(who, Action.DATASET_LIST, DatasetFacts(d.owner, is_public=d.is_public))
+        }
+        assert {t.key for t in site.tasks.list(who, WantedTasks(or_public=True), size=100).items} == {
+            t.key for t in tasks if site.policy.allows(who, Action.TASK_LIST, task_facts(t))
+        }
 
 
 def test_who_sees_and_changes_data_sets(site: Site) -> None:
