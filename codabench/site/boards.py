@@ -26,7 +26,7 @@ from codabench.site.board_rows import (
 )
 from codabench.site.competitions import Found
 from codabench.site.facts import BoardFacts, SubmissionFacts
-from codabench.site.finding import score_key
+from codabench.site.finding import Looked, score_key
 from codabench.site.numbers import Kind
 from codabench.site.part import Part
 from codabench.site.policy import Action
@@ -119,6 +119,13 @@ class Boards(Part):
         competition, place = self.site.numbers.parts(Kind.BOARD, number)
         looked = self._look(actor, competition, int(place), None, key)
         return self._head(actor, looked.found, looked.place, looked.spec)
+
+    def every_phase(self, actor: Actor, number: int, *, key: str = "") -> Iterator[ShownBoard]:
+        """The same, as it is in each phase."""
+        competition, place = self.site.numbers.parts(Kind.BOARD, number)
+        looked = self._look(actor, competition, int(place), None, key)
+        for phase in looked.found.spec.phases:
+            yield self.read(actor, competition, looked.place, phase=phase.index, key=key)
 
     def read(
         self,
@@ -366,10 +373,11 @@ class Boards(Part):
 
     # ------------------------------------------------------------------ what it rests on
     def _look(self, actor: Actor, competition: str, board: int | str | None, phase: int | None, key: str) -> _Looked:
-        found = self.site.competitions.look(actor, competition, key=key)
-        boards = found.spec.ranking
+        # Who sees the board of a competition need not see the rest of it: staff, before it is published.
+        found = Looked(self.site, actor, key=key).competition(competition)
+        boards = found.spec.ranking if found is not None else ()
         place = next((n for n, spec in enumerate(boards) if board in (None, n, spec.key)), None)
-        if place is None:
+        if found is None or place is None:
             raise NotFound("there is no such leaderboard, or not for you")
         self.site.policy.require(actor, Action.BOARD_READ, BoardFacts(found.facts, boards[place].hidden))
         period = choose_phase(found.spec, self.site.now()) if phase is None else _phase_of(found, phase)

@@ -48,10 +48,8 @@ def leaderboard(request: Request, actor: Who, number: Number) -> Entries:
     site = site_of(request)
     secret = secret_of(request)
     head = site.boards.numbered(actor, number, key=secret)
-    rows = []
-    for phase in site.competitions.look(actor, head.competition, key=secret).spec.phases:
-        board = site.boards.read(actor, head.competition, head.place, phase=phase.index, key=secret)
-        rows += rows_of(board, site.boards.score_numbers(actor, board))
+    boards = site.boards.every_phase(actor, number, key=secret)
+    rows = [row for board in boards for row in rows_of(board, site.boards.score_numbers(actor, board))]
     return Entries(**leaderboard_of(head).model_dump(), submissions=rows)
 
 

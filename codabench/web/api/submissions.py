@@ -122,7 +122,7 @@ def submissions(
     if format_of(request) == "csv":
         head = {"content-disposition": 'attachment; filename="submissions.csv"'}
         return Response(site.submissions.to_csv(actor, **filters), media_type="text/csv; charset=utf-8", headers=head)
-    found = site.submissions.list(actor, **filters, children=True)
+    found = site.submissions.list(actor, **filters, children=True, key=secret_of(request))
     if is_soft_deleted is not None:
         found = [each for each in found if each.is_deleted == is_soft_deleted]
     return submissions_of(site, found)
@@ -132,16 +132,17 @@ def submissions(
 def submission(request: Request, actor: Who, number: Number) -> Submission:
     """One submission, with its scores."""
     site = site_of(request)
-    return submissions_of(site, [site.submissions.get(actor, number)])[0]
+    return submissions_of(site, [site.submissions.get(actor, number, key=secret_of(request))])[0]
 
 
 @router.get("/api/submissions/{number}/get_details/", openapi_extra=decides(Action.SUBMISSION_DETAILS))
 def get_details(request: Request, actor: Who, number: Number) -> Details:
     """Its files and logs, by addresses that need no credentials and hold for an hour."""
     site = site_of(request)
-    details = site.submissions.details(actor, number)
+    key = secret_of(request)
+    details = site.submissions.details(actor, number, key=key)
     try:
-        boards = site.boards.list(actor, site.submissions.get(actor, number).competition)
+        boards = site.boards.list(actor, site.submissions.get(actor, number, key=key).competition, key=key)
     except NotFound:
         boards = None  # of a competition that its owner does not see any more
     return details_of(site, details, boards)
@@ -156,7 +157,7 @@ def get_detail_result(request: Request, actor: Who, number: Number) -> str | Res
     """The address of the page with details that its scoring program wrote; null: it wrote none."""
     site = site_of(request)
     try:
-        ticket = site.submissions.detailed_result(actor, number)
+        ticket = site.submissions.detailed_result(actor, number, key=secret_of(request))
     except (NotFound, Refused) as error:
         return JSONResponse({"error_msg": error.message}, 404 if isinstance(error, NotFound) else 403)
     return None if ticket is None else site.links.url("GET", ticket.what, HOUR)
