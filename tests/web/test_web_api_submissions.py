@@ -1,4 +1,4 @@
-"""Submissions by the calls of Codabench (platform.md 3.4 to 3.6, 3.10); who may do what is in test_web_permissions_submissions."""
+"""Submissions by the calls of Codabench (platform.md 3.4 to 3.6, 3.10): shapes, status codes, words."""
 
 from __future__ import annotations
 
