@@ -42,10 +42,8 @@ class SiteSettings(Record):
         Bytes of one upload.
     rerun_limit
         Submissions of a phase that its organizers evaluate again at one time.
-    default_time_limit
-        Seconds for each step, where a phase says none.
     longest_time_limit
-        Seconds that a phase may say at most; None: any.
+        Seconds for each step that hold at most, whatever a phase says (which is 600, where it says nothing); None: any.
     mail_url
         ``smtp://user:password@host:587`` (STARTTLS) or ``smtps://`` (TLS from the start); None: mails are shown on the
         console.
@@ -80,7 +78,6 @@ class SiteSettings(Record):
     quota: Size = 15 * GB
     upload: Size = 2 * 1024**3
     rerun_limit: Annotated[int, Field(ge=0)] = 30
-    default_time_limit: Annotated[int, Field(gt=0)] = 600
     longest_time_limit: Annotated[int, Field(gt=0)] | None = None
     mail_url: SecretStr | None = None
     mail_from: str | None = None
