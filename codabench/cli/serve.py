@@ -87,6 +87,7 @@ def _tell_what_is_there(site: Site, found: Loaded, revision: str | None) -> None
     from codabench.core.text import plural
     from codabench.db.tables import HEAD
 
+    site.links.signer  # noqa: B018 - a key that cannot be kept is said before anybody comes
     tell(f"codabench {__version__}")
     origins = sorted(set(found.origins.values()))
     tell(f"✓ settings  {', '.join(origins) or 'none, and none are needed'}")

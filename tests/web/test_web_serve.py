@@ -138,6 +138,8 @@ def test_an_address_that_is_taken(here: Path) -> None:
 def test_files_elsewhere_need_a_database(here: Path) -> None:
     code, _, err = cli("serve", "--workspace", "memory://lab")
     assert (code, "CB356" in err) == (2, True)
+    code, out, err = cli("serve", "--workspace", "memory://lab", "--db", f"sqlite:///{here}/rows.db")
+    assert (code, out, "CB822" in err, "secret_file" in err) == (2, "", True, True), "and a place for their key"
     code, _, err = cli("serve", "--workspace", "other", CODABENCH__DB__URL="sqlite:///a.db")
     assert (code, "the database of another" in err) == (2, True)
 
