@@ -141,7 +141,9 @@ S16 | a hostile scorer | the same container, the same limits
 G01 | a signed URL, used for something else | good for one object, one verb, a time; to upload, one size and type
 G05 | bytes that rot, or are changed in the cache | compared at each use, archives by digest; fetched again
 G06 | URLs of participants that name files of the host, or chains | an allow-list of protocols, and no chains
+H05 | scripts in pages and terms that organizers write | HTML that can do nothing is left, and the policy of the page
 H07 | names with HTML, scripts, bidirectional and terminal codes, in notebooks and plots | escaped where they are shown
+H08 | files that browsers take for pages of the site | types by a list, no guessing, saved or shown without an origin
 D01 | reaching a port of a cluster, and with it all workers | certificates of an authority of one's own, on both sides
 D02 | the pages of Dask in a browser | on loopback only
 D03 | a program that calls scheduler, worker or storage | no network but loopback
@@ -150,6 +152,7 @@ D05 | objects in answers, which run code where they are unpickled | JSON and nam
 D06 | a run that kills its workers | attempts are counted
 D07 | a result that is delivered twice, or late | a token for each attempt
 D08 | encryption that is off | refused beyond loopback
+W04 | a page elsewhere that sends forms for who is signed in | what browsers say of it, and a code for each session
 W05 | planting a session, or using one that was ended | a new secret at each sign-in, ended on the server
 W06 | guessing passwords, finding out who has an account | Argon2id, growing pauses, equal answers in equal time
 W07 | a key for links that others know or guess | made at random for its owner only; any other is refused
@@ -157,6 +160,10 @@ W08 | tokens in a stolen database, in logs | SHA-256 of random bits, links made 
 W09 | uploads without number at the same time | few of one account are taken at once
 W10 | uploads that are larger than they say, beyond a quota | counted as they come, whole or not there
 W11 | paths where an id belongs | links are signed, name keys and digests, and what is stored has its digest
+W13 | a link that signs in and then leads elsewhere | only paths of the site are gone on to
+W16 | listening to the events of others | asked as for everything else, and again every quarter of a minute
+W17 | pages in frames, answers for scripts elsewhere | headers of every answer, whatever the route
+W19 | a server that others reach by accident | loopback; anything else is refused until address and proxies are said
 """
 
 
