@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from codabench.backends.owner import Owner
 from codabench.core.errors import Invalid, NotSignedIn
+from codabench.db.hosting import Wanted
 from codabench.db.overviews import Carried
 from codabench.db.postings import Sought
 from codabench.leaderboard.exports import table
@@ -149,6 +150,24 @@ class Status(Part):
         """The same as a table for spreadsheets."""
         rows = [(each.begins.isoformat(), *each[1:]) for each in self.analytics(actor, since, until, every)]
         return table([("Begins", *(name.capitalize() for name in _COUNTED)), *rows])
+
+    def published_csv(self, actor: Actor) -> str:
+        """The published competitions as a table for spreadsheets, oldest first (platform.md A24).
+
+        The duration is in days, of competitions that end.
+        """
+        self.site.policy.require(actor, Action.SITE_ANALYTICS)
+        heads = ("Title", "Description", "Participants", "Submissions", "Year", "Phases", "Reward", "Duration", "URL")
+        rows = []
+        for each in self.db.listed(Wanted(published=True)):
+            id = each.hosted.competition
+            phases = self.db.competition(id).phases
+            ends = phases[-1].end
+            days = "" if ends is None else str((ends - phases[0].start).days)
+            url = f"{self.site.settings.url}/competitions/{self.site.competitions.number(id)}/"
+            about = each.participants, each.submissions, each.hosted.created_at.year, len(phases)
+            rows.append((each.title, each.description, *about, each.reward or "", days, url))
+        return table([heads, *rows])
 
     def storage(self, actor: Actor, by: Literal["competition", "user"]) -> list[Use]:
         """Who uses how much storage, largest first (platform.md A17, A18)."""

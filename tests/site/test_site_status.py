@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -103,6 +105,25 @@ def test_analytics(site: Site, clock: Clock) -> None:
     assert text.splitlines()[1].startswith("2026-03-01,2,1,1,")
 
 
+def test_published_competitions_as_a_table(site: Site) -> None:
+    """platform.md A24; names cannot be formulas (security.md H07)."""
+    alice, robert = person(site, "alice"), person(site, "robert")
+    hosted(site, alice)
+    id = competition(site, alice, robert, changed={"title: Wheat seeds": "title: =cmd()"}, more="reward: $100\n")
+    submitted(site, id, robert)
+    site.competitions.edit(alice, id, {"phases": [
+        {"name": "Only", "start": "2026-01-01", "end": "2026-01-31", "tasks": [site.db.competition(id).tasks[0].key]},
+    ]})  # fmt: skip
+    (heads, row) = list(csv.reader(io.StringIO(site.status.published_csv(OPERATOR))))
+    assert row[0] == "'=cmd()"
+    found = dict(zip(heads[2:], row[2:], strict=True))
+    number = site.competitions.number(id)
+    assert found == {
+        "Participants": "2", "Submissions": "1", "Year": "2026", "Phases": "1", "Reward": "$100", "Duration": "30",
+        "URL": f"http://127.0.0.1:8000/competitions/{number}/",
+    }  # fmt: skip
+
+
 def test_submissions_are_counted_on_their_day(site: Site) -> None:
     alice = person(site, "alice")
     id = hosted(site, alice)
@@ -131,6 +152,7 @@ def test_who_sees_figures(site: Site) -> None:
         for ask in (
             lambda who: site.status.analytics(who, day, day),
             lambda who: site.status.analytics_csv(who, day, day),
+            site.status.published_csv,
             lambda who: site.status.storage(who, "user"),
             lambda who: site.status.storage_csv(who, "user"),
             lambda who: site.status.orphans(who),
