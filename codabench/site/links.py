@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import posixpath
 from datetime import timedelta
 from functools import cached_property
@@ -54,11 +53,6 @@ def file(ref: BlobRef | TreeRef, name: str) -> dict[str, Any]:
     """What a link to a stored file says: a blob, or the archive of a tree, under this name."""
     blob = BlobRef(sha256=ref.archive, size=ref.size) if isinstance(ref, TreeRef) else ref
     return {"blob": blob.sha256, "size": blob.size, "name": posixpath.basename(name)}
-
-
-def member(ref: TreeRef, path: str, name: str | None = None) -> dict[str, Any]:
-    """What a link to one small file of a stored tree says, such as the page of a detailed result."""
-    return {"tree": ref.model_dump(), "path": path, "name": posixpath.basename(name or path)}
 
 
 class Links(Part):
@@ -129,10 +123,6 @@ class Links(Part):
         if "dataset" in what:
             blob = self.site.datasets.content(str(what["dataset"]))
             return Download(name, blob.size, media_type(name), storage.open(blob))
-        if "tree" in what:
-            with storage.open_tree(TreeRef.model_validate(what["tree"])) as tree:
-                data = tree.read_bytes(str(what["path"]))
-            return Download(name, len(data), media_type(name), io.BytesIO(data))
         blob = BlobRef(sha256=what["blob"], size=what["size"])
         return Download(name, blob.size, media_type(name), storage.open(blob))
 

@@ -13,7 +13,7 @@ from upload_lab import ZIP, announced, fetched, sent, ticket_of
 import codabench as cb
 from codabench.core.errors import NotFound, Refused, UsageError
 from codabench.core.trees import BlobRef
-from codabench.site.links import file, media_type, member
+from codabench.site.links import file, media_type
 from codabench.site.settings import SiteSettings
 from codabench.site.site import Site
 from codabench.storage.sources import open_source
@@ -52,10 +52,10 @@ def test_a_link_to_a_data_set_ends_with_it(site: Site) -> None:
 def test_files_of_runs_have_links(site: Site, tmp_path: Path) -> None:
     storage = site.workspace.storage
     log = storage.put(b"hello\n")
-    (tmp_path / "out.zip").write_bytes(zipped({"detailed_results.html": b"<p>", "scores.json": b"{}"}))
+    (tmp_path / "out.zip").write_bytes(zipped({"scores.json": b"{}"}))
     with open_source(tmp_path / "out.zip") as tree:
         output = storage.put_tree(tree)
-    page = site.links.url("GET", member(output, "detailed_results.html"), 60)
+    page = site.links.url("GET", file(storage.put(b"<p>"), "detailed_results.html"), 60)
     assert fetched(site, page) == b"<p>"
     assert site.links.download(ticket_of(page)).type == "text/html; charset=utf-8"
     assert fetched(site, site.links.url("GET", file(log, "scoring_stdout.txt"), 60)) == b"hello\n"
