@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from codabench.core.competition import DataRole
@@ -14,7 +14,7 @@ from codabench.db.uses import Naming
 from codabench.site import links
 from codabench.site.actors import Actor
 from codabench.site.lists import MOST, PAGE, SHORT, Page
-from codabench.site.offers import Offer, offers_of, used_by
+from codabench.site.offers import Offer, dataset_facts, offers_of, used_by
 from codabench.site.policy import Action
 from codabench.site.uploads import Uploads, text_of
 
@@ -57,6 +57,11 @@ class Datasets(Uploads):
             raise NotFound(f"nothing was uploaded as {dataset.name}")
         self.db.count_download(dataset.key)
         return self.site.links.url("GET", {"dataset": dataset.key, "name": dataset.file_name}, seconds)
+
+    def within_reach(self, actor: Actor, several: Iterable[Dataset]) -> set[str]:
+        """The keys of those that the actor may download: lists also name others."""
+        may, of = self.site.policy.allows, dataset_facts
+        return {each.key for each in several if may(actor, Action.DATASET_DOWNLOAD, of(self.site, actor, each))}
 
     def content(self, key: str) -> BlobRef:
         """The bytes of a data set for a link that was given out."""

@@ -232,7 +232,8 @@ def rerun_phase(view: Read, _: Somebody, sent: Sent) -> Response:
 def bundles(view: Read, _: Somebody) -> HTMLResponse:
     """The bundle it came as, and what it was written as since."""
     came, dumps = view.site.competitions.bundles(view.actor, view.id)
-    return view.page("bundles.html", "bundles", came=came, dumps=dumps)
+    reach = view.site.datasets.within_reach(view.actor, [*came, *dumps])
+    return view.page("bundles.html", "bundles", came=came, dumps=dumps, reach=reach)
 
 
 @router.post(f"{_AT}/bundles/", openapi_extra=decides(Action.DUMPS_CREATE))
