@@ -141,6 +141,9 @@ S16 | a hostile scorer | the same container, the same limits
 G01 | a signed URL, used for something else | good for one object, one verb, a time; to upload, one size and type
 G05 | bytes that rot, or are changed in the cache | compared at each use, archives by digest; fetched again
 G06 | URLs of participants that name files of the host, or chains | an allow-list of protocols, and no chains
+H01 | scripts of a page that a scoring program wrote, in a frame of the site | a sandbox by header: an origin of its own
+H02 | the same page, opened by itself | the same header
+H03 | leaving the frame, opening windows, saving files, sending away what was seen | nothing of that is in the sandbox
 H05 | scripts in pages and terms that organizers write | HTML that can do nothing is left, and the policy of the page
 H07 | names with HTML, scripts, bidirectional and terminal codes, in notebooks and plots | escaped where they are shown
 H08 | files that browsers take for pages of the site | types by a list, no guessing, saved or shown without an origin
