@@ -115,11 +115,11 @@ class Status(Part):
             and self.site.policy.allows(actor, Action.SUBMISSION_MONITOR, facts)
             for item in items_of(posting, children=children)
         ]
-        runs = {item: showing.runs(item) for item in items}
-        hosts = _hosts(self.db.carried_out([run.id for several in runs.values() for run in several]))
+        runs = [showing.runs(item) for item in items]
+        hosts = _hosts(self.db.carried_out([run.id for several in runs for run in several]))
         rows = [
-            Work(shown, "*", *(_only(hosts.get((run.id, step), "") for run in runs[item]) for step in _STEPS))
-            for item, shown in zip(items, showing.make(items), strict=True)
+            Work(shown, "*", *(_only(hosts.get((run.id, step), "") for run in own) for step in _STEPS))
+            for own, shown in zip(runs, showing.make(items), strict=True)
         ]
         return WorkPage(rows, page, size, len(postings) > size)
 
