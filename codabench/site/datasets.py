@@ -150,10 +150,11 @@ class Datasets(Uploads):
             raise Invalid({"name": "You already have a data set of this name."})
         return self.db.dataset(dataset.key)
 
-    def verify(self, actor: Actor, which: int | str, verified: bool = True) -> None:
+    def verify(self, actor: Actor, which: int | str, verified: bool = True) -> Dataset:
         """Say that those who run the site have looked at it."""
         dataset = self._found(actor, which, Action.DATASET_VERIFY)
         self.db.change_dataset(dataset.key, is_verified=verified)
+        return self.db.dataset(dataset.key)
 
     def delete(self, actor: Actor, which: int | str) -> None:
         """Delete a data set that nothing needs; its bytes go with the next clean-up of the storage.

@@ -209,14 +209,15 @@ def dataset(request: Request, actor: Who, id: Number) -> DatasetItem:
 @router.patch("/api/datasets/{id}/", openapi_extra=decides(Action.DATASET_EDIT, Action.DATASET_VERIFY, **takes(Change)))
 def edit(request: Request, actor: Somebody, id: Number, given: Annotated[Change, body(Change)]) -> DatasetItem:
     """Change what is said of a data set; what is not named stays."""
-    found = site_of(request).datasets
+    part = site_of(request).datasets
     said: dict[str, Any] = given.model_dump(exclude_unset=True)
     verified = said.pop("is_verified", None)
     if verified is not None:
-        found.verify(actor, id, verified)
+        changed = part.verify(actor, id, verified)
     if said or verified is None:
-        found.edit(actor, id, {name: value for name, value in said.items() if value is not None or name == "license"})
-    return dataset(request, actor, id)
+        said = {name: value for name, value in said.items() if value is not None or name == "license"}
+        changed = part.edit(actor, id, said)
+    return _items(request, actor, [changed])[0]
 
 
 @router.delete(

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from codabench.core.errors import Invalid
 from codabench.core.hosting import Dataset, Job, JobKind, JobState
 from codabench.core.people import ParticipationStatus
+from codabench.site.links import HOUR
 from codabench.site.policy import Action
 from codabench.site.registrations import Participant
 from codabench.site.site import Site
@@ -117,7 +118,7 @@ def get_files(request: Request, actor: Somebody, id: Number) -> Files:
             file_name=dataset.file_name,
             file_size=dataset.size,
             created_when=wire(dataset.created_at),
-            url=site.datasets.download(actor, dataset.key),
+            url=site.links.url("GET", {"dataset": dataset.key, "name": dataset.file_name}, HOUR),
         )
 
     return Files(bundle=file(bundles[0]) if bundles else None, dumps=[file(each) for each in dumps])
