@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import URL, Connection, Dialect, Engine, Row, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from codabench.core.errors import NotFound, StorageError, UsageError
+from codabench.core.errors import CodabenchError, NotFound, StorageError, UsageError
 from codabench.core.text import printable
 from codabench.db.places import network_file_system
 
@@ -35,6 +35,7 @@ _FRESH_SECONDS = 1.0
 """For so long a connection in the pool is taken to be alive."""
 
 _READ = {"codabench_reads": True}
+_DIGITS = "nothing has a number of so many digits"
 _HINTS = {
     sqlite3.SQLITE_FULL: "make room; nothing of what was asked has been written",
     sqlite3.SQLITE_READONLY: "whoever uses it, also to read, has to be allowed to write the file and its directory",
@@ -120,12 +121,13 @@ class Connected:
         try:
             yield
         except OverflowError as error:
-            # SQLite refuses to compare; PostgreSQL finds nothing.
-            raise NotFound("nothing has a number of so many digits") from error
+            raise NotFound(_DIGITS) from error
         except UnicodeEncodeError as error:
             # Bytes that are no text come in file names and on command lines.
             message = f"'{printable(error.object)[:200]}' is no text: it is not valid Unicode"
             raise UsageError(message, code="CB353", hint="write it in UTF-8") from error
+        except DataError as error:
+            raise _wrong_data(error, self.url) from error
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None)
             number = getattr(cause, "sqlite_errorcode", 0) if isinstance(cause, sqlite3.Error) else 0
@@ -184,6 +186,16 @@ def make_engine(url: URL) -> Engine:
     event.listen(engine, "connect", _sqlite_pragmas)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
+
+
+def _wrong_data(error: DataError, url: str) -> CodabenchError:
+    """What PostgreSQL says of values that none of its rows has or could keep."""
+    state = getattr(error.orig, "sqlstate", None)
+    if state == "22003":
+        return NotFound(_DIGITS)
+    if state is None and "NUL" in str(error.orig):  # the driver does not even send it
+        return UsageError("a text with a zero character in it is no text", code="CB353", hint="leave it out")
+    return StorageError(f"the database {url} failed: {error.orig}", code="CB722")
 
 
 def _in_memory(url: URL) -> bool:

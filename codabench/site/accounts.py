@@ -22,6 +22,8 @@ from codabench.site.signing_up import SigningUp, known_flags
 PHOTO = 256
 """Pixels of a side."""
 _HITS = 5
+_LARGEST = 10**18
+"""Bytes of a quota."""
 
 
 class Called(NamedTuple):
@@ -172,8 +174,8 @@ class Accounts(SigningUp):
     def set_quota(self, actor: Actor, account: int, quota: int | None) -> Account:
         """Say how many bytes an account may store; None: as many as the site gives everybody."""
         self.site.policy.require(actor, Action.ACCOUNT_ADMINISTER, AccountFacts(account))
-        if quota is not None and quota < 0:
-            raise Invalid({"quota": "A quota is a number of bytes, 0 or more."})
+        if quota is not None and not 0 <= quota <= _LARGEST:
+            raise Invalid({"quota": "A quota is a number of bytes, from 0 to a million terabytes."})
         return self.db.change_account(account, quota=quota)
 
     def ban(self, actor: Actor, account: int) -> Account:

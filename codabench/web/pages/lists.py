@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, NamedTuple
 
 from fastapi import APIRouter, Query, Request
+from pydantic import AfterValidator
 from starlette.responses import HTMLResponse, Response
 
 from codabench.core.errors import NotFound
 from codabench.core.hosting import Listed
+from codabench.core.text import storable
 from codabench.site.numbers import Kind
 from codabench.site.policy import Action
 from codabench.web.identity import Somebody, Who, site_of
@@ -20,7 +22,7 @@ from codabench.web.routing import decides, open_to_all
 router = APIRouter(include_in_schema=False)
 
 PageNumber = Annotated[int, Query(ge=1, le=10**6)]
-Words = Annotated[str, Query(max_length=200)]
+Words = Annotated[str, Query(max_length=200), AfterValidator(storable)]
 
 _LOGO = 160
 """Pixels in width of a logo in a list; shown at half of that."""
