@@ -18,7 +18,7 @@ def test_nothing_that_is_asked_breaks_the_server() -> None:
     for role in ROLES:
         counts = tried.statuses[role]
         assert counts[200], f"{role}: something was done"
-        assert counts[404] + counts[400] + counts[403] > counts[200], f"{role}: and much was refused"
+        assert counts[404] + counts[400] + counts[403] > 20, f"{role}: and something was refused"
     assert tried.statuses["suzie"][403] < tried.statuses["nobody"][403]
 
 
