@@ -60,6 +60,18 @@ _UNTESTED: Final[dict[str, dict[str, str]]] = {
         "by_design": "`codabench/workspace/endings.py`: three attempts that are lost with their workers end a run; "
         "those that had not begun are not counted; `test_workspace_dispatching.py`"
     },
+    "H04": {
+        "by_design": "`codabench/web/transfer.py`: whoever's words such a page has, it is shown in the same sandbox; "
+        "`test_a_page_of_a_scoring_program_gets_at_nothing_from_its_frame`"
+    },
+    "W12": {
+        "by_design": "`codabench/site/uploads.py`: a site opens nothing at an address that people write; bundles, data "
+        "and pictures are uploaded. Images are pulled by the engine, from registries that a policy may name"
+    },
+    "W14": {
+        "by_design": "`codabench/web/api/common.py`: what is sent is read into a model of named fields, and parts of "
+        "the site take named arguments; nothing else that is sent gets anywhere"
+    },
     "Z15": {
         "by_design": "`codabench/storage/zipformat.py`: entries are data, no name means anything to the reader, and "
         "nothing of a bundle is looked for by what else lies there; `test_z15_litter_of_a_mac_stays_and_harms_nothing`"
@@ -144,7 +156,9 @@ G06 | URLs of participants that name files of the host, or chains | an allow-lis
 H01 | scripts of a page that a scoring program wrote, in a frame of the site | a sandbox by header: an origin of its own
 H02 | the same page, opened by itself | the same header
 H03 | leaving the frame, opening windows, saving files, sending away what was seen | nothing of that is in the sandbox
+H04 | words of participants in such a page | the same sandbox
 H05 | scripts in pages and terms that organizers write | HTML that can do nothing is left, and the policy of the page
+H06 | pictures that are programs, pages or bombs | decoded with limits, written anew
 H07 | names with HTML, scripts, bidirectional and terminal codes, in notebooks and plots | escaped where they are shown
 H08 | files that browsers take for pages of the site | types by a list, no guessing, saved or shown without an origin
 D01 | reaching a port of a cluster, and with it all workers | certificates of an authority of one's own, on both sides
@@ -155,6 +169,9 @@ D05 | objects in answers, which run code where they are unpickled | JSON and nam
 D06 | a run that kills its workers | attempts are counted
 D07 | a result that is delivered twice, or late | a token for each attempt
 D08 | encryption that is off | refused beyond loopback
+W01 | numbers of things of others, on every route | one table decides before anything is done; not theirs: 404
+W02 | something of others among several of one's own | each is asked about, all or none
+W03 | what is secret, in any answer | the same table for fields, lists and files
 W04 | a page elsewhere that sends forms for who is signed in | what browsers say of it, and a code for each session
 W05 | planting a session, or using one that was ended | a new secret at each sign-in, ended on the server
 W06 | guessing passwords, finding out who has an account | Argon2id, growing pauses, equal answers in equal time
@@ -163,9 +180,13 @@ W08 | tokens in a stolen database, in logs | SHA-256 of random bits, links made 
 W09 | uploads without number at the same time | few of one account are taken at once
 W10 | uploads that are larger than they say, beyond a quota | counted as they come, whole or not there
 W11 | paths where an id belongs | links are signed, name keys and digests, and what is stored has its digest
+W12 | addresses inside, for the server to fetch | nothing is fetched
 W13 | a link that signs in and then leads elsewhere | only paths of the site are gone on to
+W14 | fields that nobody should set: owner, flags, status, scores | named fields only
+W15 | words that become commands of the database | parameters, and orders by name
 W16 | listening to the events of others | asked as for everything else, and again every quarter of a minute
 W17 | pages in frames, answers for scripts elsewhere | headers of every answer, whatever the route
+W18 | rights that were taken away | read again at each request
 W19 | a server that others reach by accident | loopback; anything else is refused until address and proxies are said
 """
 
