@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI
-from starlette.staticfiles import StaticFiles
 
 from codabench._version import __version__
 from codabench.web import api, events, failures, health, pages, transfer
 from codabench.web.api.common import Spelling
 from codabench.web.closing import Door
 from codabench.web.config import ServerSettings
-from codabench.web.rendering import STATIC
+from codabench.web.rendering import STATIC, Assets
 from codabench.web.routing import refuse_undecided
 from codabench.web.security import Guard
 from codabench.web.streaming import Hub
@@ -63,7 +62,7 @@ def create_app(site: Site, settings: ServerSettings | None = None) -> FastAPI:
     hosts = {base.hostname or "", *_HERE, *settings.hosts}
     app.add_middleware(Guard, hosts=hosts, https=base.scheme == "https")
     app.add_middleware(Spelling)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", Assets(directory=STATIC), name="static")
     # As they are: to include a router is to make each of its routes once more, a tenth of a second for all of them.
     app.router.routes.extend(route for router in ROUTERS for route in router.routes)
     refuse_undecided(app)

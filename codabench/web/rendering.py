@@ -16,7 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from starlette.datastructures import QueryParams
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from codabench._version import __version__
 from codabench.core.errors import Banned, NotSignedIn
@@ -94,6 +96,17 @@ def asset(name: str) -> str:
     """The URL of a file of ours that browsers may keep for ever: another content has another URL."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"
+
+
+class Assets(StaticFiles):
+    """Files of ours. One whose address names its content never changes there, and is not asked for again."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        query = bytes(scope["query_string"]).decode("latin-1")
+        if answer.status_code == 200 and query and asset(path).endswith(f"?{query}"):
+            answer.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return answer
 
 
 def moment(at: datetime | None) -> Markup:

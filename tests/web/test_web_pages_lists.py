@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hosting_lab import YAML, bundle, hosted
 from page_rules import wrong_with
@@ -118,6 +120,16 @@ def test_colours_are_chosen_and_kept(site: Site) -> None:
     assert 'data-theme="auto"' in Browser(site).open("/").text
     assert "<script>" not in me.open("/").text
     assert me.client.post("/theme/", data={"theme": "purple", "next": "//evil"}).url.path == "/"
+
+
+def test_files_that_cannot_change_are_not_asked_for_again(site: Site) -> None:
+    me = Browser(site).open("/")
+    named = re.findall(r'(?:href|src)="(/static/[^"]+)"', me.text)
+    assert len(named) >= 3
+    for each in named:
+        assert "immutable" in me.client.get(each).headers["cache-control"], each
+    for other in (named[0].partition("?")[0], f"{named[0]}0", "/static/upload.js", "/static/none.js?v=1"):
+        assert "immutable" not in me.client.get(other).headers.get("cache-control", ""), other
 
 
 def test_nobody_else_puts_words_on_a_page(site: Site) -> None:
