@@ -27,7 +27,7 @@ Every = Literal["day", "week", "month"]
 _COUNTED = ("users", "competitions", "published", "submissions")
 _LONGEST_SPAN = timedelta(days=3660)
 _LONGEST_TEXT = 2000
-_MAINTENANCE, _SWEPT = "maintenance", "swept"
+_MAINTENANCE, _ANNOUNCED, _SWEPT = "maintenance", "announcement", "swept"
 
 
 class Work(NamedTuple):
@@ -219,6 +219,18 @@ class Status(Part):
             return None
         self.db.say(_SWEPT, now.isoformat())
         return None if last is None else self.site.workspace.gc(dry_run=False)
+
+    # ------------------------------------------------------------------ what everybody is told
+    def announcement(self, actor: Actor) -> str | None:
+        """What the front page says before anything else, in Markdown; None: nothing."""
+        return self.db.said(_ANNOUNCED)
+
+    def announce(self, actor: Actor, text: str) -> None:
+        """Have it say something, or nothing where the text is empty (platform.md V04, A12)."""
+        self.site.policy.require(actor, Action.SITE_ADMINISTER)
+        if len(text) > _LONGEST_TEXT:
+            raise Invalid({"announcement": f"Write at most {_LONGEST_TEXT} characters."})
+        self.db.say(_ANNOUNCED, text.strip() or None)
 
     # ------------------------------------------------------------------ maintenance
     def maintenance(self, actor: Actor) -> str | None:

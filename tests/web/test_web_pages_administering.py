@@ -91,6 +91,18 @@ def test_the_last_superuser_stays(site: Site, root: Actor, me: Browser) -> None:
     assert "only superuser" in me.open(f"{page}delete/").press("Delete it for ever").words
 
 
+def test_something_is_announced(site: Site, me: Browser) -> None:
+    me.open("/admin/").press("Announce", announcement="**Welcome** <script>alert(1)</script>")
+    shown = Browser(site).open("/")
+    assert "<strong>Welcome</strong>" in shown.text
+    assert "alert(1)" not in shown.text
+    assert me.press("Announce", announcement="x" * 2001).status == 400
+    assert "at most 2000" in me.words
+    assert "<strong>Welcome</strong>" in shown.open("/").text
+    me.open("/admin/").press("Announce", announcement="")
+    assert "Announcement" not in shown.open("/").text
+
+
 def test_a_competition_is_featured(site: Site, me: Browser) -> None:
     id = hosted(site, person(site, "alice"), published=True)
     me.open("/admin/competitions/").press("Feature Wheat seeds")
@@ -108,19 +120,27 @@ def test_nobody_else_sees_or_presses_anything(site: Site, root: Actor, me: Brows
     pages = ["/admin/", "/admin/accounts/", "/admin/accounts/add/", "/admin/competitions/"]
     one = f"/admin/accounts/{alice.account}/"
     presses = [f"{one}{what}/" for what in ("flags", "quota", "ban", "delete", "restore")]
-    presses += ["/admin/accounts/add/", f"/admin/competitions/{number}/feature/"]
+    presses += ["/admin/announcement/", "/admin/accounts/add/", f"/admin/competitions/{number}/feature/"]
     for actor in (alice, person(site, "staff1", is_staff=True)):
         other = Browser(site, actor)
         csrf = dict(other.open("/competitions/").form("Log out")[0].fields)["csrf"]
         assert "Administration" not in other.text
         for page in (*pages, one, f"{one}delete/"):
             assert other.open(page).status == 403, page
-        sent = {"csrf": csrf, "is_superuser": "on", "quota": "1", "featured": "on", "username": "mallory"}
+        sent = {
+            "csrf": csrf,
+            "is_superuser": "on",
+            "quota": "1",
+            "featured": "on",
+            "username": "mallory",
+            "announcement": "Fool",
+        }
         for press in presses:
             answer = other.client.post(press, data=sent)
             assert answer.status_code == 403 or "You may not do that" in answer.text, press
     kept = named(site, "alice")
     assert (kept.is_superuser, kept.quota, kept.deleted_at) == (False, None, None)
     assert site.db.account_named("mallory") is None
+    assert site.status.announcement(alice) is None
     assert not site.db.hosted(id).is_featured
     assert Browser(site).open("/admin/").path == "/accounts/login/"

@@ -37,13 +37,25 @@ def _administers(request: Request, actor: Somebody) -> None:
 def overview(request: Request, actor: Somebody) -> HTMLResponse:
     """What there is to look after."""
     _administers(request, actor)
-    site = site_of(request)
-    values = {
-        "counters": site.competitions.counters(actor),
-        "closed": site.status.maintenance(ANONYMOUS),
-        "form": Filled({"text": ""}),
-    }
+    announced = site_of(request).status.announcement(actor)
+    values = {"form": Filled({"text": "", "announcement": announced}), **_looked_after(request, actor)}
     return render(request, "admin/overview.html", values)
+
+
+@router.post("/announcement/", openapi_extra=_ADMINISTERS)
+def announce(request: Request, actor: Somebody, sent: Sent) -> Response:
+    """Say something on the front page before anything else (platform.md A12)."""
+    try:
+        site_of(request).status.announce(actor, sent.text("announcement"))
+    except Invalid as error:
+        fields = {"text": "", **sent.texts("announcement")}
+        return again(request, "admin/overview.html", fields, error, **_looked_after(request, actor))
+    return onward(request, "/admin/", "The front page is changed.")
+
+
+def _looked_after(request: Request, actor: Somebody) -> dict[str, Any]:
+    site = site_of(request)
+    return {"counters": site.competitions.counters(actor), "closed": site.status.maintenance(ANONYMOUS)}
 
 
 # ---------------------------------------------------------------------- accounts

@@ -19,7 +19,7 @@ _YEAR = 365 * 86400
 
 @router.get("/", openapi_extra=open_to_all("the front page lists what is published"))
 def front(request: Request, actor: Who) -> HTMLResponse:
-    """Popular and recent competitions, and three counters (platform.md V01-V03)."""
+    """What is announced, popular and recent competitions, three counters (platform.md V01-V04)."""
     site = site_of(request)
     page = site.competitions.front_page(actor)
     names = organizers(request, [*page.popular, *page.recent])
@@ -27,6 +27,7 @@ def front(request: Request, actor: Who) -> HTMLResponse:
         "popular": tiles(request, page.popular, names),
         "recent": tiles(request, page.recent, names),
         "counters": site.competitions.counters(actor),
+        "announcement": site.status.announcement(actor),
     }
     return render(request, "front.html", values)
 
