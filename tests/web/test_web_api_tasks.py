@@ -67,6 +67,10 @@ def test_what_is_wrong_with_an_upload(made: World) -> None:
 def test_large_forms_are_not_read_for_nothing(made: World) -> None:
     headers = {"content-length": str(2**40), "content-type": "multipart/form-data; boundary=x"}
     assert made.bobby.post("/api/tasks/upload_task/", content=b"", headers=headers).status_code == 413
+    made.site.db.change_account(made.actors["bobby"].account or 0, quota=10)
+    headers["content-length"] = str(10**6)
+    assert made.bobby.post("/api/tasks/upload_task/", content=b"", headers=headers).status_code == 507
+    made.site.db.change_account(made.actors["bobby"].account or 0, quota=None)
     sent = made.bobby.post("/api/tasks/upload_task/", content=iter([b"x"]), headers={"content-type": "text/plain"})
     assert sent.status_code == 411
     page = browser(made.site, made.actors["bobby"])

@@ -235,6 +235,8 @@ _UPLOADS = decides(Action.TASK_CREATE, **_FORM)
 @router.post("/tasks/upload_task/", status_code=201, max_body_size=_ANY, openapi_extra=_UPLOADS)
 async def upload_task(request: Request, fits: Annotated[None, Depends(_fits)], actor: Somebody) -> Response:
     """Make a task of an archive with a ``task.yaml``, all of it or nothing."""
+    if not await run_in_threadpool(_has_room, request, actor):
+        return JSONResponse({"error": "Insufficient space. Remove what you do not need."}, 507)
     file = (await request.form(max_files=1, max_fields=10)).get("file")
     if not isinstance(file, UploadFile):
         return JSONResponse({"error": 'Send the archive as the part "file" of a form.'}, 400)
@@ -247,6 +249,11 @@ async def upload_task(request: Request, fits: Annotated[None, Depends(_fits)], a
         return JSONResponse({"error": error.message}, 507 if "data_file" in error.fields else 400)
     answer = Uploaded(message=f"Task '{made.name}' was made.", id=made.id, key=made.key)
     return JSONResponse(answer.model_dump(), 201)
+
+
+def _has_room(request: Request, actor: Actor) -> bool:
+    used = site_of(request).quota.usage(actor)
+    return int(request.headers["content-length"]) <= max(0, used.quota - used.used) + _BESIDE
 
 
 def _told(error: BundleError) -> str:
