@@ -17,8 +17,6 @@ from codabench.web import serve, transfer
 from codabench.web.app import create_app
 from codabench.web.config import ServerSettings
 
-pytestmark = pytest.mark.once
-
 HOSTILE = """<!doctype html><meta charset="utf-8"><title>In detail</title><body><script>
 const got = document.body.dataset.got = [], evil = "EVIL", take = (name, what) => {
   try { const found = what(); if (found) got.push(name); } catch (error) {}
