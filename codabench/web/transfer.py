@@ -34,7 +34,7 @@ _ANY = 2**62
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _SIGNED = open_to_all("the link is signed, for one file, one verb and a while")
 
-router = APIRouter()
+router = APIRouter(tags=["files"])
 
 
 # ---------------------------------------------------------------------- in
