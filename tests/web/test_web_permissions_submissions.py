@@ -57,6 +57,9 @@ CALLS = [
     Call("submission.score", "PATCH", "/api/submission_scores/{score}/", {"score": 0.25}),
     Call("submission.score", "PUT", "/api/submission_scores/{score}/", {"score": 0.25}),
 ]
+FIRST = {call.action: call for call in reversed(CALLS)}
+EVERY_CALL = ("finished, on no board", "finished, on a board", "public")
+"""In these states every call is made; in others one for each action, which the others share."""
 ELSEWHERE = {
     ("GET", "/api/submissions/"): "test_lists_have_what_the_table_says",
     ("POST", "/api/submissions/"): "test_calls_for_competitions_and_boards",
@@ -114,6 +117,8 @@ def test_calls_for_a_submission(asks: Everybody, section: Section) -> None:
 
 def _asked_for(call: Call, section: Section) -> bool:
     """Where its rule puts a submission on the board, it is about that; where there is a key, it opens what is read."""
+    if FIRST[call.action] != call and section.state not in EVERY_CALL:
+        return False
     if section.values["rule"].startswith("Force"):
         return call.action.endswith("_board")
     return "key" not in section.words or (call.action in READ and "scores" not in call.path)

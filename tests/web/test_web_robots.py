@@ -166,7 +166,6 @@ def test_no_answer_that_is_wrong_is_taken_for_right(lying: tuple[Liar, Lab], tmp
         RUNS[number](robots, seen)
     one = r"/api/submissions/\d+/"
     lies = [
-        (1, Lie("GET", "/api/competitions/", edited(lambda found: {"count": len(found), "results": found}))),
         (1, Lie("GET", "/api/competitions/", edited(lambda found: [{**each, "created_by": None} for each in found]))),
         (2, Lie("GET", r"/api/competitions/\d+/?", status(404))),
         (
@@ -176,8 +175,6 @@ def test_no_answer_that_is_wrong_is_taken_for_right(lying: tuple[Liar, Lab], tmp
             ),
         ),
         (4, Lie("PUT", "/uploads/.*", status(201))),
-        (4, Lie("POST", "/api/datasets/", status(200))),
-        (4, Lie("POST", "/api/api-token-auth/", status(401))),
         (4, Lie("POST", "/api/submissions/", status(400))),
         (5, Lie("GET", one, edited(lambda found: {**found, "has_children": True}))),
         (7, Lie("GET", "/api/submissions/", edited(lambda found: [{**e, "created_when": "today"} for e in found]))),
@@ -224,7 +221,7 @@ def test_a_fresh_directory_serves_robots(tmp_path: Path, docker_url: str, test_i
 
     try:
         url = wait_for(address)
-        for name in (CREATOR, BOT, STRANGER):
+        for name in (CREATOR, BOT):
             words = ["user", "add", name, "--password-stdin", *(["--bot"] if name == BOT else [])]
             command = [sys.executable, "-m", "codabench", *words]
             done = subprocess.run(command, input=f"{PASSWORD}\n", capture_output=True, timeout=60, check=False, **here)
