@@ -17,16 +17,20 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import s3fs
+import sqlalchemy
 from board_lab import number
 from hosting_lab import hosted, zipped
 from site_lab import Clock, close_site, make_site, person
 from tiny import FILES, answer, yaml
 from typer.testing import CliRunner
+from upload_lab import ZIP, fetched, sent
 
 from codabench.cli.app import app
 from codabench.core.errors import EngineUnavailable, UsageError
@@ -154,6 +158,41 @@ def test_what_programs_are_granted() -> None:
     granted = ceiling_of(RunSettings(memory="2 GiB", cpus=1.5, network="none"))
     assert (granted.limits.memory, granted.limits.cpus, granted.network) == (2 * 1024**3, 1.5, Network.NONE)
     assert ceiling_of(RunSettings()).network is Network.OPEN
+
+
+def test_postgresql_and_s3_by_settings(here: Path, postgres: str, s3: Any) -> None:
+    fs = s3fs.S3FileSystem(**s3.options(), skip_instance_cache=True)
+    name = f"serve-{uuid.uuid4().hex[:12]}"
+    engine = sqlalchemy.create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f'CREATE SCHEMA "{name}"')
+    fs.makedirs(name)
+    url = sqlalchemy.make_url(postgres)
+    (here / "password").write_text(str(url.password))
+    (here / "codabench.toml").write_text(
+        f"""
+        [site]
+        secret_file = "{here}/key"
+        [db]
+        url = "{url.set(password=None).render_as_string()}?options=-csearch_path%3D{name}"
+        password_file = "{here}/password"
+        [storage]
+        url = "s3://{name}/lab"
+        options = {json.dumps(s3.options()).replace('": ', '" = ')}
+        """
+    )
+    try:
+        with opened(load(environment={}).settings) as site:
+            annie = person(site, "annie")
+            dataset = sent(site, annie)
+            assert fetched(site, site.datasets.download(annie, dataset.key)) == ZIP
+            assert site.db.account_named("annie") is not None
+        assert [each for each in fs.ls(f"{name}/lab") if each.endswith("blobs")]
+    finally:
+        fs.rm(name, recursive=True)
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f'DROP SCHEMA "{name}" CASCADE')
+        engine.dispose()
 
 
 # ---------------------------------------------------------------------- settings
