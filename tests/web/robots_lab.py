@@ -455,7 +455,9 @@ def listening(app: Any, port: int) -> Iterator[None]:
 
     import uvicorn
 
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    # Without settings of its own for logging, which would stay for the tests that come after.
+    quiet = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
+    server = uvicorn.Server(quiet)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

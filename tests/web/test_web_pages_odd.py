@@ -68,7 +68,7 @@ FIELDS = [
     "phase",
     "fact_sheet",
 ]
-VALUES = ["", "\x00\ud7ff\U0010ffff", "9" * 400, "<b>&amp;", "-1", "on"]
+VALUES = ["", "\x00\ud7ff\U0010ffff", "9" * 400, "on"]
 
 
 def paths(site_client: Browser, verb: str) -> Iterator[str]:
