@@ -128,13 +128,17 @@ class Served:
         assert actor.account is not None
         self.site.db.approve_participation(self.id(number), actor.account, at=self.site.now())
 
+    def uploaded(self, actor: Actor, role: str, data: bytes, name: str = "answer.zip", **more: Any) -> str:
+        """The key of a new data set."""
+        made = self.site.datasets.create(actor, role, name, len(data), **more)
+        ticket = self.site.datasets.upload_url(actor, made.key).rpartition("/")[2]
+        self.site.datasets.receive(ticket, [data], len(data))
+        return made.key
+
     def submit(self, actor: Actor, number: int, data: bytes | None = None, *, wait: bool = True, **more: Any) -> int:
         """The number of a new submission, which is over."""
-        data = data or answer()
-        part = self.site.datasets
-        made = part.create(actor, "submission", "answer.zip", len(data), competition=self.id(number))
-        part.receive(part.upload_url(actor, made.key).rpartition("/")[2], [data], len(data))
-        shown = self.site.submissions.create(actor, self.id(number), 0, made.key, **more)
+        key = self.uploaded(actor, "submission", data or answer(), competition=self.id(number))
+        shown = self.site.submissions.create(actor, self.id(number), 0, key, **more)
         if wait:
             until(lambda: self.site.submissions.get(actor, shown.number).status.is_final)
         return shown.number
