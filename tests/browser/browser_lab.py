@@ -260,7 +260,7 @@ class Person:
     def path(self) -> str:
         return httpx.URL(self.page.url).path
 
-    def press(self, text: str, *, of: str = "", at: str = "main", **fields: Any) -> Person:
+    def press(self, text: str, /, *, of: str = "", at: str = "main", **fields: Any) -> Person:
         """Fill in fields by their labels' names, and press a button; the next page is there when this returns.
 
         Parameters

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 OPTIONS = (
     "--no-sandbox",  # it may run as root, and opens nothing but our own pages
+    "--disable-dev-shm-usage",  # it is small where there are containers
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",

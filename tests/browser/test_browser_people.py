@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from browser_lab import Person, Served, until
@@ -140,6 +142,12 @@ def _row(me: Person) -> str:
     ("POST", "/admin/competitions/N/feature/", "Feature no more"),
     ("GET", "/admin/accounts/", "Show"),
     ("GET", "/admin/competitions/", "Show"),
+    ("POST", "/admin/maintenance/", "Close the site"),
+    ("POST", "/admin/maintenance/", "Open the site again"),
+    ("POST", "/admin/orphans/", "Remove them"),
+    ("POST", "/admin/announcement/", "Announce"),
+    ("GET", "/server_status/", "Show"),
+    ("GET", "/analytics/", "Show"),
 )
 def test_those_who_run_the_site(served: Served, sit_down: Sit) -> None:
     root, somebody = served.somebody("root", is_superuser=True), served.somebody("carl")
@@ -175,3 +183,23 @@ def test_those_who_run_the_site(served: Served, sit_down: Sit) -> None:
         me.press(text, of=title, at=row)
         listed = served.api().get("/competitions/public/").json()["results"]
         assert next(each["is_featured"] for each in listed if each["id"] == number) is wanted
+
+    stray = served.site.workspace.storage.put(b"nobody names this")
+    files = [file for file in Path(served.site.workspace.url).rglob(f"*{stray.sha256[4:]}*") if file.is_file()]
+    for file in files:
+        os.utime(file, (1e9, 1e9))  # older than a day
+    before = me.api().get("/analytics/get_orphan_files/").json()["count"]
+    me.open("/admin/orphans/").press("Remove them")
+    assert files
+    assert not any(file.exists() for file in files)
+    assert me.api().get("/analytics/get_orphan_files/").json()["count"] < before
+    me.open("/admin/").press("Announce", announcement="We move on *Monday*.")
+    assert "We move on Monday." in sit_down().open("/").words
+    me.open("/server_status/").press("Show", children=True)
+    assert me.page.get_by_label("also each task").is_checked()
+    me.open("/analytics/").press("Show", since="2026-01-01")
+    assert "2026-01-01" in me.page.url
+    me.open("/admin/").press("Close the site", text="Back at noon.")
+    until(lambda: served.api().get("/competitions/public/").status_code == 503)  # it is looked at now and then
+    me.open("/admin/").press("Open the site again")
+    until(lambda: served.api().get("/competitions/public/").status_code == 200)

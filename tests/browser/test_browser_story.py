@@ -83,7 +83,7 @@ def test_from_signing_up_to_the_exported_board(served: Served, sit_down: Sit, sc
     assert row.count() == 1
     assert [word in row.inner_text() for word in (paul.actor.username, "1.50", "guessing")] == [True] * 3
     visitor.page.get_by_role("link", name="Score").first.click()
-    assert visitor.page.locator("th[aria-sort]").count() == 1
+    visitor.page.locator("th[aria-sort]").wait_for()
 
     olga.open(f"/competitions/{number}/manage/").press("Rerun", of=f"submission {submission}")
     with olga.api() as api:
