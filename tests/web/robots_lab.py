@@ -456,7 +456,7 @@ def listening(app: Any, port: int) -> Iterator[None]:
     import uvicorn
 
     # Without settings of its own for logging, which would stay for the tests that come after.
-    quiet = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
+    quiet = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None)
     server = uvicorn.Server(quiet)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
