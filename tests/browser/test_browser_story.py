@@ -66,6 +66,7 @@ def test_from_signing_up_to_the_exported_board(served: Served, sit_down: Sit, sc
         if scripts:
             paul.page.get_by_text("Still counting.").first.wait_for()
             assert api.get(f"/submissions/{submission}/").json()["status"] == "Scoring", "the log was seen while it ran"
+            paul.page.locator("[data-live-plot] polyline[points*=',']").wait_for()
             paul.page.get_by_role("link", name="scoring stdout").wait_for()  # the page came again by itself
         else:
             assert "Look again" in paul.words

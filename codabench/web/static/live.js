@@ -18,6 +18,7 @@ function follow(box) {
     setTimeout(() => location.reload(), 300);
   });
   source.addEventListener("log", (event) => write(log, JSON.parse(event.data)));
+  source.addEventListener("plot", (event) => draw(box.querySelector("[data-live-plot]"), JSON.parse(event.data)));
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) said.textContent = "The live log is not there. Load the page again.";
   });
@@ -34,4 +35,19 @@ function write(log, { submission, name, text }) {
   log.append(piece);
   while (log.childElementCount > MOST) log.firstElementChild.remove();
   if (down) log.scrollTop = log.scrollHeight;
+}
+
+// What programs print as {"type": "plot", "value": [x, y]}, as a line through all points so far.
+const points = [];
+
+function draw(plot, { data }) {
+  const [x, y] = Array.isArray(data.value) ? data.value.map(Number) : [];
+  if (!Number.isFinite(x) || !Number.isFinite(y) || points.length >= MOST) return;
+  points.push([x, y]);
+  const [left, right] = [Math.min(...points.map((p) => p[0])), Math.max(...points.map((p) => p[0]))];
+  const [low, high] = [Math.min(...points.map((p) => p[1])), Math.max(...points.map((p) => p[1]))];
+  const at = ([px, py]) => `${(600 * (px - left)) / (right - left || 1)},${200 - (200 * (py - low)) / (high - low || 1)}`;
+  plot.querySelector("polyline").setAttribute("points", points.map(at).join(" "));
+  plot.querySelector("title").textContent = `${points.length} points; the last one: ${x}, ${y}`;
+  plot.removeAttribute("hidden");
 }
