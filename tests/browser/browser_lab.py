@@ -169,7 +169,7 @@ def serving(folder: Path) -> Iterator[Served]:
         settings = {**QUICK, "url": url, "mail_url": sink.url, "title": "Test site", "contact": "us@example.org"}
         with Site(workspace, SiteSettings.model_validate(settings)) as site:
             app, stop = create_app(site), threading.Event()
-            config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+            config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
             server = uvicorn.Server(config)
             threads = [
                 threading.Thread(target=server.run, args=([own],)),

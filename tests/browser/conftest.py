@@ -44,7 +44,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, nothing else has an event loop of its own in this process
 def chromium(chromium_program: str) -> Iterator[Browser]:
     """The browser of the system."""
     sync_api = pytest.importorskip("playwright.sync_api")
@@ -54,7 +54,7 @@ def chromium(chromium_program: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A site that is served; tests make people and competitions of their own on it."""
     from browser_lab import serving
