@@ -34,7 +34,9 @@ import json, os, sys, time
 given, out = sys.argv[1], sys.argv[2]
 answer = open(os.path.join(given, "res", "answer.csv")).read().split()
 print("The scoring begins.", flush=True)
-for x in range(int(answer[1]) if len(answer) > 1 else 0):
+for x in range(300 if len(answer) > 1 else 0):
+    if os.path.exists(answer[1]):
+        break
     time.sleep(0.1)
     print("Still counting.", flush=True)
     print(json.dumps({"type": "plot", "value": [x, x * x]}), flush=True)
@@ -78,16 +80,16 @@ fact_sheet:
 
 
 def bundle(more: str = "", *, rule: str = "Add_And_Delete", tasks: str = "0") -> bytes:
-    """A competition whose scoring program reads the score from what is submitted, and for how long it counts."""
+    """A competition whose scoring program reads the score from what is submitted, and until when it counts."""
     program = {"scoring/metadata": b"command: python3 $program/score.py $input $output\n", "scoring/score.py": SCORE}
     files = {name: data for name, data in FILES.items() if not name.startswith(("solution", "scoring"))}
     text = TEXT.format(more=more, rule=rule, tasks=tasks)
     return zipped({**files, **program, "competition.yaml": text.encode()})
 
 
-def answer(score: float = 1.5, tenths: int = 0) -> bytes:
-    """A submission that scores that, and takes so many tenths of a second."""
-    return zipped({"answer.csv": f"{score} {tenths}\n".encode()})
+def answer(score: float = 1.5, until: Path | None = None) -> bytes:
+    """A submission that scores that; it is being scored until this file is there."""
+    return zipped({"answer.csv": f"{score} {until or ''}\n".encode()})
 
 
 # ---------------------------------------------------------------------- the server
@@ -151,7 +153,7 @@ class Served:
         return str(found[0])
 
 
-def until(happened: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(happened: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait for something; what it is, in the end."""
     limit = time.monotonic() + seconds
     while not (found := happened()):
@@ -235,7 +237,7 @@ class Person:
         self.served, self.actor, self._pressed = served, actor, pressed
         self.scripts: bool = more.get("java_script_enabled", True)
         self.context = browser.new_context(base_url=served.url, **more)
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(30_000)
         if actor is not None:
             self._sign_in(actor)
         self.page = self.context.new_page()
