@@ -252,6 +252,15 @@ def test_phases_and_columns_are_changed(site: Site, olga: Actor) -> None:
     ]
 
 
+def test_tasks_of_a_phase_keep_their_order(site: Site, olga: Actor) -> None:
+    at = made(site, olga)
+    first, *others = site.competitions.document(olga, id_of(site, at))["phases"]
+    turned = {**first, "tasks": first["tasks"][::-1]}
+    site.competitions.edit(olga, id_of(site, at), {"phases": [turned, *others]})
+    Browser(site, olga).open(f"/competitions/edit/{at.split('/')[2]}/?part=phases").press("Save")
+    assert site.competitions.document(olga, id_of(site, at))["phases"][0]["tasks"] == turned["tasks"]
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "details": ({"title": ""}, "title"),
     "participation": ({"whitelist": "nobody"}, "is no e-mail address"),
