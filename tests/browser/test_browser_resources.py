@@ -104,7 +104,7 @@ def test_tasks(served: Served, sit_down: Sit) -> None:
 def test_what_nothing_needs_is_removed(served: Served, sit_down: Sit) -> None:
     actor = served.somebody("gina")
     number = served.competition(actor)
-    served.submit(actor, number, zipped({"answer.csv": b"no number"}))
+    served.submit(actor, number, zipped({"answer.csv": b"nothing"}))
     program = served.uploaded(actor, "scoring_program", PROGRAM)
     served.uploaded(actor, "submission", PROGRAM)
     served.site.tasks.create(actor, {"name": served.name("spare"), "scoring_program": program})
